@@ -1,0 +1,6 @@
+"""Facts about candles."""
+
+from candles.models import Candle
+from market.events import Event
+
+candle_closed: Event[Candle] = Event("candle_closed")

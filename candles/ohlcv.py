@@ -1,0 +1,230 @@
+"""Ticks folded into candles, exactly.
+
+Ticks are folded once, into the base interval: the longest span that divides all intervals
+asked for. Longer candles are merged from closed base candles, so all of them rest on the same
+proof.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from decimal import Decimal, localcontext
+from math import gcd
+
+import msgspec
+
+from candles.intervals import INTERVALS_MS, floor_ms
+from market.decimals import EXACT, ZERO
+from market.ticks import Tick
+
+
+class OHLCV(msgspec.Struct, frozen=True, gc=False):
+    """One candle's numbers.
+
+    Times are milliseconds since the epoch, prices in quote asset, volumes in base asset, quote
+    volumes in quote asset; `taker` counts what takers bought. The tick ids are None where no
+    tick was folded: an empty span, or one taken from the exchange's klines.
+    """
+
+    open_ms: int
+    interval_ms: int
+    open: Decimal
+    high: Decimal
+    low: Decimal
+    close: Decimal
+    volume: Decimal = ZERO
+    quote_volume: Decimal = ZERO
+    trades: int = 0
+    taker_volume: Decimal = ZERO
+    taker_quote_volume: Decimal = ZERO
+    first_tick_id: int | None = None
+    last_tick_id: int | None = None
+
+    @property
+    def end_ms(self) -> int:
+        """The first millisecond after it."""
+        return self.open_ms + self.interval_ms
+
+
+def flat(open_ms: int, interval_ms: int, price: Decimal) -> OHLCV:
+    """A span without a trade: four times the price before it, no volume."""
+    return OHLCV(open_ms, interval_ms, price, price, price, price)
+
+
+def merged(parts: Sequence[OHLCV], open_ms: int, interval_ms: int) -> OHLCV:
+    """The candle at `open_ms` made of consecutive, non-overlapping `parts`; at least one.
+
+    An empty part carries the close before it, so it moves neither the high nor the low.
+    """
+    traded = [part.first_tick_id for part in parts if part.first_tick_id is not None]
+    last = [part.last_tick_id for part in parts if part.last_tick_id is not None]
+    with localcontext(EXACT):
+        return OHLCV(
+            open_ms,
+            interval_ms,
+            parts[0].open,
+            max(part.high for part in parts),
+            min(part.low for part in parts),
+            parts[-1].close,
+            sum((part.volume for part in parts), ZERO),
+            sum((part.quote_volume for part in parts), ZERO),
+            sum(part.trades for part in parts),
+            sum((part.taker_volume for part in parts), ZERO),
+            sum((part.taker_quote_volume for part in parts), ZERO),
+            traded[0] if traded else None,
+            last[-1] if last else None,
+        )
+
+
+class CandleBuilder:
+    """Folds one symbol's ticks, in the order of their ids, into candles of one interval.
+
+    `forming` is the candle still taking ticks. It exists from the first tick or price on.
+    """
+
+    def __init__(self, interval_ms: int, forming: OHLCV | None = None) -> None:
+        self.interval_ms = interval_ms
+        self.forming = forming
+
+    def add(self, ticks: Sequence[Tick]) -> list[OHLCV]:
+        """Fold `ticks`, oldest first; return the candles that closed, empty ones included.
+
+        A tick older than the forming candle raises ValueError: its candle is closed.
+        """
+        closed: list[OHLCV] = []
+        start = 0
+        while start < len(ticks):
+            if self.forming is None:
+                self.forming = self._opened_by(ticks[start])
+            closed += self.advance(ticks[start].time_ms)
+            start = self._fold(ticks, start)
+        return closed
+
+    def advance(self, now_ms: int) -> list[OHLCV]:
+        """Close every interval that has ended by `now_ms`, traded in or not."""
+        closed: list[OHLCV] = []
+        while self.forming is not None and self.forming.end_ms <= now_ms:
+            closed.append(self.forming)
+            self.forming = flat(self.forming.end_ms, self.interval_ms, self.forming.close)
+        return closed
+
+    def _opened_by(self, tick: Tick) -> OHLCV:
+        return flat(floor_ms(tick.time_ms, self.interval_ms), self.interval_ms, tick.price)
+
+    def _fold(self, ticks: Sequence[Tick], start: int) -> int:
+        """Fold the ticks from `start` on that belong to the forming candle; return the next.
+
+        The hot loop of the system: local names, one pass, no call per tick.
+        """
+        candle = self.forming
+        assert candle is not None  # noqa: S101  # add() opened it; for the type checker
+        ends, opens = candle.end_ms, candle.open_ms
+        if candle.first_tick_id is None:
+            first_price = ticks[start].price  # until now it was flat at the price before
+            open_, high, low = first_price, first_price, first_price
+            first_id = ticks[start].tick_id
+        else:
+            open_, high, low = candle.open, candle.high, candle.low
+            first_id = candle.first_tick_id
+        volume, quote_volume, trades = candle.volume, candle.quote_volume, candle.trades
+        taker_volume, taker_quote = candle.taker_volume, candle.taker_quote_volume
+        end = start
+        with localcontext(EXACT):
+            for end in range(start, len(ticks)):  # noqa: B007  # read after the loop
+                tick = ticks[end]
+                if tick.time_ms >= ends:
+                    break
+                if tick.time_ms < opens:
+                    raise ValueError(f"tick {tick.tick_id} of a closed candle: {tick}")
+                price, quantity = tick.price, tick.quantity
+                if price > high:
+                    high = price
+                elif price < low:
+                    low = price
+                quote = price * quantity
+                volume += quantity
+                quote_volume += quote
+                trades += tick.last_trade_id - tick.first_trade_id + 1
+                if not tick.buyer_is_maker:
+                    taker_volume += quantity
+                    taker_quote += quote
+            else:
+                end += 1
+        last = ticks[end - 1]
+        self.forming = OHLCV(
+            opens, self.interval_ms, open_, high, low, last.price, volume, quote_volume, trades,
+            taker_volume, taker_quote, first_id, last.tick_id,
+        )  # fmt: skip
+        return end
+
+
+def base_interval_ms(intervals: Iterable[str]) -> int:
+    """The longest span that divides all of `intervals`."""
+    return gcd(*(INTERVALS_MS[name] for name in intervals))
+
+
+class SymbolCandles:
+    """One symbol's candles of several intervals, folded from its ticks once.
+
+    `parts` holds, per interval longer than the base, what closed base candles have brought
+    together so far; `forming` adds the base candle that is still open.
+    """
+
+    def __init__(
+        self,
+        intervals: Sequence[str],
+        base: OHLCV | None = None,
+        parts: Mapping[str, OHLCV] | None = None,
+    ) -> None:
+        self.intervals = {name: INTERVALS_MS[name] for name in intervals}
+        self.builder = CandleBuilder(base_interval_ms(intervals), base)
+        self.parts: dict[str, OHLCV] = dict(parts or {})
+
+    def add(self, ticks: Sequence[Tick]) -> list[OHLCV]:
+        """Fold ticks, oldest first; return what closed, of all intervals, in order."""
+        return self._rolled_up(self.builder.add(ticks))
+
+    def advance(self, now_ms: int) -> list[OHLCV]:
+        """Close every interval that has ended by `now_ms`, traded in or not."""
+        return self._rolled_up(self.builder.advance(now_ms))
+
+    def forming(self) -> dict[str, OHLCV]:
+        """The open candle of each interval; empty before the first tick."""
+        base = self.builder.forming
+        return {} if base is None else forming_of(base, self.parts, self.intervals)
+
+    def _rolled_up(self, closed: list[OHLCV]) -> list[OHLCV]:
+        if not closed:
+            return closed
+        result: list[OHLCV] = []
+        for candle in closed:
+            for name, interval_ms in self.intervals.items():
+                if interval_ms == candle.interval_ms:
+                    result.append(candle)
+                elif longer := self._extended(name, interval_ms, candle):
+                    result.append(longer)
+        return result
+
+    def _extended(self, name: str, interval_ms: int, candle: OHLCV) -> OHLCV | None:
+        """Add a base candle to a longer one; return that if it is now complete."""
+        part = self.parts.pop(name, None)
+        parts = [candle] if part is None else [part, candle]
+        longer = merged(parts, floor_ms(candle.open_ms, interval_ms), interval_ms)
+        if candle.end_ms == longer.end_ms:
+            return longer
+        self.parts[name] = longer
+        return None
+
+
+def forming_of(
+    base: OHLCV, parts: Mapping[str, OHLCV], intervals: Mapping[str, int]
+) -> dict[str, OHLCV]:
+    """The open candle of each interval, from the open base candle and what lies before it."""
+    forming: dict[str, OHLCV] = {}
+    for name, interval_ms in intervals.items():
+        before = [parts[name]] if name in parts else []
+        if interval_ms == base.interval_ms:
+            forming[name] = base
+        else:
+            forming[name] = merged(
+                [*before, base], floor_ms(base.open_ms, interval_ms), interval_ms
+            )
+    return forming

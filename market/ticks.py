@@ -1,0 +1,55 @@
+"""A tick: one aggregate trade as the exchange printed it."""
+
+from decimal import Decimal
+from enum import StrEnum
+
+import msgspec
+
+
+class Side(StrEnum):
+    BUY = "BUY"
+    SELL = "SELL"
+
+
+class Tick(
+    msgspec.Struct,
+    frozen=True,
+    gc=False,
+    tag_field="e",
+    tag="aggTrade",
+    rename={
+        "symbol": "s",
+        "tick_id": "a",
+        "price": "p",
+        "quantity": "q",
+        "first_trade_id": "f",
+        "last_trade_id": "l",
+        "time_ms": "T",
+        "buyer_is_maker": "m",
+    },
+):
+    """One aggregate trade: what one taker order took from the book at one price and time.
+
+    `price` is in quote asset per unit of base asset, `quantity` in base asset, `time_ms` the
+    exchange's trade time. `tick_id` rises by one per symbol: a jump means ticks to fetch.
+    The `rename` above holds the wire's letters, so a frame is decoded straight into a tick.
+    Source: Binance Spot, WebSocket Streams, "Aggregate Trade Streams".
+    """
+
+    symbol: str
+    tick_id: int
+    price: Decimal
+    quantity: Decimal
+    first_trade_id: int
+    last_trade_id: int
+    time_ms: int
+    buyer_is_maker: bool
+
+    @property
+    def taker(self) -> Side:
+        return Side.SELL if self.buyer_is_maker else Side.BUY
+
+    @property
+    def trades(self) -> int:
+        """How many single trades it sums up; the ids of one taker order run without holes."""
+        return self.last_trade_id - self.first_trade_id + 1

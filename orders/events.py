@@ -1,0 +1,10 @@
+"""Facts about orders, trades, positions and the halt."""
+
+from market.events import Event
+from orders.models import Halt, Order, Position, Trade
+
+order_opened: Event[Order] = Event("order_opened")  # written down for sending
+order_changed: Event[Order] = Event("order_changed")
+trade_booked: Event[Trade] = Event("trade_booked")
+position_changed: Event[Position] = Event("position_changed")
+halt_changed: Event[Halt] = Event("halt_changed")

@@ -1,0 +1,146 @@
+"""Orders, the trades that filled them, and the positions those made."""
+
+from django.conf import settings
+from django.db import models
+from django.db.models import Q
+
+from market.fields import ExactDecimalField
+from market.models import Symbol
+from market.ticks import Side
+from orders.status import OrderStatus
+
+SIDES = [(side.value, side.value) for side in Side]
+STATUSES = [(status.value, status.value) for status in OrderStatus]
+
+
+class Position(models.Model):
+    """What one strategy holds of one symbol because of its trades.
+
+    `quantity` is in base asset and includes dust taken over from the position before; `cost`
+    is what that quantity cost in quote asset, fees included. A closed position keeps what was
+    too small to sell until the next one takes it over. `stop_price` sells at or below it.
+    """
+
+    class Status(models.TextChoices):
+        OPEN = "open"
+        CLOSED = "closed"
+
+    strategy = models.CharField(max_length=20)  # its name: orders know no strategy
+    symbol = models.ForeignKey(Symbol, on_delete=models.PROTECT, related_name="positions")
+    status = models.CharField(max_length=6, choices=Status.choices, default=Status.OPEN)
+    quantity = ExactDecimalField(default=0)
+    cost = ExactDecimalField(default=0)
+    entry_price = ExactDecimalField()  # average of the buys, without fees
+    stop_price = ExactDecimalField(null=True)
+    realised = ExactDecimalField(default=0)  # quote asset, after fees
+    fees = ExactDecimalField(default=0)  # quote asset, at each fill's price
+    opened_at = models.DateTimeField()
+    closed_at = models.DateTimeField(null=True)
+
+    class Meta:
+        ordering = ["-opened_at", "-id"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["strategy", "symbol"],
+                condition=Q(status="open"),
+                name="one_open_position_per_strategy_and_symbol",
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.strategy} {self.symbol} {self.status}"
+
+
+class Order(models.Model):
+    """A market order, written down before it is sent and sent at most once.
+
+    `client_order_id` is its natural key and what the exchange knows it by. `quantity` is in
+    base asset. `price_seen` is the price that led to it. Sending after `expires_at` is refused.
+    """
+
+    client_order_id = models.CharField(max_length=36, unique=True)
+    strategy = models.CharField(max_length=20)
+    symbol = models.ForeignKey(Symbol, on_delete=models.PROTECT, related_name="orders")
+    side = models.CharField(max_length=4, choices=SIDES)
+    quantity = ExactDecimalField()
+    price_seen = ExactDecimalField()
+    stop_loss = ExactDecimalField(null=True)  # fraction below the entry, for a BUY
+    status = models.CharField(max_length=16, choices=STATUSES, default=OrderStatus.PENDING)
+    reason = models.CharField(max_length=300, blank=True)  # of a denial, rejection or expiry
+    exchange_order_id = models.BigIntegerField(null=True)
+    executed_quantity = ExactDecimalField(default=0)
+    executed_quote = ExactDecimalField(default=0)
+    created_at = models.DateTimeField()
+    expires_at = models.DateTimeField()
+    submitted_at = models.DateTimeField(null=True)
+    ended_at = models.DateTimeField(null=True)
+
+    class Meta:
+        ordering = ["-created_at", "-id"]
+        indexes = [models.Index(fields=["status"])]
+
+    def __str__(self) -> str:
+        return self.client_order_id
+
+
+class OrderChange(models.Model):
+    """One step in an order's life."""
+
+    order = models.ForeignKey(Order, on_delete=models.CASCADE, related_name="changes")
+    status = models.CharField(max_length=16, choices=STATUSES)
+    detail = models.CharField(max_length=300, blank=True)
+    at = models.DateTimeField()
+
+    class Meta:
+        ordering = ["at", "id"]
+
+    def __str__(self) -> str:
+        return f"{self.order} {self.status}"
+
+
+class Trade(models.Model):
+    """One fill of ours. Its key is its order and the exchange's trade id."""
+
+    order = models.ForeignKey(Order, on_delete=models.PROTECT, related_name="trades")
+    position = models.ForeignKey(Position, on_delete=models.PROTECT, related_name="trades")
+    symbol = models.ForeignKey(Symbol, on_delete=models.PROTECT, related_name="trades")
+    strategy = models.CharField(max_length=20)
+    trade_id = models.BigIntegerField()
+    side = models.CharField(max_length=4, choices=SIDES)
+    price = ExactDecimalField()
+    quantity = ExactDecimalField()
+    quote_quantity = ExactDecimalField()
+    commission = ExactDecimalField()
+    commission_asset = models.CharField(max_length=20)
+    time = models.DateTimeField()
+    logged = models.BooleanField(default=False)  # stands in the trade log
+
+    class Meta:
+        ordering = ["-time", "-id"]
+        constraints = [
+            models.UniqueConstraint(fields=["order", "trade_id"], name="one_trade_per_fill")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.symbol} {self.side} {self.trade_id}"
+
+
+class HaltLevel(models.TextChoices):
+    OFF = "off"
+    NO_ENTRIES = "no_entries"
+    FLATTEN = "flatten"
+
+
+class Halt(models.Model):
+    """A change of the trading halt; the newest row governs, the older ones are the audit."""
+
+    level = models.CharField(max_length=10, choices=HaltLevel.choices)
+    reason = models.CharField(max_length=200, blank=True)
+    by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL)
+    at = models.DateTimeField()
+
+    class Meta:
+        ordering = ["-at", "-id"]
+
+    def __str__(self) -> str:
+        return f"{self.level} since {self.at:%Y-%m-%d %H:%M:%S}"

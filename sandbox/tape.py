@@ -1,0 +1,116 @@
+"""What was traded, by id: single trades and the aggregate trades they form."""
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable, Iterator, Sequence
+from decimal import Decimal
+from itertools import groupby
+from operator import attrgetter
+from typing import NamedTuple, TypeVar
+
+
+class Trade(NamedTuple):
+    """One fill printed by the exchange; `quantity` in base asset, `price` in quote per base.
+
+    `buyer_maker` is true where the taker sold.
+    """
+
+    trade_id: int
+    time_ms: int
+    price: Decimal
+    quantity: Decimal
+    buyer_maker: bool
+
+    @property
+    def quote(self) -> Decimal:
+        return self.price * self.quantity
+
+
+class AggTrade(NamedTuple):
+    """The fills of one taker order at one time and price, `first_id` to `last_id`."""
+
+    agg_id: int
+    time_ms: int
+    price: Decimal
+    quantity: Decimal
+    buyer_maker: bool
+    first_id: int
+    last_id: int
+
+
+class Print(NamedTuple):
+    """An aggregate trade together with the trades in it, oldest first."""
+
+    agg: AggTrade
+    trades: Sequence[Trade]
+
+
+def runs(trades: Iterable[Trade]) -> Iterator[list[Trade]]:
+    """Trades in a row that share time, price and side: each run is one aggregate trade."""
+    for _, run in groupby(trades, key=lambda trade: (trade.time_ms, trade.price, trade[4])):
+        yield list(run)
+
+
+def printed(agg_id: int, trades: Sequence[Trade]) -> Print:
+    first, last = trades[0], trades[-1]
+    quantity = sum((trade.quantity for trade in trades), Decimal(0))
+    agg = AggTrade(
+        agg_id,
+        first.time_ms,
+        first.price,
+        quantity,
+        first.buyer_maker,
+        first.trade_id,
+        last.trade_id,
+    )
+    return Print(agg, trades)
+
+
+Item = TypeVar("Item", Trade, AggTrade)
+TIME = attrgetter("time_ms")
+
+
+def newest(items: list[Item], limit: int) -> list[Item]:
+    return items[-limit:]
+
+
+def from_id(items: list[Item], first_id: int, limit: int) -> list[Item]:
+    """At most `limit` items from `first_id` on, oldest first; ids need not be contiguous."""
+    start = bisect_left(items, first_id, key=lambda item: item[0])
+    return items[start : start + limit]
+
+
+def between(
+    items: list[Item], start_ms: int | None, end_ms: int | None, limit: int
+) -> list[Item]:
+    """Items by time, both ends included: the oldest from a start, else the newest to an end."""
+    start = 0 if start_ms is None else bisect_left(items, start_ms, key=TIME)
+    end = len(items) if end_ms is None else bisect_right(items, end_ms, key=TIME)
+    if start_ms is None:
+        start = max(0, end - limit)
+    return items[start : min(end, start + limit)]
+
+
+class Tape:
+    """The last `keep` trades of one symbol and their aggregate trades."""
+
+    def __init__(self, keep: int) -> None:
+        self.keep = keep
+        self.trades: list[Trade] = []
+        self.aggs: list[AggTrade] = []
+
+    @property
+    def last(self) -> Trade | None:
+        return self.trades[-1] if self.trades else None
+
+    def record(self, printed: Print) -> None:
+        self.trades.extend(printed.trades)
+        self.aggs.append(printed.agg)
+        if len(self.trades) > self.keep * 5 // 4:
+            self._forget()
+
+    def _forget(self) -> None:
+        """Drop the oldest, aggregate trades and trades at the same place."""
+        del self.trades[: -self.keep]
+        first_id = self.trades[0].trade_id
+        gone = bisect_left(self.aggs, first_id, key=lambda agg: agg.first_id)
+        del self.aggs[:gone]

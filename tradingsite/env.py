@@ -1,0 +1,91 @@
+"""Settings from the environment: read once, checked at once.
+
+A wrong value ends the process with one line that names the variable, its value and what is
+allowed; no default silently takes its place.
+"""
+
+import os
+from collections.abc import Callable, Collection
+from decimal import Decimal, InvalidOperation
+from typing import TypeVar
+
+T = TypeVar("T")
+TRUE = {"1", "true", "yes", "on"}
+FALSE = {"0", "false", "no", "off"}
+
+
+class BadSetting(SystemExit):
+    """A setting nobody can work with. Ends the process with its text and no traceback."""
+
+    def __init__(self, name: str, value: str, allowed: str) -> None:
+        super().__init__(f"{name}={value!r} cannot be used: {allowed}")
+
+
+def env_str(name: str, default: str = "") -> str:
+    """The variable without outer blanks; an empty one counts as unset."""
+    return os.environ.get(name, "").strip() or default
+
+
+def is_set(name: str) -> bool:
+    return bool(env_str(name))
+
+
+def _parsed(name: str, default: str, parse: Callable[[str], T], allowed: str) -> T:
+    text = env_str(name, default)
+    try:
+        return parse(text)
+    except (ValueError, InvalidOperation):
+        raise BadSetting(name, text, allowed) from None
+
+
+def _bool(text: str) -> bool:
+    if text.lower() in TRUE | FALSE:
+        return text.lower() in TRUE
+    raise ValueError(text)
+
+
+def env_bool(name: str, *, default: bool) -> bool:
+    return _parsed(name, str(default), _bool, "use true or false")
+
+
+def env_int(name: str, default: int, *, least: int, most: int) -> int:
+    def within(text: str) -> int:
+        if not least <= int(text) <= most:
+            raise ValueError(text)
+        return int(text)
+
+    return _parsed(name, str(default), within, f"use a whole number from {least} to {most}")
+
+
+def env_decimal(name: str, default: str, *, above: str, below: str) -> Decimal:
+    """An exact decimal strictly between `above` and `below`."""
+
+    def within(text: str) -> Decimal:
+        value = Decimal(text)
+        if not (value.is_finite() and Decimal(above) < value < Decimal(below)):
+            raise ValueError(text)
+        return value
+
+    return _parsed(name, default, within, f"use a number above {above} and below {below}")
+
+
+def env_list(name: str, default: str, *, among: Collection[str] | None = None) -> list[str]:
+    """Comma-separated words, each once, in the order given; at least one."""
+
+    def words(text: str) -> list[str]:
+        found = list(dict.fromkeys(word.strip() for word in text.split(",") if word.strip()))
+        if not found or (among is not None and not set(found) <= set(among)):
+            raise ValueError(text)
+        return found
+
+    known = f" of {', '.join(among)}" if among is not None else ""
+    return _parsed(name, default, words, f"use a comma-separated list{known}")
+
+
+def env_checked(name: str, default: str, check: Callable[[str], str | None]) -> str:
+    """A text that `check` finds nothing wrong with; it answers what is, in a few words."""
+    text = env_str(name, default)
+    wrong = check(text)
+    if wrong:
+        raise BadSetting(name, text, wrong)
+    return text

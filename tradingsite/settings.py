@@ -1,0 +1,191 @@
+"""Every setting of the system, read once from the environment or `.env`.
+
+`.env.example` lists the variables with unit and default; `tradingsite.env` refuses what
+cannot be used.
+"""
+
+from pathlib import Path
+
+import dj_database_url
+from dotenv import load_dotenv
+
+from candles.intervals import INTERVALS_MS
+from market.hosts import LOOPBACK_HOSTS, refusal
+from tradingsite.env import (
+    BadSetting,
+    env_bool,
+    env_checked,
+    env_decimal,
+    env_int,
+    env_list,
+    env_str,
+    is_set,
+)
+from tradingsite.secretkey import kept_secret_key
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+load_dotenv(BASE_DIR / ".env")
+
+# --- Where the system writes and listens -------------------------------------------------
+
+VAR_DIR = Path(env_str("VAR_DIR", str(BASE_DIR / "var"))).resolve()
+VAR_DIR.mkdir(parents=True, exist_ok=True)
+BIND = env_str("BIND", "127.0.0.1")
+BOUND_TO_LOOPBACK = BIND in LOOPBACK_HOSTS
+PORT = env_int("PORT", 8000, least=1, most=65535)
+WS_PORT = env_int("WS_PORT", 8001, least=1, most=65535)
+PUBLIC_READ = env_bool("PUBLIC_READ", default=BOUND_TO_LOOPBACK)
+
+DEBUG = env_bool("DEBUG", default=False)
+if not is_set("SECRET_KEY") and not BOUND_TO_LOOPBACK:
+    raise BadSetting("SECRET_KEY", "", f"give one of 50 or more random characters: BIND={BIND}")
+SECRET_KEY = env_str("SECRET_KEY") or kept_secret_key(VAR_DIR)
+ALLOWED_HOSTS = env_list("ALLOWED_HOSTS", f"localhost,127.0.0.1,[::1],{BIND}")
+
+# --- The exchange -------------------------------------------------------------------------
+
+SANDBOX_PORT = env_int("SANDBOX_PORT", 9090, least=1, most=65535)
+SANDBOX_SEED = env_int("SANDBOX_SEED", 1, least=0, most=2**63 - 1)
+SANDBOX_REPLAY = env_list("SANDBOX_REPLAY", "-") if is_set("SANDBOX_REPLAY") else []
+SANDBOX_SPEED = env_decimal("SANDBOX_SPEED", "1", above="0", below="100000")
+
+# The sandbox opens to the credentials that Binance prints in its documentation: public, and
+# worth nothing anywhere else.
+SANDBOX_API_KEY = "vmPUZE6mv9SD5VNHk4HlWFsOr6aKE2zvsw0MuIgwCIPy6utIco14y7Ju91duEh8A"
+SANDBOX_API_SECRET = "NhqPtmdSJYdKjVHjA7PZj4Mge3R5YNiP1e3UZjInClVN65XAbvqqM6A7H5fATj0j"
+
+USES_SANDBOX = not is_set("BINANCE_API_KEY") and not is_set("BINANCE_API_SECRET")
+if not USES_SANDBOX:
+    for name in ("BINANCE_API_KEY", "BINANCE_API_SECRET"):
+        if not is_set(name):
+            raise BadSetting(name, "", "give both the key and its secret, or neither")
+BINANCE_API_KEY = env_str("BINANCE_API_KEY", SANDBOX_API_KEY)
+BINANCE_API_SECRET = env_str("BINANCE_API_SECRET", SANDBOX_API_SECRET)
+
+_SANDBOX = f"127.0.0.1:{SANDBOX_PORT}"
+BINANCE_REST_URL = env_checked(
+    "BINANCE_REST_URL",
+    f"http://{_SANDBOX}" if USES_SANDBOX else "https://testnet.binance.vision",
+    refusal,
+)
+BINANCE_STREAM_URL = env_checked(
+    "BINANCE_STREAM_URL",
+    f"ws://{_SANDBOX}" if USES_SANDBOX else "wss://stream.testnet.binance.vision",
+    refusal,
+)
+BINANCE_WS_API_URL = env_checked(
+    "BINANCE_WS_API_URL",
+    f"ws://{_SANDBOX}/ws-api/v3" if USES_SANDBOX else "wss://ws-api.testnet.binance.vision/ws-api/v3",
+    refusal,
+)
+
+# --- What is traded -----------------------------------------------------------------------
+
+SYMBOLS = [symbol.upper() for symbol in env_list("SYMBOLS", "BTCUSDT,ETHUSDT")]
+INTERVALS = env_list("INTERVALS", "1m", among=INTERVALS_MS)
+SMA_PERIOD = env_int("SMA_PERIOD", 10, least=1, most=1000)
+EMA_PERIOD = env_int("EMA_PERIOD", 5, least=1, most=1000)
+VARIANT_A_SL = env_decimal("VARIANT_A_SL", "0.15", above="0", below="1")  # fraction of entry
+VARIANT_B_SL = env_decimal("VARIANT_B_SL", "0.10", above="0", below="1")
+# Which of the four above the operator set: those govern strategies A and B at every start.
+SET_STRATEGY_PARAMETERS = frozenset(
+    name for name in ("SMA_PERIOD", "EMA_PERIOD", "VARIANT_A_SL", "VARIANT_B_SL") if is_set(name)
+)
+TRADING_ENABLED = env_bool("TRADING_ENABLED", default=True)
+TRADE_LOG = VAR_DIR / env_str("TRADE_LOG", "trades.jsonl")
+
+# --- Database, Redis, Celery, Channels ----------------------------------------------------
+
+_SQLITE_OPTIONS = {
+    # Two writers with deferred transactions run into "database is locked".
+    "transaction_mode": "IMMEDIATE",
+    "timeout": 20,
+    "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;",
+}
+DATABASE_URL = env_str("DATABASE_URL", f"sqlite:///{VAR_DIR / 'db.sqlite3'}")
+try:
+    DATABASES = {"default": dj_database_url.parse(DATABASE_URL)}
+except ValueError as error:
+    raise BadSetting("DATABASE_URL", DATABASE_URL, "use postgres://… or sqlite:///…") from error
+if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
+    DATABASES["default"]["OPTIONS"] = _SQLITE_OPTIONS
+elif DATABASES["default"]["ENGINE"].endswith("postgresql"):
+    # CONN_MAX_AGE has no effect under ASGI, so connections are pooled.
+    DATABASES["default"]["OPTIONS"] = {"pool": {"min_size": 1, "max_size": 8, "timeout": 10}}
+else:
+    raise BadSetting("DATABASE_URL", DATABASE_URL, "use postgres://… or sqlite:///…")
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+REDIS_SOCKET = VAR_DIR / "redis.sock"
+REDIS_URL = env_str("REDIS_URL", f"unix://{REDIS_SOCKET}")
+
+CELERY_BROKER_URL = REDIS_URL.replace("unix://", "redis+socket://", 1)
+CHANNEL_LAYERS = {
+    "default": {
+        "BACKEND": "channels_redis.pubsub.RedisPubSubChannelLayer",
+        "CONFIG": {"hosts": [REDIS_URL]},
+    }
+}
+
+# --- Django -------------------------------------------------------------------------------
+
+INSTALLED_APPS = [
+    "daphne",
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+    "channels",
+    "rest_framework",
+    "rest_framework.authtoken",
+    "drf_spectacular",
+    "drf_spectacular_sidecar",
+    "market",
+    "candles",
+    "strategies",
+    "orders",
+    "tradingsite",
+]
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+]
+ROOT_URLCONF = "tradingsite.urls"
+ASGI_APPLICATION = "tradingsite.asgi.application"
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ],
+        },
+    },
+]
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator"},
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+]
+LANGUAGE_CODE = "en-gb"
+TIME_ZONE = "UTC"
+USE_I18N = False
+USE_TZ = True
+STATIC_URL = "static/"
+STATICFILES_DIRS = [BASE_DIR / "static"]
+STATIC_ROOT = VAR_DIR / "staticfiles"
+WHITENOISE_USE_FINDERS = True  # no collectstatic between a change and the page
+X_FRAME_OPTIONS = "DENY"
+SESSION_COOKIE_HTTPONLY = True
+SECURE_REFERRER_POLICY = "same-origin"
