@@ -36,9 +36,7 @@ class Candle(models.Model):
     taker_quote_volume = ExactDecimalField()
     first_tick_id = models.BigIntegerField(null=True)
     last_tick_id = models.BigIntegerField(null=True)
-    verdict = models.CharField(
-        max_length=10, choices=Verdict.choices, default=Verdict.UNVERIFIED
-    )
+    verdict = models.CharField(max_length=10, choices=Verdict.choices, default=Verdict.UNVERIFIED)
 
     class Meta:
         ordering = ["-open_time"]

@@ -52,48 +52,55 @@ def flat(open_ms: int, interval_ms: int, price: Decimal) -> OHLCV:
 def merged(parts: Sequence[OHLCV], open_ms: int, interval_ms: int) -> OHLCV:
     """The candle at `open_ms` made of consecutive, non-overlapping `parts`; at least one.
 
-    An empty part carries the close before it, so it moves neither the high nor the low.
+    Parts without a trade only carry the price before them, so they count for nothing as soon
+    as one of them has trades.
     """
-    traded = [part.first_tick_id for part in parts if part.first_tick_id is not None]
-    last = [part.last_tick_id for part in parts if part.last_tick_id is not None]
+    traded = [part for part in parts if part.trades]
+    if not traded:
+        return flat(open_ms, interval_ms, parts[-1].close)
+    ids = [part.first_tick_id for part in traded]
     with localcontext(EXACT):
         return OHLCV(
             open_ms,
             interval_ms,
-            parts[0].open,
-            max(part.high for part in parts),
-            min(part.low for part in parts),
-            parts[-1].close,
-            sum((part.volume for part in parts), ZERO),
-            sum((part.quote_volume for part in parts), ZERO),
-            sum(part.trades for part in parts),
-            sum((part.taker_volume for part in parts), ZERO),
-            sum((part.taker_quote_volume for part in parts), ZERO),
-            traded[0] if traded else None,
-            last[-1] if last else None,
+            traded[0].open,
+            max(part.high for part in traded),
+            min(part.low for part in traded),
+            traded[-1].close,
+            sum((part.volume for part in traded), ZERO),
+            sum((part.quote_volume for part in traded), ZERO),
+            sum(part.trades for part in traded),
+            sum((part.taker_volume for part in traded), ZERO),
+            sum((part.taker_quote_volume for part in traded), ZERO),
+            # Where the exchange's klines stand for its beginning, its first tick is unknown.
+            ids[0],
+            traded[-1].last_tick_id,
         )
 
 
 class CandleBuilder:
     """Folds one symbol's ticks, in the order of their ids, into candles of one interval.
 
-    `forming` is the candle still taking ticks. It exists from the first tick or price on.
+    `forming` is the candle still taking ticks; it exists from the first tick or price on.
+    `late` collects ticks of candles that were closed before they came: they are not folded.
     """
 
     def __init__(self, interval_ms: int, forming: OHLCV | None = None) -> None:
         self.interval_ms = interval_ms
         self.forming = forming
+        self.late: list[Tick] = []
 
     def add(self, ticks: Sequence[Tick]) -> list[OHLCV]:
-        """Fold `ticks`, oldest first; return the candles that closed, empty ones included.
-
-        A tick older than the forming candle raises ValueError: its candle is closed.
-        """
+        """Fold `ticks`, oldest first; return the candles that closed, empty ones included."""
         closed: list[OHLCV] = []
         start = 0
         while start < len(ticks):
             if self.forming is None:
                 self.forming = self._opened_by(ticks[start])
+            if ticks[start].time_ms < self.forming.open_ms:
+                self.late.append(ticks[start])
+                start += 1
+                continue
             closed += self.advance(ticks[start].time_ms)
             start = self._fold(ticks, start)
         return closed
@@ -110,7 +117,7 @@ class CandleBuilder:
         return flat(floor_ms(tick.time_ms, self.interval_ms), self.interval_ms, tick.price)
 
     def _fold(self, ticks: Sequence[Tick], start: int) -> int:
-        """Fold the ticks from `start` on that belong to the forming candle; return the next.
+        """Fold the run from `start` on that belongs to the forming candle; return its end.
 
         The hot loop of the system: local names, one pass, no call per tick.
         """
@@ -128,12 +135,10 @@ class CandleBuilder:
         taker_volume, taker_quote = candle.taker_volume, candle.taker_quote_volume
         end = start
         with localcontext(EXACT):
-            for end in range(start, len(ticks)):  # noqa: B007  # read after the loop
+            for end in range(start, len(ticks)):  # read after the loop
                 tick = ticks[end]
-                if tick.time_ms >= ends:
+                if not opens <= tick.time_ms < ends:
                     break
-                if tick.time_ms < opens:
-                    raise ValueError(f"tick {tick.tick_id} of a closed candle: {tick}")
                 price, quantity = tick.price, tick.quantity
                 if price > high:
                     high = price

@@ -7,14 +7,14 @@ takes a higher number, and a write with a lower one changes nothing.
 Keys, `{shard}` being the owner's share of the symbols:
 
     candles:state              hash    symbol -> SymbolState
-    candles:ticks:{symbol}     list    chunks of ticks, newest last, at least 1000 ticks
+    candles:ticks:{symbol}     list    runs of ticks, newest last, KEPT_TICKS or a few more
     candles:closed:{shard}     stream  closed candles that may not have reached the database
     candles:stream:{shard}     string  StreamState
     candles:owner:{shard}      string  number of the living owner; expires without a beat
     candles:fence:{shard}      string  number of the last owner
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any, cast
 
@@ -72,24 +72,32 @@ class StreamState(msgspec.Struct, frozen=True):
     refilling: dict[str, int]
 
 
+class TickRun(msgspec.Struct, frozen=True):
+    """Ticks to append to a symbol's list, of which the newest `keep` runs then stay."""
+
+    symbol: str
+    ticks: list[Tick]
+    keep: int
+
+
 class Batch(msgspec.Struct):
     """What one write carries."""
 
     stream: StreamState
     states: list[SymbolState] = []
     closed: list[ClosedCandle] = []
-    ticks: dict[str, list[Tick]] = {}
-    keep_chunks: dict[str, int] = {}
+    runs: list[TickRun] = []
 
 
 class Fenced(Exception):
     """Another process owns these symbols now; nothing was written."""
 
 
-# KEYS: fence, owner, stream state, states, closed. ARGV: number, expiry, stream state, then
-# counted runs of states (symbol, JSON), closed candles (JSON), ticks (key, chunks, JSON).
+# KEYS: fence, owner, stream state, states, closed, watched.
+# ARGV: number, expiry, stream state, then counted runs of states (symbol, JSON), of closed
+# candles (JSON), and of runs of ticks (key, how many runs to keep, JSON).
 SAVE = """
-if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
+if redis.call('GET', KEYS[1]) ~= ARGV[1] then return {0} end
 redis.call('SET', KEYS[2], ARGV[1], 'PX', ARGV[2])
 redis.call('SET', KEYS[3], ARGV[3])
 local at = 4
@@ -108,7 +116,7 @@ for _ = 1, tonumber(ARGV[at]) do
   redis.call('LTRIM', ARGV[at + 1], -tonumber(ARGV[at + 2]), -1)
   at = at + 3
 end
-return 1
+return {1, redis.call('GET', KEYS[6])}
 """
 
 # KEYS: owner, fence. ARGV: expiry. Answers the new owner's number, or 0 while one is alive.
@@ -136,9 +144,13 @@ def _ticks_key(symbol: str) -> str:
 
 
 class Writer:
-    """The right to write one shard's candles."""
+    """The right to write one shard's candles.
 
-    def __init__(self, client: redis.Redis, shard: str = "1/1") -> None:
+    Every write answers what the key `watched` holds, so that the owner learns of a change
+    there in a round trip that it makes anyway.
+    """
+
+    def __init__(self, client: redis.Redis, watched: str, shard: str = "1/1") -> None:
         self.client = client
         self.number = 0
         self._owner = f"candles:owner:{shard}"
@@ -146,6 +158,7 @@ class Writer:
         self._closed = f"candles:closed:{shard}"
         self._keys = [
             self._fence, self._owner, f"candles:stream:{shard}", "candles:state", self._closed,
+            watched,
         ]  # fmt: skip
         self._save = client.register_script(SAVE)
         self._take = client.register_script(TAKE)
@@ -161,19 +174,24 @@ class Writer:
         """Let another process take over without waiting."""
         self._release(keys=[self._owner, self._fence], args=[self.number])
 
-    def save(self, batch: Batch) -> None:
-        """Write a batch, all of it or nothing. Raises Fenced where another owner came."""
+    def save(self, batch: Batch) -> bytes | None:
+        """Write a batch, all of it or nothing; return what `watched` holds.
+
+        Raises Fenced where another owner came.
+        """
         args: list[Any] = [self.number, OWNER_EXPIRES_MS, _encode(batch.stream)]
         args.append(len(batch.states))
         for state in batch.states:
             args += (state.symbol, _encode(state))
         args.append(len(batch.closed))
         args += map(_encode, batch.closed)
-        args.append(len(batch.ticks))
-        for symbol, ticks in batch.ticks.items():
-            args += (_ticks_key(symbol), batch.keep_chunks[symbol], _encode(ticks))
-        if not self._save(keys=self._keys, args=args):
+        args.append(len(batch.runs))
+        for run in batch.runs:
+            args += (_ticks_key(run.symbol), run.keep, _encode(run.ticks[-KEPT_TICKS:]))
+        written, *watched = cast(list[Any], self._save(keys=self._keys, args=args))
+        if not written:
             raise Fenced
+        return watched[0] if watched else None
 
     def unrecorded(self) -> list[ClosedCandle]:
         """Closed candles, oldest first, that an owner wrote and nobody ticked off."""
@@ -208,8 +226,8 @@ def forget(client: redis.Redis, symbol: str) -> None:
 
 def recent_ticks(client: redis.Redis, symbol: str, limit: int = KEPT_TICKS) -> list[Tick]:
     """The last `limit` ticks, oldest first; at most those that are kept."""
-    chunks = cast(list[bytes], client.lrange(_ticks_key(symbol), 0, -1))
-    ticks = [tick for chunk in chunks for tick in _ticks.decode(chunk)]
+    runs = cast(list[bytes], client.lrange(_ticks_key(symbol), 0, -1))
+    ticks = [tick for run in runs for tick in _ticks.decode(run)]
     return ticks[-min(limit, KEPT_TICKS) :]
 
 
@@ -217,13 +235,3 @@ def read_stream(client: redis.Redis, shard: str = "1/1") -> StreamState | None:
     """What the stream process last said about itself; None before it ever ran."""
     text = cast(bytes | None, client.get(f"candles:stream:{shard}"))
     return None if text is None else _stream.decode(text)
-
-
-def chunks_to_keep(sizes: Iterable[int]) -> int:
-    """How many of the newest chunks hold KEPT_TICKS ticks; `sizes` newest first."""
-    total = count = 0
-    for size in sizes:
-        total, count = total + size, count + 1
-        if total >= KEPT_TICKS:
-            break
-    return count

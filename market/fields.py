@@ -1,7 +1,7 @@
 """A database column for exact decimals."""
 
 from decimal import Decimal, InvalidOperation
-from typing import TYPE_CHECKING, Any
+from typing import Any, TypeVar
 
 from django import forms
 from django.core.exceptions import FieldError, ValidationError
@@ -11,20 +11,21 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from market.decimals import plain
 
 COMPARISONS = ("gt", "gte", "lt", "lte", "range")
-
-if TYPE_CHECKING:
-    DecimalColumn = models.Field[Decimal | str | int, Decimal]
-else:
-    DecimalColumn = models.Field
+Given_contra = TypeVar("Given_contra", contravariant=True)
+Kept_co = TypeVar("Kept_co", covariant=True)
 
 
-class ExactDecimalField(DecimalColumn):
+class ExactDecimalField(models.Field[Given_contra, Kept_co]):
     """A decimal of any length, exact on every database.
 
     PostgreSQL keeps `numeric`. SQLite has no exact number type (a DecimalField there passes
     through a float and keeps 15 digits), so it keeps text; text sorts by letter, hence size
     comparisons are refused on every database alike rather than answered wrongly on one.
     """
+
+    _pyi_private_set_type: Decimal | str | int
+    _pyi_private_get_type: Decimal
+    _pyi_lookup_exact_type: Decimal | str | int
 
     description = "exact decimal"
 
@@ -64,7 +65,7 @@ class ExactDecimalField(DecimalColumn):
         return super().get_lookup(lookup_name)
 
     def value_to_string(self, obj: models.Model) -> str:
-        value = self.value_from_object(obj)
+        value: Any = self.value_from_object(obj)
         return "" if value is None else plain(value)
 
     def formfield(self, **kwargs: Any) -> Any:

@@ -12,15 +12,7 @@ ASK_UP, ASK_DOWN = Decimal("2"), Decimal("0.8")
 AVERAGE_MINUTES = 5
 MAX_OPEN_ORDERS = 200
 PRECISION = 8
-ORDER_TYPES = (
-    "LIMIT",
-    "LIMIT_MAKER",
-    "MARKET",
-    "STOP_LOSS",
-    "STOP_LOSS_LIMIT",
-    "TAKE_PROFIT",
-    "TAKE_PROFIT_LIMIT",
-)
+ORDER_TYPES = ("LIMIT", "LIMIT_MAKER", "MARKET")
 STP_MODES = ("EXPIRE_TAKER", "EXPIRE_MAKER", "EXPIRE_BOTH", "DECREMENT", "TRANSFER")
 
 
@@ -138,15 +130,15 @@ def wire_symbol(rules: SymbolRules, status: str) -> dict[str, Any]:
         "baseCommissionPrecision": PRECISION,
         "quoteCommissionPrecision": PRECISION,
         "orderTypes": list(ORDER_TYPES),
-        "icebergAllowed": True,
-        "ocoAllowed": True,
-        "otoAllowed": True,
-        "opoAllowed": True,
+        "icebergAllowed": False,
+        "ocoAllowed": False,
+        "otoAllowed": False,
+        "opoAllowed": False,
         "quoteOrderQtyMarketAllowed": True,
-        "allowTrailingStop": True,
-        "cancelReplaceAllowed": True,
-        "amendAllowed": True,
-        "pegInstructionsAllowed": True,
+        "allowTrailingStop": False,
+        "cancelReplaceAllowed": False,
+        "amendAllowed": False,
+        "pegInstructionsAllowed": False,
         "isSpotTradingAllowed": True,
         "isMarginTradingAllowed": False,
         "filters": wire_filters(rules),

@@ -7,6 +7,7 @@ from decimal import Decimal
 
 from sandbox.filters import SymbolRules
 
+EXACT_PLACES = 8  # of tick and step together, so that price times quantity prints exactly
 QUOTES_USDT = {
     "USDT": 1.0,
     "USDC": 1.0,
@@ -37,30 +38,35 @@ class Listing:
 
 
 def _known(
-    base: str, price: float, tick: str, step: str, market_max: str, pace: float, volatility: float
+    base: str,
+    price: float,
+    *,
+    grid: tuple[str, str],
+    market_max: str,
+    pace: float,
+    volatility: float,
 ) -> Listing:
+    """A symbol against USDT; `grid` is its tick and its step."""
     rules = SymbolRules(
         symbol=f"{base}USDT",
         base=base,
         quote="USDT",
-        tick=Decimal(tick),
-        step=Decimal(step),
+        tick=Decimal(grid[0]),
+        step=Decimal(grid[1]),
         market_max_quantity=Decimal(market_max),
     )
     return Listing(rules, price, pace, volatility)
 
 
-KNOWN = {
-    listing.rules.symbol: listing
-    for listing in (
-        _known("BTC", 60_000.0, "0.01", "0.00001", "95.5", 3.0, 0.00006),
-        _known("ETH", 2_700.0, "0.01", "0.0001", "1800.5", 2.5, 0.00008),
-        _known("BNB", 550.0, "0.01", "0.001", "5400.25", 1.5, 0.00006),
-        _known("SOL", 150.0, "0.01", "0.001", "21000.5", 2.0, 0.00010),
-        _known("XRP", 0.58, "0.0001", "0.1", "4000000", 1.5, 0.00010),
-        _known("NEXO", 1.2, "0.001", "0.01", "40000", 0.4, 0.00012),
-    )
-}
+_TABLE = (
+    _known("BTC", 60_000, grid=("0.01", "0.00001"), market_max="95.5", pace=3, volatility=6e-5),
+    _known("ETH", 2_700, grid=("0.01", "0.0001"), market_max="1800.5", pace=2.5, volatility=8e-5),
+    _known("BNB", 550, grid=("0.01", "0.001"), market_max="5400.25", pace=1.5, volatility=6e-5),
+    _known("SOL", 150, grid=("0.01", "0.001"), market_max="21000.5", pace=2, volatility=1e-4),
+    _known("XRP", 0.58, grid=("0.0001", "0.1"), market_max="4000000", pace=1.5, volatility=1e-4),
+    _known("NEXO", 1.2, grid=("0.001", "0.01"), market_max="40000", pace=0.4, volatility=1.2e-4),
+)
+KNOWN = {known.rules.symbol: known for known in _TABLE}
 
 
 def listings(wanted: list[str], seed: int) -> list[Listing]:
@@ -87,8 +93,8 @@ def invented(symbol: str, seed: int) -> Listing:
     draw = random.Random(f"{seed}:listing:{symbol}")
     worth = math.exp(draw.uniform(math.log(0.02), math.log(400)))
     price = worth / QUOTES_USDT[quote]
-    tick_places = min(8, max(0, 4 - math.floor(math.log10(price))))
-    step_places = min(8 - tick_places, max(0, math.floor(math.log10(worth)) + 2))
+    step_places = max(0, math.floor(math.log10(worth)) + 1)
+    tick_places = min(EXACT_PLACES - step_places, max(0, 4 - math.floor(math.log10(price))))
     rules = SymbolRules(
         symbol=symbol,
         base=base,

@@ -79,9 +79,7 @@ def from_id(items: list[Item], first_id: int, limit: int) -> list[Item]:
     return items[start : start + limit]
 
 
-def between(
-    items: list[Item], start_ms: int | None, end_ms: int | None, limit: int
-) -> list[Item]:
+def between(items: list[Item], start_ms: int | None, end_ms: int | None, limit: int) -> list[Item]:
     """Items by time, both ends included: the oldest from a start, else the newest to an end."""
     start = 0 if start_ms is None else bisect_left(items, start_ms, key=TIME)
     end = len(items) if end_ms is None else bisect_right(items, end_ms, key=TIME)

@@ -4,9 +4,12 @@
 cannot be used.
 """
 
+import os
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import dj_database_url
+import django_stubs_ext
 from dotenv import load_dotenv
 
 from candles.intervals import INTERVALS_MS
@@ -23,13 +26,19 @@ from tradingsite.env import (
 )
 from tradingsite.secretkey import kept_secret_key
 
+django_stubs_ext.monkeypatch()  # models.Field[…] and ModelAdmin[…] at run time
+
 BASE_DIR = Path(__file__).resolve().parent.parent
 load_dotenv(BASE_DIR / ".env")
 
 # --- Where the system writes and listens -------------------------------------------------
 
 VAR_DIR = Path(env_str("VAR_DIR", str(BASE_DIR / "var"))).resolve()
-VAR_DIR.mkdir(parents=True, exist_ok=True)
+try:
+    VAR_DIR.mkdir(parents=True, exist_ok=True)
+except OSError as error:
+    raise BadSetting("VAR_DIR", str(VAR_DIR), f"use a folder to write to ({error})") from None
+ADMIN_PASSWORD_FILE = VAR_DIR / "admin_password"
 BIND = env_str("BIND", "127.0.0.1")
 BOUND_TO_LOOPBACK = BIND in LOOPBACK_HOSTS
 PORT = env_int("PORT", 8000, least=1, most=65535)
@@ -52,7 +61,7 @@ SANDBOX_SPEED = env_decimal("SANDBOX_SPEED", "1", above="0", below="100000")
 # The sandbox opens to the credentials that Binance prints in its documentation: public, and
 # worth nothing anywhere else.
 SANDBOX_API_KEY = "vmPUZE6mv9SD5VNHk4HlWFsOr6aKE2zvsw0MuIgwCIPy6utIco14y7Ju91duEh8A"
-SANDBOX_API_SECRET = "NhqPtmdSJYdKjVHjA7PZj4Mge3R5YNiP1e3UZjInClVN65XAbvqqM6A7H5fATj0j"
+SANDBOX_API_SECRET = "NhqPtmdSJYdKjVHjA7PZj4Mge3R5YNiP1e3UZjInClVN65XAbvqqM6A7H5fATj0j"  # noqa: S105
 
 USES_SANDBOX = not is_set("BINANCE_API_KEY") and not is_set("BINANCE_API_SECRET")
 if not USES_SANDBOX:
@@ -75,9 +84,15 @@ BINANCE_STREAM_URL = env_checked(
 )
 BINANCE_WS_API_URL = env_checked(
     "BINANCE_WS_API_URL",
-    f"ws://{_SANDBOX}/ws-api/v3" if USES_SANDBOX else "wss://ws-api.testnet.binance.vision/ws-api/v3",
+    f"ws://{_SANDBOX}/ws-api/v3"
+    if USES_SANDBOX
+    else "wss://ws-api.testnet.binance.vision/ws-api/v3",
     refusal,
 )
+# Does `make run` have a sandbox to start, or do the addresses lead elsewhere?
+STARTS_SANDBOX = USES_SANDBOX and SANDBOX_PORT in {
+    urlsplit(url).port for url in (BINANCE_REST_URL, BINANCE_STREAM_URL, BINANCE_WS_API_URL)
+}
 
 # --- What is traded -----------------------------------------------------------------------
 
@@ -105,19 +120,28 @@ _SQLITE_OPTIONS = {
 DATABASE_URL = env_str("DATABASE_URL", f"sqlite:///{VAR_DIR / 'db.sqlite3'}")
 try:
     DATABASES = {"default": dj_database_url.parse(DATABASE_URL)}
-except ValueError as error:
-    raise BadSetting("DATABASE_URL", DATABASE_URL, "use postgres://… or sqlite:///…") from error
+except ValueError:
+    # Its value is not shown, for it holds a password; nor is that of REDIS_URL.
+    raise BadSetting("DATABASE_URL", "…", "use postgres://… or sqlite:///…") from None
 if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
     DATABASES["default"]["OPTIONS"] = _SQLITE_OPTIONS
 elif DATABASES["default"]["ENGINE"].endswith("postgresql"):
     # CONN_MAX_AGE has no effect under ASGI, so connections are pooled.
     DATABASES["default"]["OPTIONS"] = {"pool": {"min_size": 1, "max_size": 8, "timeout": 10}}
 else:
-    raise BadSetting("DATABASE_URL", DATABASE_URL, "use postgres://… or sqlite:///…")
+    raise BadSetting("DATABASE_URL", "…", "use postgres://… or sqlite:///…")
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
+LONGEST_SOCKET_PATH = 100  # bytes; the kernels' own limits are 103 and 107
 REDIS_SOCKET = VAR_DIR / "redis.sock"
+STARTS_REDIS = not is_set("REDIS_URL")
+if STARTS_REDIS and len(os.fsencode(REDIS_SOCKET)) > LONGEST_SOCKET_PATH:
+    raise BadSetting(
+        "VAR_DIR", str(VAR_DIR), "too long for a Unix socket: choose a shorter one, or REDIS_URL"
+    )
 REDIS_URL = env_str("REDIS_URL", f"unix://{REDIS_SOCKET}")
+if urlsplit(REDIS_URL).scheme not in {"redis", "rediss", "unix"}:
+    raise BadSetting("REDIS_URL", "…", "use redis://host:port/0 or unix:///path")
 
 CELERY_BROKER_URL = REDIS_URL.replace("unix://", "redis+socket://", 1)
 CHANNEL_LAYERS = {
@@ -189,3 +213,39 @@ WHITENOISE_USE_FINDERS = True  # no collectstatic between a change and the page
 X_FRAME_OPTIONS = "DENY"
 SESSION_COOKIE_HTTPONLY = True
 SECURE_REFERRER_POLICY = "same-origin"
+
+# --- REST -----------------------------------------------------------------------------------
+
+REST_FRAMEWORK = {
+    # The first one also says how strangers are sent away: with 401.
+    "DEFAULT_AUTHENTICATION_CLASSES": [
+        "rest_framework.authentication.TokenAuthentication",
+        "rest_framework.authentication.SessionAuthentication",
+    ],
+    "DEFAULT_PERMISSION_CLASSES": ["tradingsite.rest.ReadersAndStaff"],
+    "DEFAULT_RENDERER_CLASSES": ["tradingsite.rest.JsonRenderer"],
+    "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
+    "DEFAULT_PAGINATION_CLASS": "tradingsite.rest.NewestFirst",
+    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "EXCEPTION_HANDLER": "tradingsite.refusals.refuse",
+    "URL_FORMAT_OVERRIDE": None,  # `format` is a parameter of /trades alone
+    "TEST_REQUEST_DEFAULT_FORMAT": "json",
+}
+SPECTACULAR_SETTINGS = {
+    "TITLE": "Trading system",
+    "DESCRIPTION": (
+        "Prices, quantities and money are decimal strings; times are ISO 8601 in UTC. "
+        'Refusals are `{"error": code, "detail": text}`. Reads are open where PUBLIC_READ; '
+        "writes need staff: a session with its CSRF token, or `Authorization: Token …`."
+    ),
+    "VERSION": "0.1.0",
+    "OAS_VERSION": "3.1.1",
+    "SERVE_INCLUDE_SCHEMA": False,
+    "SWAGGER_UI_DIST": "SIDECAR",  # served by us, not from a CDN
+    "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
+    "ENUM_NAME_OVERRIDES": {
+        "OrderStatus": "orders.schema.STATUSES",
+        "PositionStatus": "orders.models.Position.Status",
+        "Side": "orders.schema.SIDES",
+    },
+}

@@ -1,4 +1,39 @@
-from django.contrib import admin
-from django.urls import path
+"""REST, pages, admin."""
 
-urlpatterns = [path("admin/", admin.site.urls)]
+from django.contrib import admin
+from django.urls import path, re_path
+from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
+
+from candles import api as candles
+from orders import api as orders
+from strategies import api as strategies
+from tradingsite import positions_api, symbols_api, views
+
+admin.site.site_header = "Trading system"
+admin.site.site_title = "Trading system"
+admin.site.index_title = "What it knows and what it did"
+
+handler500 = "tradingsite.views.fault"
+
+urlpatterns = [
+    path("admin/", admin.site.urls),
+    path("health", views.HealthView.as_view()),
+    path("symbols", symbols_api.SymbolsView.as_view()),
+    path("symbols/<str:symbol>", symbols_api.SymbolView.as_view()),
+    path("candles", candles.CandlesView.as_view()),
+    path("candles/<str:symbol>", candles.SymbolCandlesView.as_view()),
+    path("ticks", candles.TicksView.as_view()),
+    path("ticks/<str:symbol>", candles.SymbolTicksView.as_view()),
+    path("positions", positions_api.PositionsView.as_view()),
+    path("positions/<str:symbol>", positions_api.SymbolPositionsView.as_view()),
+    path("trades", orders.TradesView.as_view()),
+    path("orders", orders.OrdersView.as_view()),
+    path("signals", strategies.SignalsView.as_view()),
+    path("strategy", strategies.StrategiesView.as_view()),
+    path("strategy/<str:name>", strategies.StrategyView.as_view()),
+    path("halt", orders.HaltView.as_view()),
+    path("performance", positions_api.PerformanceView.as_view()),
+    path("schema", SpectacularAPIView.as_view(), name="schema"),
+    path("docs", SpectacularSwaggerView.as_view(url_name="schema")),
+    re_path(rf"^(?:{'|'.join(views.API_PREFIXES)})/", views.UnknownPathView.as_view()),
+]

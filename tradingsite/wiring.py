@@ -1,5 +1,81 @@
 """What follows from what: every reaction to every event, on one page."""
 
+from collections.abc import Sequence
+
+from orders.tasks import send as send_to_exchange
+from orders.tasks import write_trade_log
+from strategies.api import signal_json
+from strategies.tasks import evaluate, flatten
+
+from candles.api import candle_json
+from candles.events import candle_closed
+from candles.models import Candle
+from market.redis import connection
+from orders.api import order_json, position_json, trade_json
+from orders.events import (
+    halt_changed,
+    order_changed,
+    order_opened,
+    position_changed,
+    trade_booked,
+)
+from orders.models import Halt, Order, Position, Trade
+from strategies.events import signal_raised
+from strategies.models import Signal
+from tradingsite import live
+from tradingsite.stopwatch import positions_changed
+
 
 def connect() -> None:
-    """Filled in below as the parts join."""
+    """Called once, when every app is loaded."""
+    candle_closed.reactions = [evaluate_strategies, show_candles]
+    signal_raised.reactions = [show_signals]
+    order_opened.reactions = [send_to_exchange, show_orders]
+    order_changed.reactions = [show_orders]
+    trade_booked.reactions = [log_trades, show_trades]
+    position_changed.reactions = [watch_stops, show_positions]
+    halt_changed.reactions = [obey_halt, show_halt]
+
+
+def evaluate_strategies(candles: Sequence[Candle]) -> None:
+    evaluate.delay([candle.pk for candle in candles])
+
+
+def watch_stops(_: Sequence[Position]) -> None:
+    positions_changed(connection())
+
+
+def log_trades(_: Sequence[Trade]) -> None:
+    write_trade_log.delay()
+
+
+def obey_halt(_: Sequence[Halt]) -> None:
+    flatten.delay()
+
+
+def show_candles(candles: Sequence[Candle]) -> None:
+    live.publish([live.Message("candle", c.symbol.name, candle_json(c)) for c in candles])
+
+
+def show_signals(signals: Sequence[Signal]) -> None:
+    live.publish([live.Message("signal", s.symbol.name, signal_json(s)) for s in signals])
+
+
+def show_orders(orders: Sequence[Order]) -> None:
+    live.publish([live.Message("order", o.symbol.name, order_json(o)) for o in orders])
+
+
+def show_trades(trades: Sequence[Trade]) -> None:
+    live.publish([live.Message("trade", t.symbol.name, trade_json(t)) for t in trades])
+
+
+def show_positions(positions: Sequence[Position]) -> None:
+    messages = [
+        live.Message("position", p.symbol.name, position_json(p, last_price=None))
+        for p in positions
+    ]
+    live.publish(messages)
+
+
+def show_halt(_: Sequence[Halt]) -> None:
+    live.status()

@@ -1,0 +1,76 @@
+# The system's commands; `make help` lists them. What is set up once is kept in stamp files, so
+# that a second call starts at once.
+
+VENV := .venv
+BIN := $(VENV)/bin
+CHART := static/vendor/lightweight-charts
+# The newest Python the machine has; any from 3.11 on will do.
+PYTHON ?= $(firstword $(foreach name,python3 python3.14 python3.13 python3.12 python3.11,\
+	$(shell command -v $(name) >/dev/null && $(name) -c \
+	'import sys; sys.version_info >= (3, 11) and print("$(name)")' 2>/dev/null)))
+STEP := $(PYTHON) launcher/step.py
+PIP := $(BIN)/python -m pip install --require-hashes --disable-pip-version-check
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.NOTPARALLEL:
+.PHONY: help run test check bench pins set-up set-up-tests clean
+
+help: ## This list
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
+
+run: set-up ## Set everything up and run the whole system, until Ctrl+C
+	@exec $(BIN)/python -m launcher
+
+test: set-up set-up-tests check ## Set everything up and run all checks and tests
+	@echo "== Tests on SQLite"
+	$(BIN)/python -m pytest
+	@echo "== Tests that touch the database, on PostgreSQL"
+	@if $(BIN)/python -m tests.postgres; then TEST_DATABASE=postgres $(BIN)/python -m pytest; \
+	else test -z "$$CI"; fi
+
+check: set-up set-up-tests ## Linters, types and import rules alone
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy .
+	$(BIN)/lint-imports
+
+bench: set-up set-up-tests ## The benchmarks
+	$(BIN)/python -m benchmarks
+
+pins: set-up-tests ## Renew the pinned requirements from the .in files
+	for list in requirements requirements-dev requirements-node; do \
+		$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+			--no-annotate --no-header $$list.in --output-file $$list.txt || exit; \
+	done
+
+clean: ## Remove what the set-up installed; var/ stays
+	rm -rf $(VENV) node_modules static/vendor
+
+set-up: $(VENV)/.packages $(CHART)/.installed
+
+set-up-tests: $(VENV)/.test-packages $(VENV)/.test-servers
+
+$(VENV)/.packages: requirements.txt
+	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed, as python3 in the PATH"; exit 2; }
+	@test -x $(BIN)/python || $(STEP) "Virtual environment" $(PYTHON) -m venv $(VENV) || \
+		{ rm -rf $(VENV); echo "Python's venv module is needed (Debian, Ubuntu: python3-venv)"; exit 2; }
+	@$(STEP) "Python packages" $(PIP) -r requirements.txt
+	@touch $@
+
+$(VENV)/.test-packages: requirements-dev.txt $(VENV)/.packages
+	@$(STEP) "Python packages for tests" $(PIP) -r requirements-dev.txt
+	@touch $@
+
+$(VENV)/.test-servers: tests/install_servers.sh
+	@$(STEP) "PostgreSQL and Chromium" bash tests/install_servers.sh
+	@touch $@
+
+$(CHART)/.installed: package-lock.json $(VENV)/.packages
+	@command -v npm >/dev/null || test -x $(BIN)/npm || \
+		$(STEP) "Node.js, for npm" $(PIP) -r requirements-node.txt
+	@PATH="$$PATH:$(CURDIR)/$(BIN)" $(STEP) "Front-end packages" npm ci --ignore-scripts --no-audit --no-fund
+	@mkdir -p $(CHART)
+	@cp node_modules/lightweight-charts/dist/lightweight-charts.standalone.production.mjs \
+		node_modules/lightweight-charts/LICENSE $(CHART)
+	@touch $@

@@ -1,0 +1,170 @@
+"""Ticks a CPU second through the whole stream process, against the naive way in the same run.
+
+`python -m benchmarks.stream_throughput [--symbols 8] [--ticks 800000] [--runs 3]`
+
+Ours is the real thing: the stream process reads a flood from a socket, folds it, and writes
+each batch to a real Redis and each closed candle to a real SQLite file. The naive way is what
+tutorials show: WebSocketApp, `json`, floats, one Redis round trip a tick. Both are measured
+from the first tick to the last, in CPU time of their own process.
+"""
+
+import argparse
+import json
+import os
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from pathlib import Path
+
+from benchmarks.flood import FIRST_ID, symbol_names
+from tests.servers import PYTHON, Redis, Server, answers, free_port
+
+QUIET_AFTER_S = 30  # no progress for this long: something is broken
+
+
+def cpu_s() -> float:
+    usage = resource.getrusage(resource.RUSAGE_SELF)
+    return usage.ru_utime + usage.ru_stime
+
+
+def ours(symbols: int, ticks: int) -> dict[str, float]:
+    """Run the stream process in this process until the last tick stands in Redis."""
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tradingsite.settings")
+    import django
+
+    django.setup()
+    from django.conf import settings
+    from django.core.management import call_command
+
+    from candles import store
+    from market.redis import connection
+    from market.rest import market_rest
+    from market.services import load_symbols
+    from market.stream import TickStream
+    from tradingsite.streaming import StreamProcess
+
+    call_command("migrate", verbosity=0)
+    rest = market_rest()
+    load_symbols(rest)
+    stream = TickStream(settings.BINANCE_STREAM_URL)
+    process = StreamProcess(stream, rest, store.Writer(connection(), "none"), settings.INTERVALS)
+    names, last_id = symbol_names(symbols), FIRST_ID + ticks // symbols - 1
+    marks: dict[str, float] = {}
+
+    def watch() -> None:
+        client = connection()
+        while True:
+            states = store.read_states(client, names)
+            done = [state.last_tick_id for state in states.values()]
+            if len(done) == symbols and min(done) >= FIRST_ID and "cpu" not in marks:
+                marks["cpu"], marks["wall"] = cpu_s(), time.monotonic()
+                marks["skipped"] = sum(done) - symbols * (FIRST_ID - 1)
+            if len(done) == symbols and min(done) == last_id:
+                break
+            time.sleep(0.05)
+        marks["cpu"], marks["wall"] = cpu_s() - marks["cpu"], time.monotonic() - marks["wall"]
+        process.stop()
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    process.run()
+    watcher.join()
+    counted = ticks - marks["skipped"]
+    return {"ticks": counted, "cpu_s": marks["cpu"], "wall_s": marks["wall"]}
+
+
+def naive(symbols: int, ticks: int) -> dict[str, float]:
+    """WebSocketApp, json, float, one HSET a tick."""
+    import redis
+    from websocket import WebSocketApp
+
+    client = redis.Redis.from_url(os.environ["REDIS_URL"])
+    candles: dict[str, list[float]] = {}
+    marks = {"seen": 0.0, "cpu": 0.0, "wall": 0.0}
+
+    def on_message(app: WebSocketApp, text: str) -> None:
+        data = json.loads(text).get("data")
+        if data is None:
+            return
+        if not marks["seen"]:
+            marks["cpu"], marks["wall"] = cpu_s(), time.monotonic()
+        price, quantity = float(data["p"]), float(data["q"])
+        candle = candles.setdefault(data["s"], [price, price, price, price, 0.0])
+        candle[1], candle[2] = max(candle[1], price), min(candle[2], price)
+        candle[3], candle[4] = price, candle[4] + quantity
+        client.hset(f"naive:{data['s']}", "candle", json.dumps(candle))
+        marks["seen"] += 1
+        if marks["seen"] == ticks:
+            app.close()
+
+    names = [f"{name.lower()}@aggTrade" for name in symbol_names(symbols)]
+    ask = json.dumps({"method": "SUBSCRIBE", "params": names, "id": 1})
+    url = os.environ["BINANCE_STREAM_URL"] + "/stream"
+    WebSocketApp(url, on_open=lambda app: app.send(ask), on_message=on_message).run_forever()
+    return {
+        "ticks": marks["seen"],
+        "cpu_s": cpu_s() - marks["cpu"],
+        "wall_s": time.monotonic() - marks["wall"],
+    }
+
+
+def measured(way: str, symbols: int, ticks: int) -> dict[str, float]:
+    """One run of `way` in a world of its own; returns what it printed."""
+    with tempfile.TemporaryDirectory(prefix="bench-") as name:
+        folder, port = Path(name), free_port()
+        redis = Redis(folder)
+        words = [PYTHON, "-m", "benchmarks.flood", str(port), str(symbols), str(ticks), "0"]
+        flood = Server(words, folder / "flood.log")
+        flood.await_ready(lambda: answers(port), seconds=60)
+        environment = os.environ | {
+            "VAR_DIR": name,
+            "REDIS_URL": redis.url,
+            "SYMBOLS": ",".join(symbol_names(symbols)),
+            "BINANCE_REST_URL": f"http://127.0.0.1:{port}",
+            "BINANCE_STREAM_URL": f"ws://127.0.0.1:{port}",
+        }
+        command = [PYTHON, "-m", "benchmarks.stream_throughput", "--way", way]
+        command += ["--symbols", str(symbols), "--ticks", str(ticks)]
+        try:
+            done = subprocess.run(
+                command, env=environment, stdout=subprocess.PIPE, text=True, check=True
+            )
+        finally:
+            flood.kill()
+            redis.stop()
+        result: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
+        return result
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--symbols", type=int, default=8)
+    parser.add_argument("--ticks", type=int, default=800_000)
+    parser.add_argument("--runs", type=int, default=3)
+    parser.add_argument("--way", choices=["ours", "naive"], help=argparse.SUPPRESS)
+    asked = parser.parse_args()
+    if asked.way:
+        run = ours if asked.way == "ours" else naive
+        sys.stdout.write(json.dumps(run(asked.symbols, asked.ticks)) + "\n")
+        return
+    ratios = []
+    for _ in range(asked.runs):
+        rates = {}
+        for way, ticks in (("ours", asked.ticks), ("naive", asked.ticks // 20)):
+            result = measured(way, asked.symbols, ticks)
+            rates[way] = result["ticks"] / result["cpu_s"]
+            print(
+                f"{way:6} {result['ticks']:>9,.0f} ticks  {rates[way]:>9,.0f} a CPU second"
+                f"  {result['ticks'] / result['wall_s']:>9,.0f} a second",
+                flush=True,
+            )
+        ratios.append(rates["ours"] / rates["naive"])
+    print(f"ours is {statistics.median(ratios):.0f} times the naive way (median of {asked.runs})")
+
+
+if __name__ == "__main__":
+    main()

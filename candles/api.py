@@ -1,0 +1,284 @@
+"""Candles and ticks over REST."""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from decimal import Decimal
+from heapq import merge
+from typing import Any
+
+import structlog
+from django.conf import settings
+from django.db.models import TextField
+from django.db.models.functions import Cast
+from drf_spectacular.utils import extend_schema
+from redis.exceptions import RedisError
+from rest_framework import serializers
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from candles import store
+from candles.intervals import INTERVALS_MS
+from candles.models import Candle, Verdict
+from candles.store import KEPT_TICKS, SymbolState
+from market.api import (
+    DecimalText,
+    Json,
+    TickSerializer,
+    TimeText,
+    iso,
+    iso_ms,
+    refusals,
+    tick_json,
+    to_time,
+)
+from market.decimals import plain
+from market.models import Symbol
+from market.parameters import OneOf, Query, TimeParameter, known_symbol
+from market.redis import connection
+
+MOST_CANDLES = 5000
+AMOUNTS = (
+    "open", "high", "low", "close", "volume", "quote_volume", "taker_volume", "taker_quote_volume",
+)  # fmt: skip
+# Read as text, decimals cost a tenth: 500 candles are 4000 of them.
+COLUMNS: tuple[Any, ...] = (
+    "open_time",
+    "trades",
+    "verdict",
+    *(Cast(name, TextField()) for name in AMOUNTS),
+)
+Row = tuple[Any, ...]
+
+logger = structlog.get_logger(__name__)
+
+
+class CandleSerializer(serializers.Serializer[Json]):
+    symbol = serializers.CharField()
+    interval = serializers.ChoiceField(list(INTERVALS_MS))
+    open_time = TimeText()
+    close_time = TimeText(help_text="Its last millisecond.")
+    open = DecimalText()
+    high = DecimalText()
+    low = DecimalText()
+    close = DecimalText()
+    volume = DecimalText(help_text="Base asset.")
+    quote_volume = DecimalText(help_text="Quote asset.")
+    taker_volume = DecimalText(help_text="Base asset, what takers bought.")
+    taker_quote_volume = DecimalText(help_text="Quote asset, what takers bought.")
+    trades = serializers.IntegerField()
+    verdict = serializers.ChoiceField(
+        Verdict.choices,
+        allow_null=True,
+        help_text="How it compares with the exchange's own; null while it forms.",
+    )
+    closed = serializers.BooleanField(help_text="Can no longer change.")
+    # Only a forming candle has these three.
+    last_price = DecimalText(required=False)
+    last_tick_id = serializers.IntegerField(required=False)
+    time = TimeText(required=False, help_text="Of the last tick.")
+
+
+class SeriesSerializer(serializers.Serializer[Json]):
+    symbol = serializers.CharField()
+    interval = serializers.ChoiceField(list(INTERVALS_MS))
+    candles = CandleSerializer(many=True, help_text="Oldest first.")
+
+
+class AllCandlesSerializer(serializers.Serializer[Json]):
+    interval = serializers.ChoiceField(list(INTERVALS_MS))
+    candles = CandleSerializer(many=True, help_text="Oldest first, then by symbol.")
+
+
+class LatestTicksSerializer(serializers.Serializer[Json]):
+    ticks = TickSerializer(many=True, help_text="By symbol.")
+
+
+class SymbolTicksSerializer(serializers.Serializer[Json]):
+    symbol = serializers.CharField()
+    ticks = TickSerializer(many=True, help_text="Oldest first.")
+
+
+class CandleQuery(Query):
+    interval = OneOf(INTERVALS_MS, required=False, help_text="The first of INTERVALS if left out.")
+    start = TimeParameter(required=False, help_text="Opened not before this time.")
+    end = TimeParameter(required=False, help_text="Opened not after this time.")
+    limit = serializers.IntegerField(
+        min_value=1,
+        max_value=MOST_CANDLES,
+        default=500,
+        help_text="The newest so many; the oldest from `start` on where only that is given.",
+    )
+    forming = serializers.BooleanField(
+        default=False, help_text="Also the open candle, on top of `limit`."
+    )
+
+
+class TickQuery(Query):
+    limit = serializers.IntegerField(
+        min_value=1, max_value=KEPT_TICKS, default=100, help_text="The newest so many."
+    )
+
+
+def candle_json(candle: Candle) -> Json:
+    """A closed candle."""
+    amounts = [plain(getattr(candle, name)) for name in AMOUNTS]
+    row = (candle.open_time, candle.trades, candle.verdict, *amounts)
+    return _json(candle.symbol.name, candle.interval, row)
+
+
+def forming_json(symbol: str, state: SymbolState, interval: str | None = None) -> Json:
+    """The open candle of `interval`, by default the first one followed, with the last tick.
+
+    Raises KeyError for an interval that the stream does not follow.
+    """
+    interval = interval or state.intervals[0]
+    candle = state.forming[interval]
+    amounts = [plain(getattr(candle, name)) for name in AMOUNTS]
+    row = (to_time(candle.open_ms), candle.trades, None, *amounts)
+    return {
+        **_json(symbol, interval, row),
+        "last_price": plain(state.last_price),
+        "last_tick_id": state.last_tick_id,
+        "time": iso_ms(state.last_time_ms),
+    }
+
+
+def _json(symbol: str, interval: str, row: Row) -> Json:
+    """A row whose amounts are plain digits; without a verdict while it forms."""
+    open_time, trades, verdict, *amounts = row
+    close_time = open_time + timedelta(milliseconds=INTERVALS_MS[interval] - 1)
+    return {
+        "symbol": symbol,
+        "interval": interval,
+        "open_time": iso(open_time),
+        "close_time": iso(close_time),
+        **dict(zip(AMOUNTS, amounts, strict=True)),
+        "trades": trades,
+        "verdict": verdict,
+        "closed": verdict is not None,
+    }
+
+
+def last_prices(symbols: Sequence[str]) -> dict[str, Decimal]:
+    """The last price of each symbol that has one; none at all while Redis is away."""
+    try:
+        states = store.read_states(connection(), symbols)
+    except RedisError as error:
+        logger.warning("prices.unknown", error=str(error))
+        return {}
+    return {name: state.last_price for name, state in states.items()}
+
+
+def _series(
+    symbol: Symbol, state: SymbolState | None, asked: dict[str, Any], limit: int
+) -> list[Json]:
+    """One symbol's candles, oldest first; with the open one where `state` is given.
+
+    The state was read before the candles are: a candle that closed in between is then found
+    closed, and no longer forming.
+    """
+    start, end, interval = asked.get("start"), asked.get("end"), asked["interval"]
+    rows = _closed_rows(symbol, interval, start, end, limit)
+    candles = [_json(symbol.name, interval, row) for row in rows]
+    cut = start is not None and end is None and len(rows) == limit
+    if state is not None and interval in state.intervals and not cut:
+        forming = forming_json(symbol.name, state, interval)
+        after = candles[-1]["open_time"] if candles else ""
+        opened = forming["open_time"]
+        within = (start is None or opened >= iso(start)) and (end is None or opened <= iso(end))
+        if within and opened > after:
+            candles.append(forming)
+    return candles
+
+
+def _closed_rows(
+    symbol: Symbol, interval: str, start: datetime | None, end: datetime | None, limit: int
+) -> list[Row]:
+    """The newest `limit` between start and end, or the oldest from `start` on if it is alone."""
+    found = Candle.objects.filter(symbol=symbol, interval=interval)
+    if start is not None:
+        found = found.filter(open_time__gte=start)
+    if end is not None:
+        found = found.filter(open_time__lte=end)
+    from_start = start is not None and end is None
+    order = "open_time" if from_start else "-open_time"
+    rows = list(found.order_by(order).values_list("open_time", "trades", "verdict", *TEXTS)[:limit])
+    if not from_start:
+        rows.reverse()
+    return [(*row[:3], *map(_trimmed, row[3:])) for row in rows]
+
+
+def _trimmed(text: str) -> str:
+    """A decimal as the database writes it, made plain: PostgreSQL keeps trailing zeros."""
+    return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+def _asked(request: Request) -> dict[str, Any]:
+    return {"interval": settings.INTERVALS[0], **CandleQuery.of(request)}
+
+
+def _states(symbols: Sequence[Symbol], asked: dict[str, Any]) -> dict[str, SymbolState]:
+    if not asked["forming"]:
+        return {}
+    return store.read_states(connection(), [symbol.name for symbol in symbols])
+
+
+class CandlesView(APIView):
+    @extend_schema(
+        operation_id="candles_of_all_symbols",
+        summary="Candles of all followed symbols",
+        description="`limit` is shared evenly between the symbols, at least one each.",
+        parameters=[CandleQuery],
+        responses={200: AllCandlesSerializer, **refusals(400, 503)},
+    )
+    def get(self, request: Request) -> Response:
+        asked = _asked(request)
+        symbols = list(Symbol.objects.followed())
+        states = _states(symbols, asked)
+        share = max(1, asked["limit"] // max(1, len(symbols)))
+        series = [_series(symbol, states.get(symbol.name), asked, share) for symbol in symbols]
+        candles = list(merge(*series, key=lambda candle: candle["open_time"]))
+        return Response({"interval": asked["interval"], "candles": candles})
+
+
+class SymbolCandlesView(APIView):
+    @extend_schema(
+        operation_id="candles",
+        summary="Candles of a symbol",
+        parameters=[CandleQuery],
+        responses={200: SeriesSerializer, **refusals(400, 404, 503)},
+    )
+    def get(self, request: Request, symbol: str) -> Response:
+        asked = _asked(request)
+        known = known_symbol(symbol)
+        state = _states([known], asked).get(known.name)
+        candles = _series(known, state, asked, asked["limit"])
+        return Response({"symbol": known.name, "interval": asked["interval"], "candles": candles})
+
+
+class TicksView(APIView):
+    @extend_schema(
+        operation_id="latest_ticks",
+        summary="The latest tick of every followed symbol",
+        responses={200: LatestTicksSerializer, **refusals(400, 503)},
+    )
+    def get(self, request: Request) -> Response:
+        Query.of(request)
+        names = Symbol.objects.followed().values_list("name", flat=True)
+        ticks = [tick for name in names for tick in store.recent_ticks(connection(), name, 1)]
+        return Response({"ticks": [tick_json(tick) for tick in ticks]})
+
+
+class SymbolTicksView(APIView):
+    @extend_schema(
+        operation_id="ticks",
+        summary="The last ticks of a symbol",
+        parameters=[TickQuery],
+        responses={200: SymbolTicksSerializer, **refusals(400, 404, 503)},
+    )
+    def get(self, request: Request, symbol: str) -> Response:
+        limit = TickQuery.of(request)["limit"]
+        known = known_symbol(symbol)
+        ticks = store.recent_ticks(connection(), known.name, limit)
+        return Response({"symbol": known.name, "ticks": [tick_json(tick) for tick in ticks]})

@@ -1,0 +1,85 @@
+"""Closed candles written down."""
+
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+
+from django.db import transaction
+
+from candles.events import candle_closed
+from candles.intervals import INTERVALS_MS
+from candles.models import Candle, Verdict
+from candles.ohlcv import OHLCV
+from candles.store import ClosedCandle
+from market.models import Symbol
+
+ROWS_A_STATEMENT = 500
+VALUES = (
+    "open", "high", "low", "close", "volume", "quote_volume", "trades", "taker_volume",
+    "taker_quote_volume", "first_tick_id", "last_tick_id",
+)  # fmt: skip
+
+
+def time_of(time_ms: int) -> datetime:
+    """Milliseconds since the epoch as an aware UTC time, without passing through a float."""
+    seconds, milliseconds = divmod(time_ms, 1000)
+    return datetime.fromtimestamp(seconds, UTC).replace(microsecond=milliseconds * 1000)
+
+
+def ms_of(time: datetime) -> int:
+    """The inverse of `time_of`; microseconds are cut off."""
+    return int(time.replace(microsecond=0).timestamp()) * 1000 + time.microsecond // 1000
+
+
+def _row(symbol: Symbol, interval: str, candle: OHLCV, verdict: Verdict) -> Candle:
+    return Candle(
+        symbol=symbol,
+        interval=interval,
+        open_time=time_of(candle.open_ms),
+        verdict=verdict,
+        **{name: getattr(candle, name) for name in VALUES},
+    )
+
+
+@transaction.atomic
+def record_closed(closed: Sequence[ClosedCandle]) -> list[Candle]:
+    """Write down candles that closed together and tell of them; return the new ones.
+
+    A candle that stands already is left as it is: writing it twice is writing it once.
+    """
+    symbols = Symbol.objects.in_bulk({c.symbol for c in closed}, field_name="name")
+    rows = [_row(symbols[c.symbol], c.interval, c.candle, Verdict.UNVERIFIED) for c in closed]
+    stored = _stored_keys(rows)
+    new = [row for row in rows if (row.symbol_id, row.interval, row.open_time) not in stored]
+    Candle.objects.bulk_create(new, batch_size=ROWS_A_STATEMENT)
+    candle_closed.announce(new)
+    return new
+
+
+def _stored_keys(rows: Sequence[Candle]) -> set[tuple[int, str, datetime]]:
+    stored = Candle.objects.filter(
+        symbol__in={row.symbol_id for row in rows},
+        open_time__in={row.open_time for row in rows},
+    )
+    return set(stored.values_list("symbol_id", "interval", "open_time"))
+
+
+@transaction.atomic
+def record_history(symbol: str, interval: str, candles: Iterable[OHLCV]) -> None:
+    """Write down the exchange's own klines; nobody trades on them, so nobody is told."""
+    row = Symbol.objects.get(name=symbol)
+    Candle.objects.bulk_create(
+        (_row(row, interval, candle, Verdict.EXACT) for candle in candles),
+        batch_size=ROWS_A_STATEMENT,
+        ignore_conflicts=True,
+    )
+
+
+def stored_until(symbol: str, intervals: Sequence[str]) -> dict[str, int]:
+    """Per interval the end of the newest stored candle, in ms; without those that have none."""
+    ends: dict[str, int] = {}
+    for interval in intervals:
+        newest = Candle.objects.filter(symbol__name=symbol, interval=interval)
+        open_time = newest.order_by("-open_time").values_list("open_time", flat=True).first()
+        if open_time is not None:
+            ends[interval] = ms_of(open_time) + INTERVALS_MS[interval]
+    return ends

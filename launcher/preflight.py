@@ -1,0 +1,61 @@
+"""What must hold before anything is started: one system a folder, and its ports free."""
+
+import fcntl
+import os
+import socket
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TextIO
+
+
+class CannotStart(SystemExit):
+    """Ends the launcher with one line on standard error and exit code 2."""
+
+    def __init__(self, why: str) -> None:
+        super().__init__(2)
+        self.why = why
+
+
+def lock(folder: Path) -> TextIO:
+    """The folder, for as long as the file is open here or in a fork of this process."""
+    file = (folder / "launcher.lock").open("a+")
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        file.seek(0)
+        raise CannotStart(
+            f"VAR_DIR={folder} is in use by the system with process id {file.read().strip()}: "
+            "stop that, or choose another VAR_DIR, PORT, WS_PORT and SANDBOX_PORT"
+        ) from None
+    file.truncate(0)
+    file.write(str(os.getpid()))
+    file.flush()
+    return file
+
+
+def check_ports(bind: Mapping[str, tuple[str, int]]) -> None:
+    """Raises CannotStart where an address, by its variable, is taken or cannot be had."""
+    seen: dict[int, str] = {}
+    for name, (host, port) in bind.items():
+        if port in seen:
+            raise CannotStart(f"{name}={port} is {seen[port]} too: choose another for one of them")
+        seen[port] = name
+        _check_port(name, host, port)
+
+
+def _check_port(name: str, host: str, port: int) -> None:
+    try:
+        family, kind, *_, address = socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+    except OSError as error:
+        raise CannotStart(f"BIND={host!r} is not an address: {error.strerror}") from None
+    with socket.socket(family, kind) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(address)
+        except OSError as error:
+            raise CannotStart(
+                f"{name}={port} cannot be listened on at {host} ({error.strerror}): "
+                f"stop what is there, or choose another {name}"
+            ) from None

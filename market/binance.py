@@ -1,0 +1,148 @@
+"""The exchange's spelling, read once at the border. Past it there are only our types."""
+
+from collections.abc import Sequence
+from decimal import Decimal
+from typing import Any, TypeVar
+
+import msgspec
+
+from market.ticks import Tick
+
+T = TypeVar("T")
+
+
+class BadFrame(ValueError):
+    """A frame or an answer that is not what the exchange documents."""
+
+
+class _TickFrame(msgspec.Struct, gc=False):
+    data: Tick
+
+
+class Reply(msgspec.Struct):
+    """The answer to a control message. `error` holds code and text where it was refused.
+
+    Documented flat as `{"code", "msg", "id"}`, seen on the wire nested in `error`.
+    """
+
+    id: int | None = None
+    result: list[str] | None = None
+    error: dict[str, Any] | None = None
+    code: int | None = None
+    msg: str | None = None
+
+    @property
+    def refused(self) -> bool:
+        return self.error is not None or self.code is not None
+
+
+class Arrived(msgspec.Struct):
+    """What a run of frames held."""
+
+    ticks: list[Tick] = []
+    replies: list[Reply] = []
+    unread: list[bytes] = []  # neither: events we did not ask for, and damage
+
+
+_tick_frame = msgspec.json.Decoder(_TickFrame).decode
+_reply = msgspec.json.Decoder(Reply, strict=False).decode
+
+
+def read_frames(frames: Sequence[bytes]) -> Arrived:
+    """Read frames of a combined stream. Source: WebSocket Streams, "Aggregate Trade Streams"."""
+    try:
+        return Arrived([_tick_frame(frame).data for frame in frames])
+    except msgspec.DecodeError:  # something else is among them: one by one
+        arrived = Arrived()
+        for frame in frames:
+            _read_frame(frame, arrived)
+        return arrived
+
+
+def _read_frame(frame: bytes, arrived: Arrived) -> None:
+    try:
+        arrived.ticks.append(_tick_frame(frame).data)
+    except msgspec.DecodeError:
+        reply = _control_reply(frame)
+        if reply is None:
+            arrived.unread.append(frame)
+        else:
+            arrived.replies.append(reply)
+
+
+def _control_reply(frame: bytes) -> Reply | None:
+    try:
+        fields = msgspec.json.decode(frame)
+        is_reply = isinstance(fields, dict) and bool({"id", "error", "code"} & fields.keys())
+        return _reply(frame) if is_reply else None
+    except msgspec.DecodeError:
+        return None
+
+
+class _AggTradeRow(msgspec.Struct):
+    """An aggregate trade as REST gives it: without event type and symbol."""
+
+    a: int
+    p: Decimal
+    q: Decimal
+    f: int
+    l: int  # noqa: E741  # the exchange's name
+    T: int
+    m: bool
+
+
+class SymbolInfo(msgspec.Struct, rename="camel"):
+    """What exchangeInfo tells of one symbol that we use."""
+
+    symbol: str
+    status: str
+    base_asset: str
+    quote_asset: str
+    filters: list[dict[str, Any]]
+
+
+class _ExchangeInfo(msgspec.Struct):
+    symbols: list[SymbolInfo]
+
+
+class _ServerTime(msgspec.Struct):
+    serverTime: int  # noqa: N815  # the exchange's name
+
+
+# open time, open, high, low, close, volume, close time, quote volume, trades, taker volumes.
+KlineRow = tuple[
+    int, Decimal, Decimal, Decimal, Decimal, Decimal, int, Decimal, int, Decimal, Decimal, str
+]
+
+_agg_trades = msgspec.json.Decoder(list[_AggTradeRow])
+_klines = msgspec.json.Decoder(list[KlineRow])
+_exchange_info = msgspec.json.Decoder(_ExchangeInfo)
+_server_time = msgspec.json.Decoder(_ServerTime)
+
+
+def _read(decoder: msgspec.json.Decoder[T], body: bytes, what: str) -> T:
+    try:
+        return decoder.decode(body)
+    except msgspec.DecodeError as error:
+        raise BadFrame(f"not {what}: {body[:200]!r}") from error
+
+
+def read_agg_trades(symbol: str, body: bytes) -> list[Tick]:
+    """Source: Spot REST, "Compressed/Aggregate trades list"."""
+    rows = _read(_agg_trades, body, "aggregate trades")
+    return [Tick(symbol, row.a, row.p, row.q, row.f, row.l, row.T, row.m) for row in rows]
+
+
+def read_klines(body: bytes) -> list[KlineRow]:
+    """Source: Spot REST, "Kline/Candlestick data". The last one may still be open."""
+    return _read(_klines, body, "klines")
+
+
+def read_exchange_info(body: bytes) -> list[SymbolInfo]:
+    """Source: Spot REST, "Exchange information". Unknown fields are ignored."""
+    return _read(_exchange_info, body, "exchange information").symbols
+
+
+def read_server_time(body: bytes) -> int:
+    """Milliseconds since the epoch. Source: Spot REST, "Check server time"."""
+    return _read(_server_time, body, "a server time").serverTime

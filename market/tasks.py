@@ -1,0 +1,18 @@
+"""Periodic work on what the exchange shows to everybody."""
+
+import structlog
+from celery import shared_task
+
+from market.rest import ExchangeUnreachable, market_rest
+from market.services import UnknownSymbol, load_symbols
+
+logger = structlog.get_logger(__name__)
+
+
+@shared_task
+def refresh_symbols() -> None:
+    """Read the trading rules of followed symbols again: the exchange changes them at times."""
+    try:
+        load_symbols(market_rest())
+    except (ExchangeUnreachable, UnknownSymbol) as error:
+        logger.warning("symbols.unread", error=str(error))

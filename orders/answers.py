@@ -1,0 +1,154 @@
+"""Binance's answers to signed requests, read into our values and our failures."""
+
+from decimal import Decimal
+from typing import NoReturn
+
+import msgspec
+
+from market.ticks import Side
+from orders.exchange import Busy, ExecutionReport, OutcomeUnknown, Refused
+from orders.position import Fill
+from orders.status import OrderStatus
+
+NO_SUCH_ORDER = -2013
+BAD_TIMESTAMP = -1021
+# Documented as "execution status unknown", or as overload met on the way. Source: Binance Spot,
+# "Error codes", and REST, "General API Information" (HTTP 5xx).
+UNKNOWN_CODES = frozenset({-1000, -1001, -1006, -1007, -1008})
+BUSY_CODES = frozenset({-1003, -1015})
+DEFAULT_WAIT_S = {403: 60.0, 418: 120.0}  # where the answer names none
+STATUSES = {
+    "NEW": OrderStatus.NEW,
+    "PENDING_NEW": OrderStatus.NEW,
+    "PENDING_CANCEL": OrderStatus.NEW,
+    "PARTIALLY_FILLED": OrderStatus.PARTIALLY_FILLED,
+    "FILLED": OrderStatus.FILLED,
+    "CANCELED": OrderStatus.CANCELED,
+    "REJECTED": OrderStatus.REJECTED,
+    "EXPIRED": OrderStatus.EXPIRED,
+    "EXPIRED_IN_MATCH": OrderStatus.EXPIRED_IN_MATCH,
+}
+
+
+class WireFill(msgspec.Struct, rename="camel"):
+    price: Decimal
+    qty: Decimal
+    commission: Decimal
+    commission_asset: str
+    trade_id: int
+
+
+class WireOrder(msgspec.Struct, rename="camel"):
+    """The answer to a placement (FULL, with fills) and to a query (without)."""
+
+    order_id: int
+    client_order_id: str
+    executed_qty: Decimal
+    cummulative_quote_qty: Decimal  # the wire's own spelling
+    status: str
+    side: Side
+    transact_time: int = 0
+    expiry_reason: str = ""
+    fills: list[WireFill] = []
+
+
+class WireTrade(msgspec.Struct, rename="camel"):
+    id: int
+    price: Decimal
+    qty: Decimal
+    commission: Decimal
+    commission_asset: str
+    time: int
+
+
+class WireError(msgspec.Struct):
+    code: int
+    msg: str
+
+
+ORDER = msgspec.json.Decoder(WireOrder)
+TRADES = msgspec.json.Decoder(list[WireTrade])
+ERROR = msgspec.json.Decoder(WireError)
+
+
+def fail(status: int, retry_after: str | None, body: bytes) -> NoReturn:
+    """Raise what an HTTP answer other than 200 means: by status first, the body may not be JSON."""
+    try:
+        error = ERROR.decode(body)
+    except msgspec.MsgspecError:
+        error = None
+    if status >= 500 or (error and error.code in UNKNOWN_CODES):
+        raise OutcomeUnknown(f"HTTP {status}: {error.msg if error else 'no JSON'}")
+    if status in {403, 418, 429} or (error and error.code in BUSY_CODES):
+        raise Busy(_wait_s(status, retry_after), error.msg if error else f"HTTP {status}")
+    if error:
+        raise Refused(error.code, error.msg)
+    if status in {401, 404, 410}:
+        raise Refused(-status, f"HTTP {status}")
+    # A proxy's own 4xx (408, say) does not tell whether the exchange saw the request.
+    raise OutcomeUnknown(f"HTTP {status} without the exchange's JSON")
+
+
+def read_order(body: bytes) -> WireOrder:
+    try:
+        order = ORDER.decode(body)
+    except msgspec.MsgspecError as error:
+        raise OutcomeUnknown(f"not an order: {body[:200]!r}") from error
+    if order.status not in STATUSES:
+        raise OutcomeUnknown(f"order status {order.status!r} is not known")
+    return order
+
+
+def read_trades(body: bytes) -> list[WireTrade]:
+    try:
+        return TRADES.decode(body)
+    except msgspec.MsgspecError as error:
+        raise OutcomeUnknown(f"no list of trades: {body[:200]!r}") from error
+
+
+def placed(body: bytes) -> ExecutionReport:
+    """The report in a FULL answer; its fills bear the order's own time."""
+    order = read_order(body)
+    fills = tuple(
+        Fill(
+            fill.trade_id,
+            order.side,
+            fill.price,
+            fill.qty,
+            fill.commission,
+            fill.commission_asset,
+            order.transact_time,
+        )
+        for fill in order.fills
+    )
+    return report_of(order, fills)
+
+
+def found(order: WireOrder, trades: list[WireTrade]) -> ExecutionReport:
+    fills = tuple(
+        Fill(t.id, order.side, t.price, t.qty, t.commission, t.commission_asset, t.time)
+        for t in trades
+    )
+    return report_of(order, fills)
+
+
+def report_of(order: WireOrder, fills: tuple[Fill, ...]) -> ExecutionReport:
+    quote = order.cummulative_quote_qty
+    if quote < 0:  # documented as "not available"
+        quote = sum((fill.quote_quantity for fill in fills), Decimal(0))
+    return ExecutionReport(
+        client_order_id=order.client_order_id,
+        exchange_order_id=order.order_id,
+        status=STATUSES[order.status],
+        executed_quantity=order.executed_qty,
+        executed_quote=quote,
+        fills=fills,
+        reason=order.expiry_reason,
+    )
+
+
+def _wait_s(status: int, retry_after: str | None) -> float:
+    try:
+        return max(0.0, float(retry_after or ""))
+    except ValueError:
+        return DEFAULT_WAIT_S.get(status, 1.0)

@@ -1,0 +1,241 @@
+"""Orders, trades and the halt over REST; positions need prices too, so `tradingsite` has them."""
+
+import csv
+from collections.abc import AsyncIterator, Sequence
+from decimal import Decimal
+from typing import Any, cast
+
+from django.contrib.auth.models import User
+from django.db.models import QuerySet
+from django.http import StreamingHttpResponse
+from django.utils import timezone
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import OpenApiResponse, extend_schema
+from rest_framework import serializers
+from rest_framework.generics import GenericAPIView
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from market.api import (
+    Json,
+    iso,
+    iso_or_null,
+    plain_or_null,
+    refusals,
+    write_refusals,
+)
+from market.decimals import plain
+from market.parameters import OneOf, Query, SidedQuery, filters
+from orders import services
+from orders.models import Halt, HaltLevel, Order, Position, Trade
+from orders.performance import unrealised
+from orders.schema import (
+    STATUSES,
+    HaltSerializer,
+    OrderSerializer,
+    TradeSerializer,
+)
+
+CSV_BATCH = 1000  # rows fetched at a time
+
+
+def order_json(order: Order) -> Json:
+    """An order with every state it was in."""
+    return {
+        "client_order_id": order.client_order_id,
+        "strategy": order.strategy,
+        "symbol": order.symbol.name,
+        "side": order.side,
+        "quantity": plain(order.quantity),
+        "price_seen": plain(order.price_seen),
+        "stop_loss": plain_or_null(order.stop_loss),
+        "status": order.status,
+        "reason": order.reason,
+        "exchange_order_id": order.exchange_order_id,
+        "executed_quantity": plain(order.executed_quantity),
+        "executed_quote": plain(order.executed_quote),
+        "created_at": iso(order.created_at),
+        "expires_at": iso(order.expires_at),
+        "submitted_at": iso_or_null(order.submitted_at),
+        "ended_at": iso_or_null(order.ended_at),
+        "changes": [
+            {"status": change.status, "detail": change.detail, "at": iso(change.at)}
+            for change in order.changes.all()
+        ],
+    }
+
+
+def trade_json(trade: Trade) -> Json:
+    """One fill of ours."""
+    return {
+        "symbol": trade.symbol.name,
+        "strategy": trade.strategy,
+        "side": trade.side,
+        "client_order_id": trade.order.client_order_id,
+        "trade_id": trade.trade_id,
+        "position": trade.position_id,
+        "price": plain(trade.price),
+        "quantity": plain(trade.quantity),
+        "quote_quantity": plain(trade.quote_quantity),
+        "commission": plain(trade.commission),
+        "commission_asset": trade.commission_asset,
+        "time": iso(trade.time),
+    }
+
+
+def position_json(position: Position, last_price: Decimal | None) -> Json:
+    """A position; without a price, or once closed, its unrealised P&L is null."""
+    gain = None
+    if last_price is not None and position.status == Position.Status.OPEN:
+        gain = unrealised(position.quantity, position.cost, last_price)
+    return {
+        "id": position.pk,
+        "strategy": position.strategy,
+        "symbol": position.symbol.name,
+        "status": position.status,
+        "quantity": plain(position.quantity),
+        "cost": plain(position.cost),
+        "entry_price": plain(position.entry_price),
+        "stop_price": plain_or_null(position.stop_price),
+        "last_price": plain_or_null(last_price),
+        "unrealised": plain_or_null(gain),
+        "realised": plain(position.realised),
+        "fees": plain(position.fees),
+        "opened_at": iso(position.opened_at),
+        "closed_at": iso_or_null(position.closed_at),
+    }
+
+
+def halt_json(halt: Halt | None) -> Json:
+    """The halt that governs; None stands for the state before the first one, which is off."""
+    if halt is None:
+        return {"level": HaltLevel.OFF.value, "reason": "", "by": None, "at": None}
+    return {
+        "level": halt.level,
+        "reason": halt.reason,
+        "by": halt.by.get_username() if halt.by else None,
+        "at": iso(halt.at),
+    }
+
+
+class OrderQuery(SidedQuery):
+    status = OneOf(STATUSES, required=False)
+
+
+class TradeQuery(SidedQuery):
+    format = OneOf(
+        ["json", "csv"], default="json", help_text="csv answers with all rows, not with a page."
+    )
+
+
+class HaltBody(serializers.Serializer[Json]):
+    level = OneOf(HaltLevel.values)
+    reason = serializers.CharField(max_length=200, allow_blank=True, default="")
+
+
+class OrdersView(GenericAPIView[Order]):
+    queryset = Order.objects.select_related("symbol").prefetch_related("changes")
+
+    @extend_schema(
+        operation_id="orders",
+        summary="Orders with their whole history, newest first",
+        parameters=[OrderQuery],
+        responses={200: OrderSerializer(many=True), **refusals(400, 404, 503)},
+    )
+    def get(self, request: Request) -> Response:
+        asked = filters(
+            OrderQuery.of(request),
+            symbol="symbol",
+            strategy="strategy",
+            side="side",
+            status="status",
+            start="created_at__gte",
+            end="created_at__lte",
+        )
+        page = self.paginate_queryset(self.get_queryset().filter(**asked)) or []
+        return self.get_paginated_response([order_json(order) for order in page])
+
+
+class TradesView(GenericAPIView[Trade]):
+    queryset = Trade.objects.select_related("symbol", "order")
+
+    @extend_schema(
+        operation_id="trades",
+        summary="Our fills, newest first",
+        parameters=[TradeQuery],
+        responses={
+            200: TradeSerializer(many=True),
+            (200, "text/csv"): OpenApiResponse(OpenApiTypes.STR, "All rows, with a header line."),
+            **refusals(400, 404, 503),
+        },
+    )
+    def get(self, request: Request) -> Response | StreamingHttpResponse:
+        given = TradeQuery.of(request)
+        asked = filters(
+            given,
+            symbol="symbol",
+            strategy="strategy",
+            side="side",
+            start="time__gte",
+            end="time__lte",
+        )
+        trades = self.get_queryset().filter(**asked)
+        if given["format"] == "csv":
+            return _csv(trades)
+        page = self.paginate_queryset(trades) or []
+        return self.get_paginated_response([trade_json(trade) for trade in page])
+
+
+class _Line:
+    """A file for csv.writer that hands back what was written instead of keeping it."""
+
+    def write(self, text: str) -> str:
+        return text
+
+
+def _csv(trades: QuerySet[Trade]) -> StreamingHttpResponse:
+    return StreamingHttpResponse(
+        _csv_lines(trades),
+        content_type="text/csv; charset=utf-8",
+        headers={"Content-Disposition": 'attachment; filename="trades.csv"'},
+    )
+
+
+async def _csv_lines(trades: QuerySet[Trade]) -> AsyncIterator[str]:
+    """A header, then a line for each trade, never all of them in memory."""
+    writer = csv.writer(_Line())
+    columns: Sequence[str] = list(TradeSerializer().fields)
+    yield writer.writerow(columns)
+    async for trade in trades.aiterator(chunk_size=CSV_BATCH):
+        row: dict[str, Any] = trade_json(trade)
+        yield writer.writerow([row[name] for name in columns])
+
+
+class HaltView(APIView):
+    @extend_schema(
+        operation_id="halt",
+        summary="The trading halt that governs",
+        responses={200: HaltSerializer, **refusals(400, 503)},
+    )
+    def get(self, request: Request) -> Response:
+        Query.of(request)
+        return Response(halt_json(Halt.objects.select_related("by").first()))
+
+    @extend_schema(
+        operation_id="set_halt",
+        summary="Halt trading, or go on",
+        description="`no_entries` opens nothing more, `flatten` sells what is held as well.",
+        request=HaltBody,
+        responses={200: HaltSerializer, **write_refusals(503)},
+    )
+    def post(self, request: Request) -> Response:
+        body = HaltBody(data=request.data)
+        body.is_valid(raise_exception=True)
+        halt = services.set_halt(
+            level=body.validated_data["level"],
+            user=cast(User, request.user),  # the permission let nobody else in
+            reason=body.validated_data["reason"],
+            now=timezone.now(),
+        )
+        return Response(halt_json(halt))

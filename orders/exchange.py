@@ -1,0 +1,86 @@
+"""What an exchange does for us, and the three ways in which it does not."""
+
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Protocol
+
+from market.ticks import Side
+from orders.position import Fill
+from orders.status import OrderStatus
+
+__all__ = [
+    "Busy",
+    "Exchange",
+    "ExecutionReport",
+    "Fill",
+    "OrderRequest",
+    "OutcomeUnknown",
+    "Refused",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class OrderRequest:
+    """A market order to place; `quantity` is in base asset.
+
+    `claimed_ms` is when it was claimed for sending, by our clock. The exchange is told this
+    time, not that of the sending: it then refuses the request once its window has passed, so
+    that a process which slept between claim and send cannot place an order that others have
+    given up.
+    """
+
+    symbol: str
+    side: Side
+    quantity: Decimal
+    client_order_id: str
+    claimed_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class ExecutionReport:
+    """What the exchange says became of an order. An ended order may carry fills.
+
+    `executed_quantity` is in base asset. `fills` may lag behind it where they are read
+    separately.
+    """
+
+    client_order_id: str
+    exchange_order_id: int
+    status: OrderStatus
+    executed_quantity: Decimal
+    executed_quote: Decimal
+    fills: tuple[Fill, ...]
+    reason: str = ""  # the exchange's, of an order that ended unfilled
+
+
+class Refused(Exception):
+    """*No*: the exchange did not take the request and will not take it unchanged."""
+
+    def __init__(self, code: int, message: str) -> None:
+        super().__init__(f"{code} {message}")
+        self.code = code
+        self.message = message
+
+
+class Busy(Exception):
+    """*Not now*: the request was surely not carried out; it may be sent again later."""
+
+    def __init__(self, retry_after_s: float, message: str) -> None:
+        super().__init__(f"{message}; again in {retry_after_s:g} s")
+        self.retry_after_s = retry_after_s
+
+
+class OutcomeUnknown(Exception):
+    """*No answer*: the request may have been carried out. Look it up, never send it again."""
+
+
+class Exchange(Protocol):
+    """One account at one venue. Raises Refused, Busy or OutcomeUnknown and nothing else."""
+
+    def place(self, request: OrderRequest) -> ExecutionReport: ...
+
+    def lookup(
+        self, symbol: str, client_order_id: str, exchange_order_id: int | None
+    ) -> ExecutionReport | None:
+        """What became of an order, with its fills; None where the exchange knows none."""
+        ...

@@ -1,0 +1,119 @@
+"""What we refuse to order, and why."""
+
+import re
+from dataclasses import dataclass
+from decimal import Decimal
+from enum import StrEnum
+
+from market.decimals import plain
+from market.rules import SymbolRules
+from market.ticks import Side
+
+# Source: Binance Spot REST, "New order", newClientOrderId.
+CLIENT_ORDER_ID = re.compile(r"[a-zA-Z0-9_-]{1,36}")
+
+
+class DenialCode(StrEnum):
+    TRADING_DISABLED = "trading_disabled"
+    HALTED = "halted"
+    STALE_SIGNAL = "stale_signal"
+    SYMBOL_NOT_TRADING = "symbol_not_trading"
+    POSITION_OPEN = "position_open"
+    NOTHING_TO_SELL = "nothing_to_sell"
+    ORDER_OPEN = "order_open"
+    BELOW_MINIMUM = "below_minimum"
+    FILTER_UNMET = "filter_unmet"
+
+
+@dataclass(frozen=True, slots=True)
+class Denial:
+    code: DenialCode
+    detail: str
+
+    def __str__(self) -> str:
+        return f"{self.code}: {self.detail}"
+
+
+@dataclass(frozen=True, slots=True)
+class Intent:
+    """A strategy's wish to buy one order's size, or to sell all it holds.
+
+    `price` (quote asset) is the one that led to it, `stop_loss` the fraction of the entry
+    price that a BUY may lose. After `expires_ms` it is no longer meant.
+    """
+
+    client_order_id: str
+    strategy: str
+    symbol_id: int
+    side: Side
+    price: Decimal
+    stop_loss: Decimal | None
+    expires_ms: int
+
+    def __post_init__(self) -> None:
+        if not CLIENT_ORDER_ID.fullmatch(self.client_order_id):
+            raise ValueError(f"{self.client_order_id!r} is no client order id")
+
+
+@dataclass(frozen=True, slots=True)
+class Circumstances:
+    """What an intent is held against.
+
+    `held` is the open position in base asset, None where there is none; `live` the sides of
+    the strategy's orders on this symbol that have not ended.
+    """
+
+    now_ms: int
+    trading_enabled: bool
+    entries_halted: bool
+    symbol_status: str
+    base_asset: str
+    order_quantity: Decimal | None  # the operator's override
+    rules: SymbolRules
+    held: Decimal | None
+    live: frozenset[Side]
+
+
+def quantity_of(intent: Intent, now: Circumstances) -> Decimal:
+    """How much the order asks for, in base asset; 0 where there is nothing it could sell."""
+    if intent.side is Side.SELL:
+        return now.rules.sellable(now.held, intent.price) if now.held else Decimal(0)
+    return now.rules.order_quantity(now.base_asset, now.order_quantity, intent.price)
+
+
+def deny(intent: Intent, now: Circumstances) -> Denial | None:
+    """The first reason not to place the order, or None. Exits pass a halt of entries."""
+    if not now.trading_enabled:
+        return Denial(DenialCode.TRADING_DISABLED, "TRADING_ENABLED is false")
+    if intent.side is Side.BUY and now.entries_halted:
+        return Denial(DenialCode.HALTED, "the trading halt lets no entries through")
+    if now.now_ms > intent.expires_ms:
+        late_s = (now.now_ms - intent.expires_ms) / 1000
+        return Denial(DenialCode.STALE_SIGNAL, f"expired {late_s:.1f} s ago")
+    if now.symbol_status != "TRADING":
+        return Denial(DenialCode.SYMBOL_NOT_TRADING, f"the symbol is in {now.symbol_status}")
+    return _deny_entry(intent, now) if intent.side is Side.BUY else _deny_exit(intent, now)
+
+
+def _deny_entry(intent: Intent, now: Circumstances) -> Denial | None:
+    if now.held is not None:
+        return Denial(DenialCode.POSITION_OPEN, f"already holds {plain(now.held)}")
+    if Side.BUY in now.live:
+        return Denial(DenialCode.POSITION_OPEN, "a BUY is under way")
+    if now.live:
+        return Denial(DenialCode.ORDER_OPEN, "a SELL is under way")
+    broken = now.rules.why_not(quantity_of(intent, now), intent.price)
+    return Denial(DenialCode.FILTER_UNMET, broken) if broken else None
+
+
+def _deny_exit(intent: Intent, now: Circumstances) -> Denial | None:
+    if now.live:
+        under_way = " and a ".join(sorted(now.live))
+        return Denial(DenialCode.ORDER_OPEN, f"a {under_way} is under way")
+    if now.held is None:
+        return Denial(DenialCode.NOTHING_TO_SELL, "no position is open")
+    quantity = quantity_of(intent, now)
+    if not quantity:
+        return Denial(DenialCode.BELOW_MINIMUM, f"{plain(now.held)} is too little to sell")
+    broken = now.rules.why_not(quantity, intent.price)
+    return Denial(DenialCode.FILTER_UNMET, broken) if broken else None

@@ -1,0 +1,23 @@
+"""What is done with orders: opened, sent, looked up, booked, halted, logged."""
+
+from orders.services.booking import record
+from orders.services.halts import current_halt, set_halt
+from orders.services.opening import open_order, open_orders, open_stops
+from orders.services.results import results
+from orders.services.sending import reconcile, submit, unanswered, unsent
+from orders.services.tradelog import append_trade_log
+
+__all__ = [
+    "append_trade_log",
+    "current_halt",
+    "open_order",
+    "open_orders",
+    "open_stops",
+    "reconcile",
+    "record",
+    "results",
+    "set_halt",
+    "submit",
+    "unanswered",
+    "unsent",
+]

@@ -1,0 +1,158 @@
+"""Orders written down, for sending or as denied; the stops of what is held."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+
+from django.conf import settings
+from django.db import transaction
+from django.db.models import Exists, OuterRef, Q
+
+from market.models import Symbol
+from market.rules import SymbolRules
+from market.ticks import Side
+from orders.events import order_changed, order_opened
+from orders.models import Order, Position
+from orders.risk import Circumstances, Intent, deny, quantity_of
+from orders.services.halts import entries_halted
+from orders.services.life import REASON_LENGTH, note
+from orders.status import ENDED, OrderStatus
+from orders.stops import Stop
+
+LIVE = [status for status in OrderStatus if status not in ENDED]
+Series = tuple[str, int]  # strategy, symbol
+
+
+def open_order(intent: Intent, *, now: datetime) -> Order:
+    """Write one order down; see `open_orders`."""
+    return open_orders([intent], now=now)[0]
+
+
+@transaction.atomic
+def open_orders(intents: Sequence[Intent], *, now: datetime) -> list[Order]:
+    """Write orders down for sending or, with the reason, as denied; in the order given.
+
+    The same client order id twice is the same order. An earlier intent counts for a later one:
+    a strategy has at most one order under way on a symbol.
+    """
+    held = _lock_positions(intents)
+    orders, live = _known_and_live(intents)
+    symbols = Symbol.objects.in_bulk({intent.symbol_id for intent in intents})
+    halted = entries_halted()
+    fresh = []
+    for intent in intents:
+        if intent.client_order_id in orders:
+            continue
+        series = (intent.strategy, intent.symbol_id)
+        order = _order_for(
+            intent,
+            symbols[intent.symbol_id],
+            _circumstances(symbols[intent.symbol_id], held.get(series), live[series], halted, now),
+            now,
+        )
+        orders[intent.client_order_id] = order
+        fresh.append(order)
+        if order.status == OrderStatus.PENDING:
+            live[series].add(intent.side)
+    _write(fresh, now)
+    return [orders[intent.client_order_id] for intent in intents]
+
+
+def open_stops() -> list[Stop]:
+    """The stops of all open positions that are not already being sold."""
+    selling = Order.objects.filter(
+        strategy=OuterRef("strategy"), symbol=OuterRef("symbol"), side=Side.SELL, status__in=LIVE
+    )
+    positions = Position.objects.filter(~Exists(selling), status=Position.Status.OPEN)
+    return [
+        Stop(pk, name, price, _ms(opened_at))
+        for pk, name, price, opened_at in positions.values_list(
+            "pk", "symbol__name", "stop_price", "opened_at"
+        )
+        if price is not None
+    ]
+
+
+def _lock_positions(intents: Sequence[Intent]) -> dict[Series, Decimal]:
+    """What is held, by strategy and symbol; locked, so that no second sale is written."""
+    positions = Position.objects.select_for_update().order_by("pk")
+    rows = positions.filter(
+        status=Position.Status.OPEN,
+        strategy__in={intent.strategy for intent in intents},
+        symbol__in={intent.symbol_id for intent in intents},
+    )
+    return {(position.strategy, position.symbol_id): position.quantity for position in rows}
+
+
+def _known_and_live(
+    intents: Sequence[Intent],
+) -> tuple[dict[str, Order], defaultdict[Series, set[Side]]]:
+    """Orders written down before, by client order id, and the sides that are under way."""
+    wanted = {intent.client_order_id for intent in intents}
+    under_way = Q(
+        status__in=LIVE,
+        strategy__in={intent.strategy for intent in intents},
+        symbol__in={intent.symbol_id for intent in intents},
+    )
+    known, live = {}, defaultdict[Series, set[Side]](set)
+    # Two queries in one: this stands between a candle's close and its order.
+    for order in Order.objects.filter(Q(client_order_id__in=wanted) | under_way):
+        if order.client_order_id in wanted:
+            known[order.client_order_id] = order
+        if order.status in LIVE:
+            live[order.strategy, order.symbol_id].add(Side(order.side))
+    return known, live
+
+
+def _circumstances(
+    symbol: Symbol, held: Decimal | None, live: set[Side], halted: bool, now: datetime
+) -> Circumstances:
+    return Circumstances(
+        now_ms=_ms(now),
+        trading_enabled=settings.TRADING_ENABLED,
+        entries_halted=halted,
+        symbol_status=symbol.status,
+        base_asset=symbol.base_asset,
+        order_quantity=symbol.order_quantity,
+        rules=SymbolRules.from_filters(symbol.filters),
+        held=held,
+        live=frozenset(live),
+    )
+
+
+def _order_for(
+    intent: Intent, symbol: Symbol, circumstances: Circumstances, now: datetime
+) -> Order:
+    denial = deny(intent, circumstances)
+    return Order(
+        client_order_id=intent.client_order_id,
+        strategy=intent.strategy,
+        symbol=symbol,
+        side=intent.side,
+        quantity=quantity_of(intent, circumstances),
+        price_seen=intent.price,
+        stop_loss=intent.stop_loss,
+        status=OrderStatus.DENIED if denial else OrderStatus.PENDING,
+        reason=str(denial)[:REASON_LENGTH] if denial else "",
+        created_at=now,
+        ended_at=now if denial else None,
+        expires_at=datetime.fromtimestamp(0, UTC) + timedelta(milliseconds=intent.expires_ms),
+    )
+
+
+def _write(orders: Sequence[Order], now: datetime) -> None:
+    if not orders:
+        return
+    Order.objects.bulk_create(orders)
+    denied = [order for order in orders if order.status == OrderStatus.DENIED]
+    pending = [order for order in orders if order.status == OrderStatus.PENDING]
+    for order in denied:
+        note([order], now, order.reason)
+    note(pending, now)
+    order_changed.announce(denied)
+    order_opened.announce(pending)
+
+
+def _ms(time: datetime) -> int:
+    return (time - datetime.fromtimestamp(0, UTC)) // timedelta(milliseconds=1)

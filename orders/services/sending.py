@@ -1,0 +1,167 @@
+"""Orders sent, at most once, and looked up where no answer came."""
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from datetime import UTC, datetime, timedelta
+from functools import cache
+
+import structlog
+from django.conf import settings
+from django.db import transaction
+from django.db.models import Q
+from django.utils import timezone
+
+from market.ticks import Side
+from orders.events import order_changed
+from orders.exchange import Busy, Exchange, ExecutionReport, OrderRequest, OutcomeUnknown, Refused
+from orders.models import Order
+from orders.services.booking import record
+from orders.services.halts import entries_halted
+from orders.services.life import locked, move, move_by_id, note
+from orders.status import UNANSWERED, OrderStatus
+
+SENDERS = 8  # threads; an order waits for the exchange, not for a processor
+ANSWER_DUE = timedelta(seconds=3)
+# The exchange refuses a request 5 s after the time it bears, that of its claim, and gives its
+# engine 10 s more; the rest is margin. Source: Binance Spot REST, "Timing security" and
+# "General API Information".
+SURELY_NOT_PLACED = timedelta(seconds=20)
+AT_EXCHANGE = (OrderStatus.NEW, OrderStatus.PARTIALLY_FILLED)
+
+Answer = ExecutionReport | Refused | Busy | OutcomeUnknown
+Clock = Callable[[], datetime]
+logger = structlog.get_logger(__name__)
+
+
+def submit(order_ids: Sequence[int], exchange: Exchange, clock: Clock = timezone.now) -> None:
+    """Send the pending ones among these orders, several at once; book each answer as it comes.
+
+    An order is claimed, and that committed, before it is sent. No transaction is open over the
+    network, and the threads that wait there touch no database.
+    """
+    for order, answer in _answers(claim(order_ids, clock()), exchange):
+        _book_answer(order, answer, clock())
+
+
+@transaction.atomic
+def claim(order_ids: Sequence[int], now: datetime) -> list[Order]:
+    """Take pending orders for sending; those that may no longer be sent end unsent.
+
+    Of several workers one gets an order: the rows are locked, and once the first has committed
+    they are no longer pending for the others.
+    """
+    rows = Order.objects.select_for_update(of=("self",)).select_related("symbol").order_by("pk")
+    pending = list(rows.filter(pk__in=order_ids, status=OrderStatus.PENDING))
+    halted = bool(pending) and entries_halted()
+    claimed = []
+    for order in pending:
+        refusal = _why_not_sent(order, halted, now)
+        if refusal:
+            move(order, OrderStatus.EXPIRED_UNSENT, now, refusal)
+        else:
+            order.status, order.submitted_at = OrderStatus.SUBMITTED, now
+            claimed.append(order)
+    if claimed:
+        Order.objects.filter(pk__in=[order.pk for order in claimed]).update(
+            status=OrderStatus.SUBMITTED, submitted_at=now
+        )
+        note(claimed, now)
+        order_changed.announce(claimed)
+    return claimed
+
+
+def reconcile(order_id: int, exchange: Exchange, clock: Clock = timezone.now) -> None:
+    """Ask the exchange what became of an order that has no answer. Never sends it again."""
+    asked_at = clock()
+    order = Order.objects.select_related("symbol").get(pk=order_id)
+    if order.status not in (*UNANSWERED, *AT_EXCHANGE):
+        return
+    try:
+        report = exchange.lookup(order.symbol.name, order.client_order_id, order.exchange_order_id)
+    except (Refused, Busy, OutcomeUnknown) as failure:
+        logger.warning("order.not_looked_up", order=order.client_order_id, reason=str(failure))
+        return
+    if report is not None:
+        record(order.pk, report, clock())
+    else:
+        _give_up(order.pk, asked_at)
+
+
+def unsent() -> list[int]:
+    """Orders that wait to be sent."""
+    return list(Order.objects.filter(status=OrderStatus.PENDING).values_list("pk", flat=True))
+
+
+def unanswered(now: datetime) -> list[int]:
+    """Orders whose end is not known although an answer was due."""
+    due = now - ANSWER_DUE
+    waiting = Q(status__in=(OrderStatus.SUBMITTED, *AT_EXCHANGE), submitted_at__lt=due)
+    orders = Order.objects.filter(Q(status=OrderStatus.UNKNOWN) | waiting)
+    return list(orders.order_by("pk").values_list("pk", flat=True))
+
+
+@transaction.atomic
+def _give_up(order_id: int, asked_at: datetime) -> None:
+    """End an order that the exchange does not know, once it can no longer arrive there."""
+    order = locked(order_id)
+    if order.submitted_at is None or order.exchange_order_id is not None:
+        return  # not ours to end: put back for sending, or known to the exchange once
+    if order.status in UNANSWERED and asked_at - order.submitted_at > SURELY_NOT_PLACED:
+        seconds = SURELY_NOT_PLACED.total_seconds()
+        why = f"the exchange does not know it {seconds:.0f} s after it was to be sent"
+        move(order, OrderStatus.EXPIRED_UNSENT, asked_at, why)
+
+
+def _why_not_sent(order: Order, halted: bool, now: datetime) -> str | None:
+    if now > order.expires_at:
+        return "stale: it was not sent in time"
+    if not settings.TRADING_ENABLED:
+        return "TRADING_ENABLED is false"
+    if halted and order.side == Side.BUY:
+        return "the trading halt lets no entries through"
+    return None
+
+
+def _answers(orders: Sequence[Order], exchange: Exchange) -> Iterator[tuple[Order, Answer]]:
+    if len(orders) == 1:  # the usual case needs no other thread
+        yield orders[0], _place(exchange, _request(orders[0]))
+        return
+    waiting = {_senders().submit(_place, exchange, _request(order)): order for order in orders}
+    for future in as_completed(waiting):
+        yield waiting[future], future.result()
+
+
+def _place(exchange: Exchange, request: OrderRequest) -> Answer:
+    try:
+        return exchange.place(request)
+    except (Refused, Busy, OutcomeUnknown) as failure:
+        return failure
+
+
+def _request(order: Order) -> OrderRequest:
+    assert order.submitted_at is not None  # noqa: S101  # claimed
+    claimed_ms = (order.submitted_at - datetime.fromtimestamp(0, UTC)) // timedelta(milliseconds=1)
+    side = Side(order.side)
+    return OrderRequest(order.symbol.name, side, order.quantity, order.client_order_id, claimed_ms)
+
+
+def _book_answer(order: Order, answer: Answer, now: datetime) -> None:
+    if isinstance(answer, ExecutionReport):
+        record(order.pk, answer, now)
+    elif isinstance(answer, Refused):
+        move_by_id(order.pk, OrderStatus.REJECTED, now, str(answer))
+    elif isinstance(answer, Busy):
+        move_by_id(order.pk, OrderStatus.PENDING, now, str(answer))
+    else:
+        move_by_id(order.pk, OrderStatus.UNKNOWN, now, str(answer))
+
+
+@cache
+def _senders() -> ThreadPoolExecutor:
+    """The process's sending threads; each keeps a connection open."""
+    return ThreadPoolExecutor(SENDERS, thread_name_prefix="send-order")
+
+
+# Threads do not survive a fork.
+os.register_at_fork(after_in_child=_senders.cache_clear)

@@ -1,0 +1,146 @@
+"""`python -m sandbox`: arguments in, a venue on a port, one line of what it is."""
+
+import argparse
+import asyncio
+import decimal
+import logging
+import os
+import signal
+import sys
+from decimal import Decimal, InvalidOperation
+from fractions import Fraction
+from pathlib import Path
+
+from sandbox.clock import Clock
+from sandbox.exchange import Exchange, Plan
+from sandbox.replay import BadReplay
+from sandbox.server import Server
+from sandbox.signing import SAMPLE_KEY, SAMPLE_SECRET, Credentials
+from sandbox.symbols import split
+
+DIGITS = 60  # a price times a quantity, summed over a month, never needs rounding
+HIGHEST_FEE = Decimal("0.1")
+
+
+def symbols(text: str) -> list[str]:
+    names = [name.strip().upper() for name in text.split(",") if name.strip()]
+    for name in names:
+        try:
+            split(name)
+        except ValueError as error:
+            raise argparse.ArgumentTypeError(str(error)) from None
+    return list(dict.fromkeys(names))
+
+
+def fee(text: str) -> Decimal:
+    try:
+        value = Decimal(text)
+    except InvalidOperation:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number") from None
+    if not 0 <= value <= HIGHEST_FEE:
+        raise argparse.ArgumentTypeError(f"{text!r} is not between 0 and {HIGHEST_FEE}")
+    return value
+
+
+def above_zero(text: str) -> Fraction:
+    try:
+        value = Fraction(text)
+    except (ValueError, ZeroDivisionError):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number") from None
+    if value <= 0:
+        raise argparse.ArgumentTypeError(f"{text!r} is not above zero")
+    return value
+
+
+def port(text: str) -> int:
+    if not text.isdigit() or int(text) > 65_535:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a port, 0 to 65535")
+    return int(text)
+
+
+def parser() -> argparse.ArgumentParser:
+    known = argparse.ArgumentParser(
+        prog="python -m sandbox", description="A local exchange that speaks Binance Spot."
+    )
+    add = known.add_argument
+    add("--host", default="127.0.0.1")
+    add("--port", type=port, default=9090, help="0 picks a free one")
+    add("--symbols", type=symbols, default=[], metavar="A,B", help="listed besides the known ones")
+    add("--seed", type=int, default=1, help="the same seed draws the same market and books")
+    add("--rate", type=above_zero, default=Fraction(1), help="how lively the random market is")
+    add("--replay", type=Path, nargs="+", default=[], metavar="FILE", help="recorded trades, CSV")
+    add("--speed", type=above_zero, default=None, help="of the replay; 60 makes minutes seconds")
+    add("--fee", type=fee, default=Decimal("0.001"), help="of what is received")
+    add("--api-key", default=os.environ.get("BINANCE_API_KEY") or SAMPLE_KEY)
+    add("--api-secret", default=os.environ.get("BINANCE_API_SECRET") or SAMPLE_SECRET)
+    return known
+
+
+def plan(arguments: argparse.Namespace) -> Plan:
+    return Plan(
+        symbols=arguments.symbols,
+        seed=arguments.seed,
+        rate=float(arguments.rate),
+        fee=arguments.fee,
+        replay=tuple(arguments.replay),
+        speed=arguments.speed or Fraction(1),
+        credentials=Credentials(arguments.api_key, arguments.api_secret),
+    )
+
+
+def described(exchange: Exchange, host: str, port: int) -> str:
+    plan = exchange.plan
+    mode = (
+        f"replay of {len(plan.replay)} file(s) at speed {plan.speed}"
+        if plan.replay
+        else (f"random market, seed {plan.seed}")
+    )
+    names = list(exchange.markets)
+    shown = ",".join(names[:8]) + (f" and {len(names) - 8} more" if len(names) > 8 else "")
+    return f"sandbox: http://{host}:{port}, {mode}, {shown}"
+
+
+async def serve(exchange: Exchange, host: str, port: int) -> None:
+    """Run until a signal asks to stop, or the markets break down."""
+    server = Server(exchange)
+    stop = asyncio.Event()
+    for name in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(name, stop.set)
+    try:
+        bound = await server.start(host, port)
+        sys.stdout.write(described(exchange, host, bound) + "\n")
+        sys.stdout.flush()
+        waiting = asyncio.create_task(stop.wait())
+        running = asyncio.create_task(server.failed())
+        await asyncio.wait({waiting, running}, return_when=asyncio.FIRST_COMPLETED)
+        if running.done():
+            running.result()
+    finally:
+        await server.stop()
+
+
+def main() -> int:
+    decimal.getcontext().prec = DIGITS
+    logging.basicConfig(format="sandbox: %(levelname)s %(message)s")
+    options = parser()
+    arguments = options.parse_args()
+    if arguments.speed and not arguments.replay:
+        options.error("--speed goes with --replay")
+    try:
+        exchange = Exchange(plan(arguments), Clock())
+        asyncio.run(serve(exchange, arguments.host, arguments.port))
+    except (BadReplay, OSError) as error:
+        sys.stderr.write(f"sandbox: {_reason(error, arguments)}\n")
+        return 2
+    return 0
+
+
+def _reason(error: Exception, arguments: argparse.Namespace) -> str:
+    if isinstance(error, OSError):
+        where = f"{arguments.host}:{arguments.port}"
+        return f"cannot listen on {where}: {os.strerror(error.errno or 0)}"
+    return str(error)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,105 @@
+"""The heartbeat: lets the markets move and tells the streams. Source: protocol B.5, C."""
+
+import asyncio
+from functools import partial
+
+from sandbox.clock import SECOND_MS
+from sandbox.exchange import Exchange
+from sandbox.faults import Faults
+from sandbox.market import Market, Moved
+from sandbox.streams import Hub
+from sandbox.wire import (
+    Json,
+    stream_agg_trade,
+    stream_kline,
+    stream_mini_ticker,
+    stream_trade,
+    text,
+)
+
+BEAT_SECONDS = 0.004
+KLINE_EVERY_SECONDS = 2
+ALL_MINI_TICKERS = "!miniTicker@arr"
+
+
+class Feed:
+    """Carries what happens from the markets to the account's resting orders and the streams."""
+
+    def __init__(self, exchange: Exchange, hub: Hub, faults: Faults) -> None:
+        self.exchange = exchange
+        self.hub = hub
+        self.faults = faults
+        self._second = exchange.clock.now_ms() // SECOND_MS
+        self._moved: set[str] = set()  # symbols that traded since the last whole second
+
+    async def run(self) -> None:
+        while True:
+            self.beat()
+            await asyncio.sleep(BEAT_SECONDS)
+
+    def beat(self) -> None:
+        """Let everything happen that is due now."""
+        now_ms = self.exchange.clock.now_ms()
+        for market in self.exchange.markets.values():
+            if market.due_ms <= now_ms:
+                self._tell(market, market.advance(now_ms), now_ms)
+        if now_ms // SECOND_MS > self._second:
+            self._second = now_ms // SECOND_MS
+            self._each_second(now_ms)
+        self.hub.flush()
+        self.exchange.wake_one()
+
+    def _tell(self, market: Market, moved: Moved, now_ms: int) -> None:
+        symbol = market.rules.symbol
+        name, publish = symbol.lower(), self.hub.publish
+        self.exchange.engine.market_moved(market, moved.prints)
+        for agg, trades in self.faults.outgoing(symbol, moved.prints):
+            for trade in trades:
+                publish(f"{name}@trade", partial(stream_trade, symbol, trade, now_ms))
+            publish(f"{name}@aggTrade", partial(stream_agg_trade, symbol, agg, now_ms))
+        for interval, kline in moved.closed:
+            event = partial(stream_kline, symbol, interval, kline, True, now_ms)
+            publish(f"{name}@kline_{interval}", event)
+        if moved.book_changed:
+            publish(f"{name}@bookTicker", partial(stream_book_ticker, market))
+        if moved.prints:
+            self._moved.add(symbol)
+
+    def _each_second(self, now_ms: int) -> None:
+        self.hub.keep_alive()
+        changed, self._moved = self._moved, set()
+        for name in list(self.hub.streams):
+            symbol, _, kind = name.partition("@")
+            market = self.exchange.markets.get(symbol.upper())
+            if market and symbol.islower():
+                self._regular(name, kind, market, market.rules.symbol in changed, now_ms)
+        self.hub.publish(ALL_MINI_TICKERS, partial(self._mini_tickers, sorted(changed), now_ms))
+
+    def _regular(self, name: str, kind: str, market: Market, changed: bool, now_ms: int) -> None:
+        """What is sent at set times: open klines and tickers."""
+        symbol = market.rules.symbol
+        if kind == "miniTicker" and changed and (day := market.day(now_ms)):
+            self.hub.publish(name, partial(stream_mini_ticker, symbol, day, now_ms))
+        interval = kind.removeprefix("kline_")
+        if interval == kind or interval not in market.chart.closed:
+            return
+        every = 1 if interval == "1s" else KLINE_EVERY_SECONDS
+        if self._second % every == 0 and (kline := market.chart.forming(interval)):
+            event = partial(stream_kline, symbol, interval, kline, False, now_ms)
+            self.hub.publish(name, event)
+
+    def _mini_tickers(self, symbols: list[str], now_ms: int) -> list[Json]:
+        days = [(symbol, self.exchange.markets[symbol].day(now_ms)) for symbol in symbols]
+        return [stream_mini_ticker(symbol, day, now_ms) for symbol, day in days if day]
+
+
+def stream_book_ticker(market: Market) -> Json:
+    bid, ask = market.best()
+    return {
+        "u": market.book.update_id,
+        "s": market.rules.symbol,
+        "b": text(bid.price),
+        "B": text(bid.quantity),
+        "a": text(ask.price),
+        "A": text(ask.quantity),
+    }

@@ -1,0 +1,118 @@
+"""One port for REST, streams and the sandbox's own pages."""
+
+import asyncio
+from urllib.parse import unquote
+
+import msgspec
+from aiohttp import WSMsgType, web
+
+from sandbox import faults, public, trading
+from sandbox.exchange import Exchange
+from sandbox.feed import Feed
+from sandbox.ledger import ledger
+from sandbox.rest import Rest
+from sandbox.streams import PING, PONG, TEXT, Hub
+from sandbox.wire import encode
+
+LARGEST_MESSAGE_BYTES = 1024 * 1024
+OPCODES = {WSMsgType.TEXT: TEXT, WSMsgType.BINARY: TEXT, WSMsgType.PING: PING, WSMsgType.PONG: PONG}
+STOP_SECONDS = 0.3
+
+
+class Server:
+    """The venue on the network."""
+
+    def __init__(self, exchange: Exchange) -> None:
+        self.exchange = exchange
+        self.hub = Hub(exchange.clock, self._wake)
+        self.faults = faults.Faults(self.hub)
+        self.feed = Feed(exchange, self.hub, self.faults)
+        self.rest = Rest(exchange, self.faults, {**public.ROUTES, **trading.ROUTES})
+        self._runner = web.AppRunner(
+            self._app(), access_log=None, handle_signals=False, shutdown_timeout=STOP_SECONDS
+        )
+        self._heart: asyncio.Task[None] | None = None
+
+    def _app(self) -> web.Application:
+        app = web.Application()
+        app.router.add_get("/ws", self._raw)
+        app.router.add_get("/ws/{names:.*}", self._raw)
+        app.router.add_get("/stream", self._combined)
+        app.router.add_get("/sandbox/ledger", self._ledger)
+        app.router.add_get("/sandbox/faults", self._waiting_faults)
+        app.router.add_post("/sandbox/faults", self._inject_fault)
+        app.router.add_delete("/sandbox/faults", self._clear_faults)
+        app.router.add_route("*", "/{path:.*}", self.rest.take)
+        return app
+
+    async def start(self, host: str, port: int) -> int:
+        """Listen and let the markets run; returns the port. Raises OSError where it is taken."""
+        await self._runner.setup()
+        await web.TCPSite(self._runner, host, port).start()
+        self._heart = asyncio.create_task(self.feed.run())
+        return int(self._runner.addresses[0][1])
+
+    async def stop(self) -> None:
+        if self._heart:
+            self._heart.cancel()
+        self.hub.cut()
+        await self._runner.cleanup()
+
+    async def failed(self) -> None:
+        """Return, with its exception, only when the markets have stopped moving."""
+        if self._heart:
+            await self._heart
+
+    def _wake(self, stream: str) -> None:
+        market = self.exchange.markets.get(stream.partition("@")[0].upper())
+        if market:
+            market.wake(self.exchange.clock.now_ms())
+
+    async def _raw(self, request: web.Request) -> web.WebSocketResponse:
+        names = unquote(request.match_info.get("names", ""))
+        return await self._serve(request, names, combined=False)
+
+    async def _combined(self, request: web.Request) -> web.WebSocketResponse:
+        return await self._serve(request, request.query.get("streams", ""), combined=True)
+
+    async def _serve(
+        self, request: web.Request, names: str, combined: bool
+    ) -> web.WebSocketResponse:
+        socket = web.WebSocketResponse(
+            autoping=False, compress=False, max_msg_size=LARGEST_MESSAGE_BYTES
+        )
+        await socket.prepare(request)
+        if not isinstance(request.transport, asyncio.Transport):
+            return socket  # the client has gone already
+        connection = self.hub.open(request.transport, combined)
+        try:
+            connection.subscribe([name for name in names.split("/") if name])
+            async for message in socket:
+                if message.type in OPCODES:
+                    data = message.data
+                    payload = data.encode() if isinstance(data, str) else bytes(data)
+                    connection.received(OPCODES[message.type], payload)
+        finally:
+            self.hub.closed(connection)
+        return socket
+
+    async def _ledger(self, request: web.Request) -> web.Response:
+        return _json(ledger(self.exchange))
+
+    async def _waiting_faults(self, request: web.Request) -> web.Response:
+        return _json(self.faults.waiting())
+
+    async def _inject_fault(self, request: web.Request) -> web.Response:
+        try:
+            fault = faults.parse(await request.read())
+        except msgspec.DecodeError as error:
+            return _json({"error": "bad_fault", "detail": str(error)}, 400)
+        return _json({"injected": msgspec.to_builtins(fault), **self.faults.inject(fault)})
+
+    async def _clear_faults(self, request: web.Request) -> web.Response:
+        self.faults.clear()
+        return _json({})
+
+
+def _json(value: object, status: int = 200) -> web.Response:
+    return web.Response(body=encode(value), status=status, content_type="application/json")

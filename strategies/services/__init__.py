@@ -1,0 +1,16 @@
+"""What strategies do: judge candles, sell what hit its stop, sell everything in a halt."""
+
+from strategies.services.evaluation import evaluate
+from strategies.services.exits import finish_exits, flatten, flatten_if_halted, stop_out
+from strategies.services.sweep import catch_up
+from strategies.services.variants import ensure_variants
+
+__all__ = [
+    "catch_up",
+    "ensure_variants",
+    "evaluate",
+    "finish_exits",
+    "flatten",
+    "flatten_if_halted",
+    "stop_out",
+]

@@ -1,0 +1,140 @@
+"""Positions sold before their strategy says so: a stop was hit, or the halt flattens."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from decimal import Decimal
+
+import structlog
+from django.db import transaction
+
+from candles.models import Candle
+from market.ticks import Side
+from orders.models import HaltLevel, Order, Position
+from orders.risk import Intent
+from orders.services import current_halt, open_orders
+from orders.status import ENDED
+from orders.stops import Hit
+from strategies.events import signal_raised
+from strategies.keys import exit_key
+from strategies.models import Signal, SignalReason, Strategy
+from strategies.services.evaluation import outcome_of
+from strategies.services.series import interval_of, to_ms
+
+SEND_WITHIN_MS = 60_000
+PAUSE = timedelta(seconds=2)  # before the second attempt, doubled for every further one
+LONGEST_PAUSE = timedelta(seconds=60)
+logger = structlog.get_logger(__name__)
+
+
+def stop_out(hits: Sequence[Hit], now: datetime) -> list[Signal]:
+    """Sell the positions whose stops were hit: signal and order in one transaction.
+
+    A position has one sale under way at a time. A hit is a fact, whatever the price does next:
+    where a sale ends without selling everything, `finish_exits` makes the next attempt.
+    """
+    prices = {hit.stop.position_id: hit.price for hit in hits}
+    return _sell(prices, SignalReason.STOP_LOSS, now)
+
+
+def flatten(now: datetime) -> list[Signal]:
+    """Sell every open position."""
+    positions = Position.objects.filter(status=Position.Status.OPEN).select_related("symbol")
+    prices = {position.pk: _price_of(position) for position in positions}
+    return _sell(prices, SignalReason.HALT, now)
+
+
+def flatten_if_halted(now: datetime) -> list[Signal]:
+    """Go on selling while the trading halt says flatten."""
+    halt = current_halt()
+    return flatten(now) if halt and halt.level == HaltLevel.FLATTEN else []
+
+
+def finish_exits(now: datetime) -> list[Signal]:
+    """Sell what was stopped out and is still held, and all that is held in a flattening halt."""
+    stopped = Signal.objects.filter(
+        reason=SignalReason.STOP_LOSS, position__status=Position.Status.OPEN
+    )
+    prices = dict(stopped.order_by("created_at", "pk").values_list("position", "price"))
+    return _sell(prices, SignalReason.STOP_LOSS, now) + flatten_if_halted(now)
+
+
+@transaction.atomic
+def _sell(prices: Mapping[int, Decimal], reason: SignalReason, now: datetime) -> list[Signal]:
+    """`prices` are those that led to the sale, by position."""
+    if not prices:
+        return []
+    rows = Position.objects.select_for_update().order_by("pk")
+    positions = list(rows.filter(pk__in=prices, status=Position.Status.OPEN))
+    strategies = {
+        strategy.name: strategy
+        for strategy in Strategy.objects.filter(name__in={p.strategy for p in positions})
+    }
+    signals = []
+    for position in positions:
+        strategy = strategies.get(position.strategy)
+        if strategy is None:
+            logger.error("exit.strategy_unknown", strategy=position.strategy, position=position.pk)
+            continue
+        attempt = _next_attempt(position, now)
+        if attempt is not None:
+            key = exit_key(strategy.pk, position.symbol_id, to_ms(position.opened_at), attempt)
+            signals.append(
+                Signal(
+                    key=key,
+                    strategy=strategy,
+                    symbol_id=position.symbol_id,
+                    interval=interval_of(strategy),
+                    reason=reason,
+                    side=Side.SELL,
+                    price=prices[position.pk],
+                    position=position,
+                    created_at=now,
+                )
+            )
+    _order(signals, now)
+    signal_raised.announce(signals)
+    return signals
+
+
+def _next_attempt(position: Position, now: datetime) -> int | None:
+    """The number of the sale to try now; None where one is under way or was just tried."""
+    under_way = Order.objects.filter(strategy=position.strategy, symbol=position.symbol_id)
+    if under_way.exclude(status__in=ENDED).exists():
+        return None
+    tried = Signal.objects.filter(position=position).select_related("order")
+    attempts = len(tried)
+    if not attempts:
+        return 1
+    last = tried[0]
+    ended_at = (last.order.ended_at if last.order else None) or last.created_at
+    pause = min(PAUSE * 2 ** min(attempts - 1, 10), LONGEST_PAUSE)
+    return attempts + 1 if now >= ended_at + pause else None
+
+
+def _order(signals: Sequence[Signal], now: datetime) -> None:
+    """Write the signals down, each with its order."""
+    if not signals:
+        return
+    orders = open_orders([_intent(signal, now) for signal in signals], now=now)
+    for signal, order in zip(signals, orders, strict=True):
+        signal.order = order
+        signal.outcome = outcome_of(order)
+    Signal.objects.bulk_create(signals)
+
+
+def _intent(signal: Signal, now: datetime) -> Intent:
+    return Intent(
+        client_order_id=signal.key,
+        strategy=signal.strategy.name,
+        symbol_id=signal.symbol_id,
+        side=Side.SELL,
+        price=signal.price,
+        stop_loss=None,
+        expires_ms=to_ms(now) + SEND_WITHIN_MS,
+    )
+
+
+def _price_of(position: Position) -> Decimal:
+    """The newest close; the entry where there is no candle yet."""
+    closes = Candle.objects.filter(symbol=position.symbol_id).values_list("close", flat=True)
+    return closes.first() or position.entry_price

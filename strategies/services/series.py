@@ -1,0 +1,163 @@
+"""What each strategy watches, and the closes it judges by."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+
+from django.conf import settings
+
+from candles.intervals import INTERVALS_MS
+from candles.models import Candle
+from market.models import Symbol
+from strategies.indicators import history_needed
+from strategies.models import Strategy, StrategyState
+
+EPOCH = datetime.fromtimestamp(0, UTC)
+# Candles of one series judged in one go. A longer absence is caught up with in several, so that
+# no live candle waits behind it.
+MOST_AT_ONCE = 500
+Key = tuple[int, int, str]  # strategy, symbol, interval
+
+
+@dataclass(frozen=True, slots=True)
+class Watch:
+    """The candles of one series that one strategy has still to judge, first and last."""
+
+    strategy: Strategy
+    symbol: Symbol
+    interval: str
+    first_ms: int
+    last_ms: int
+
+    @property
+    def key(self) -> Key:
+        return self.strategy.pk, self.symbol.pk, self.interval
+
+    @property
+    def interval_ms(self) -> int:
+        return INTERVALS_MS[self.interval]
+
+    @property
+    def needed(self) -> int:
+        return history_needed(self.strategy.sma_period, self.strategy.ema_period)
+
+    @property
+    def history_ms(self) -> int:
+        """Open time of the oldest candle that counts."""
+        return self.first_ms - (self.needed - 1) * self.interval_ms
+
+
+@dataclass(frozen=True, slots=True)
+class Closes:
+    """Closes of consecutive candles from `start_ms` on; None where a candle is missing."""
+
+    start_ms: int
+    interval_ms: int
+    values: list[Decimal | None]
+
+    def until(self, open_ms: int, count: int) -> list[Decimal | None]:
+        """The `count` closes that end with the candle of `open_ms`, oldest first."""
+        end = (open_ms - self.start_ms) // self.interval_ms + 1
+        return self.values[max(0, end - count) : end]
+
+
+def interval_of(strategy: Strategy) -> str:
+    return strategy.interval or str(settings.INTERVALS[0])
+
+
+def enabled_strategies() -> list[Strategy]:
+    return list(Strategy.objects.filter(enabled=True).prefetch_related("symbols"))
+
+
+def trades(strategy: Strategy, symbol: Symbol) -> bool:
+    """Whether the strategy is to judge this symbol."""
+    named = strategy.symbols.all()
+    return symbol.followed and (not named or symbol in named)
+
+
+def watches(candles: Iterable[Candle]) -> list[Watch]:
+    """What the newest of these candles gives every strategy to judge."""
+    newest: dict[tuple[int, str], Candle] = {}
+    for candle in sorted(candles, key=lambda candle: candle.open_time):
+        newest[candle.symbol_id, candle.interval] = candle
+    strategies = enabled_strategies()
+    places = _places(strategies, newest.values())
+    found = []
+    for candle in newest.values():
+        for strategy in strategies:
+            if candle.interval == interval_of(strategy) and trades(strategy, candle.symbol):
+                place = places.get((strategy.pk, candle.symbol_id, candle.interval))
+                found.append(_watch(strategy, candle, place))
+    return [watch for watch in found if watch.first_ms <= watch.last_ms]
+
+
+def _places(strategies: Sequence[Strategy], candles: Iterable[Candle]) -> dict[Key, int]:
+    """The open time of the candle that each strategy judged last."""
+    rows = StrategyState.objects.filter(
+        strategy__in=strategies, symbol__in={candle.symbol_id for candle in candles}
+    )
+    return {
+        (strategy_id, symbol_id, interval): to_ms(open_time)
+        for strategy_id, symbol_id, interval, open_time in rows.values_list(
+            "strategy_id", "symbol_id", "interval", "open_time"
+        )
+    }
+
+
+def _watch(strategy: Strategy, candle: Candle, place: int | None) -> Watch:
+    interval_ms = INTERVALS_MS[candle.interval]
+    last = to_ms(candle.open_time)
+    # The first candle ever judged is this one: a new strategy begins now, not in the past.
+    first = last if place is None else place + interval_ms
+    last = min(last, first + (MOST_AT_ONCE - 1) * interval_ms)
+    return Watch(strategy, candle.symbol, candle.interval, first, last)
+
+
+def read_closes(wanted: Sequence[Watch]) -> dict[tuple[int, str], Closes]:
+    """The closes that the watches need, by symbol and interval: one query for all that run level.
+
+    Symbols that lag behind are read apart, lest everybody's history be read as far back.
+    """
+    spans: dict[tuple[int, str], tuple[int, int]] = {}
+    for watch in wanted:
+        series = watch.symbol.pk, watch.interval
+        start, end = spans.get(series, (watch.history_ms, watch.last_ms))
+        spans[series] = min(start, watch.history_ms), max(end, watch.last_ms)
+    level: defaultdict[tuple[str, int, int], list[int]] = defaultdict(list)
+    for (symbol_id, interval), (start, end) in spans.items():
+        level[interval, start, end].append(symbol_id)
+    closes: dict[tuple[int, str], Closes] = {}
+    for (interval, start, end), symbol_ids in level.items():
+        closes |= _read(interval, start, end, symbol_ids)
+    return closes
+
+
+def _read(
+    interval: str, start_ms: int, end_ms: int, symbol_ids: Sequence[int]
+) -> dict[tuple[int, str], Closes]:
+    interval_ms = INTERVALS_MS[interval]
+    count = (end_ms - start_ms) // interval_ms + 1
+    found = {
+        (symbol_id, interval): Closes(start_ms, interval_ms, [None] * count)
+        for symbol_id in symbol_ids
+    }
+    rows = Candle.objects.filter(
+        symbol__in=symbol_ids,
+        interval=interval,
+        open_time__range=(to_time(start_ms), to_time(end_ms)),
+    ).order_by()
+    for symbol_id, open_time, close in rows.values_list("symbol_id", "open_time", "close"):
+        place, off_boundary = divmod(to_ms(open_time) - start_ms, interval_ms)
+        if not off_boundary:
+            found[symbol_id, interval].values[place] = close
+    return found
+
+
+def to_ms(time: datetime) -> int:
+    return (time - EPOCH) // timedelta(milliseconds=1)
+
+
+def to_time(time_ms: int) -> datetime:
+    return EPOCH + timedelta(milliseconds=time_ms)

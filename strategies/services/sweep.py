@@ -1,0 +1,42 @@
+"""What evaluation left undone: candles that nobody judged, strategies that never began."""
+
+from datetime import datetime
+
+from django.db.models import OuterRef, Subquery
+
+from candles.models import Candle
+from market.models import Symbol
+from strategies.models import Signal, StrategyState
+from strategies.services.evaluation import begin, evaluate
+from strategies.services.judging import judge_all
+from strategies.services.series import enabled_strategies, interval_of, watches
+
+
+def catch_up(now: datetime) -> list[Signal]:
+    """Judge every candle that lies behind a strategy's state, in order.
+
+    A strategy without a state gets one at the newest closed candle and acts from the next on.
+    """
+    newest = _newest_candles()
+    _begin_new_strategies(newest)
+    signals: list[Signal] = []
+    while watches(newest):  # a long absence takes several goes
+        signals += evaluate(newest, now)
+    return signals
+
+
+def _newest_candles() -> list[Candle]:
+    """The newest closed candle of every series that some strategy may watch."""
+    newest: list[int] = []
+    for interval in {interval_of(strategy) for strategy in enabled_strategies()}:
+        candles = Candle.objects.filter(symbol=OuterRef("pk"), interval=interval)
+        last = Subquery(candles.order_by("-open_time").values("pk")[:1])
+        newest += Symbol.objects.followed().annotate(last=last).values_list("last", flat=True)
+    return list(Candle.objects.filter(pk__in=newest).select_related("symbol"))
+
+
+def _begin_new_strategies(newest: list[Candle]) -> None:
+    known = set(StrategyState.objects.values_list("strategy_id", "symbol_id", "interval"))
+    new = [watch for watch in watches(newest) if watch.key not in known]
+    if new:
+        begin(judge_all(new))

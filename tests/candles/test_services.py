@@ -1,0 +1,78 @@
+from collections.abc import Sequence
+from decimal import Decimal
+
+import pytest
+from pytest_django import DjangoCaptureOnCommitCallbacks
+
+from candles.events import candle_closed
+from candles.intervals import MINUTE_MS
+from candles.models import Candle, Verdict
+from candles.ohlcv import OHLCV, flat
+from candles.services import ms_of, record_closed, record_history, stored_until, time_of
+from candles.store import ClosedCandle
+from market.models import Symbol
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture(autouse=True)
+def symbols() -> None:
+    for name in ("BTCUSDT", "ETHUSDT"):
+        Symbol.objects.create(name=name, base_asset=name[:3], quote_asset="USDT")
+
+
+@pytest.fixture
+def told(monkeypatch: pytest.MonkeyPatch) -> list[Candle]:
+    candles: list[Candle] = []
+
+    def remember(facts: Sequence[Candle]) -> None:
+        candles.extend(facts)
+
+    monkeypatch.setattr(candle_closed, "reactions", [remember])
+    return candles
+
+
+def closed(minute: int, symbol: str = "BTCUSDT", price: str = "10") -> ClosedCandle:
+    return ClosedCandle(symbol, "1m", flat(minute * MINUTE_MS, MINUTE_MS, Decimal(price)))
+
+
+def test_a_candle_is_kept_to_the_last_digit() -> None:
+    huge = Decimal("123456789012345678901.123456789012345678")
+    candle = OHLCV(MINUTE_MS, MINUTE_MS, huge, huge, huge, huge, huge, huge, 7, huge, huge, 1, 9)
+    record_closed([ClosedCandle("BTCUSDT", "1m", candle)])
+    row = Candle.objects.get()
+    assert (row.open, row.quote_volume, row.taker_quote_volume) == (huge, huge, huge)
+    assert (row.trades, row.first_tick_id, row.last_tick_id) == (7, 1, 9)
+    assert ms_of(row.open_time) == MINUTE_MS
+    assert row.verdict == Verdict.UNVERIFIED
+
+
+def test_writing_twice_is_writing_once_and_tells_once(
+    told: list[Candle], django_capture_on_commit_callbacks: DjangoCaptureOnCommitCallbacks
+) -> None:
+    for batch in ([closed(1)], [closed(1, price="11"), closed(2), closed(2, "ETHUSDT")]):
+        with django_capture_on_commit_callbacks(execute=True):
+            record_closed(batch)
+    assert Candle.objects.count() == 3
+    assert Candle.objects.get(symbol__name="BTCUSDT", open_time=time_of(MINUTE_MS)).close == 10
+    assert [str(candle.symbol) for candle in told] == ["BTCUSDT", "BTCUSDT", "ETHUSDT"]
+
+
+def test_history_is_recorded_silently_and_as_the_exchanges_own(
+    told: list[Candle], django_capture_on_commit_callbacks: DjangoCaptureOnCommitCallbacks
+) -> None:
+    with django_capture_on_commit_callbacks(execute=True):
+        for _ in range(2):
+            record_history("BTCUSDT", "1m", [closed(n).candle for n in range(1200)])
+    assert Candle.objects.filter(verdict=Verdict.EXACT).count() == 1200
+    assert told == []
+
+
+def test_stored_candles_say_where_they_end() -> None:
+    record_closed([closed(1), closed(2)])
+    assert stored_until("BTCUSDT", ["1m", "5m"]) == {"1m": 3 * MINUTE_MS}
+
+
+@pytest.mark.parametrize("time_ms", [0, 1, 1723161299999, 4102444799999])
+def test_times_keep_their_millisecond(time_ms: int) -> None:
+    assert ms_of(time_of(time_ms)) == time_ms

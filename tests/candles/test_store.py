@@ -1,0 +1,98 @@
+import time
+from decimal import Decimal
+
+import pytest
+import redis as redis_library
+
+from candles import store
+from candles.intervals import MINUTE_MS
+from candles.ohlcv import SymbolCandles, flat
+from candles.store import Batch, ClosedCandle, Fenced, StreamState, SymbolState, TickRun, Writer
+from tests.builders import tick
+
+STREAM = StreamState(True, 1, 2, 3, 4, {"ETHUSDT": 5})
+
+
+def state(last_tick_id: int) -> SymbolState:
+    candles = SymbolCandles(["1m", "5m"])
+    candles.add(
+        [tick("10.50", tick_id=1, time_ms=0), tick("9", tick_id=last_tick_id, time_ms=70_000)]
+    )
+    assert candles.builder.forming is not None
+    return SymbolState(
+        "BTCUSDT", last_tick_id, Decimal(9), 70_000, ["1m", "5m"],
+        candles.builder.forming, candles.parts,
+    )  # fmt: skip
+
+
+@pytest.fixture
+def writer(redis: redis_library.Redis) -> Writer:
+    writer = Writer(redis, watched="positions")
+    assert writer.take()
+    return writer
+
+
+def test_what_is_saved_is_read_to_the_digit(redis: redis_library.Redis, writer: Writer) -> None:
+    writer.save(Batch(STREAM, [state(2)]))
+    found = store.read_state(redis, "BTCUSDT")
+    assert found == state(2)
+    assert found.forming["5m"].high == Decimal("10.50")
+    assert found.forming["1m"].open == Decimal(9)
+    assert store.read_stream(redis) == STREAM
+
+
+def test_symbols_without_state_are_left_out(redis: redis_library.Redis, writer: Writer) -> None:
+    writer.save(Batch(STREAM, [state(2)]))
+    assert store.read_states(redis, ["ETHUSDT", "BTCUSDT"]) == {"BTCUSDT": state(2)}
+    assert store.read_states(redis, []) == {}
+
+
+def test_the_last_ticks_are_kept_and_no_more(redis: redis_library.Redis, writer: Writer) -> None:
+    ticks = [tick(tick_id=n) for n in range(1, 2501)]
+    for at in range(0, 2500, 50):
+        writer.save(Batch(STREAM, runs=[TickRun("BTCUSDT", ticks[at : at + 50], keep=20)]))
+    assert store.recent_ticks(redis, "BTCUSDT") == ticks[-1000:]
+    assert store.recent_ticks(redis, "BTCUSDT", 3) == ticks[-3:]
+    assert redis.llen("candles:ticks:BTCUSDT") == 20
+
+
+def test_closed_candles_wait_until_they_are_ticked_off(writer: Writer) -> None:
+    closed = [
+        ClosedCandle("BTCUSDT", "1m", flat(n * MINUTE_MS, MINUTE_MS, Decimal(n))) for n in (1, 2)
+    ]
+    writer.save(Batch(STREAM, closed=closed[:1]))
+    writer.save(Batch(STREAM, closed=closed[1:]))
+    assert writer.unrecorded() == closed
+    writer.tick_off()
+    assert writer.unrecorded() == []
+
+
+def test_there_is_one_owner_at_a_time(redis: redis_library.Redis, writer: Writer) -> None:
+    other = Writer(redis, watched="positions")
+    assert not other.take()
+    writer.release()
+    assert other.take()
+
+
+def test_an_owner_that_slept_is_fenced_off(redis: redis_library.Redis, writer: Writer) -> None:
+    redis.delete("candles:owner:1/1")  # its time ran out
+    successor = Writer(redis, watched="positions")
+    assert successor.take()
+    successor.save(Batch(STREAM, [state(9)]))
+    with pytest.raises(Fenced):
+        writer.save(Batch(STREAM, [state(2)]))
+    assert store.read_state(redis, "BTCUSDT") == state(9)
+
+
+def test_an_owner_without_beats_loses_its_place(redis: redis_library.Redis, writer: Writer) -> None:
+    redis.pexpire("candles:owner:1/1", 30)
+    time.sleep(0.05)
+    assert Writer(redis, watched="positions").take()
+
+
+def test_a_save_tells_what_the_watched_key_holds(
+    redis: redis_library.Redis, writer: Writer
+) -> None:
+    assert writer.save(Batch(STREAM)) is None
+    redis.incr("positions")
+    assert writer.save(Batch(STREAM)) == b"1"

@@ -1,0 +1,48 @@
+"""The world that tests run in, made before Django reads its settings (`-p tests.environment`).
+
+No test sees the developer's variables, `.env`, database or Redis: every setting is emptied,
+and VAR_DIR, a private Redis and the database are new ones. TEST_DATABASE=postgres has a
+PostgreSQL started; without it the database is SQLite.
+"""
+
+import os
+import re
+import shutil
+import tempfile
+from collections.abc import Generator
+from pathlib import Path
+
+import pytest
+
+from tests import postgres
+from tests.servers import ROOT, Redis, Server
+
+var_dir = Path(tempfile.mkdtemp(prefix="trading-"))
+started: list[Server] = []
+
+
+def setting_names() -> set[str]:
+    """Every setting there is: `.env.example` names them all (tests/test_settings.py)."""
+    return set(re.findall(r"^#?([A-Z][A-Z_]+)=", (ROOT / ".env.example").read_text(), re.MULTILINE))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_load_initial_conftests() -> Generator[None, object, object]:
+    # Around pytest-django's own hook of this name, which loads the settings. An empty variable
+    # counts as unset, yet keeps the one in `.env` away.
+    os.environ.update(dict.fromkeys(setting_names(), ""))
+    os.environ["VAR_DIR"] = str(var_dir)
+    redis = Redis(var_dir)
+    started.append(redis)
+    os.environ["REDIS_URL"] = redis.url
+    if os.environ.get("TEST_DATABASE") == "postgres":
+        cluster = postgres.Postgres(var_dir / "postgres")
+        started.append(cluster)
+        os.environ["DATABASE_URL"] = cluster.url
+    return (yield)
+
+
+def pytest_unconfigure() -> None:
+    for server in reversed(started):
+        server.stop()
+    shutil.rmtree(var_dir, ignore_errors=True)

@@ -1,0 +1,94 @@
+"""Trading rules: what may be ordered, and how much."""
+
+from decimal import Decimal
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from market.rules import SymbolRules
+
+LOT = {"filterType": "LOT_SIZE", "minQty": "0.00010", "maxQty": "9000", "stepSize": "0.00010"}
+MARKET_LOT = {"filterType": "MARKET_LOT_SIZE", "minQty": "0", "maxQty": "120.5", "stepSize": "0"}
+NOTIONAL = {
+    "filterType": "NOTIONAL",
+    "minNotional": "5.00",
+    "applyMinToMarket": True,
+    "maxNotional": "9000000",
+    "applyMaxToMarket": False,
+}
+RULES = SymbolRules.from_filters([LOT, MARKET_LOT, NOTIONAL, {"filterType": "T_PLUS_SELL"}])
+
+
+def test_what_is_sold_is_floored_to_the_step():
+    assert RULES.sellable(Decimal("0.00129")) == Decimal("0.0012")
+
+
+def test_what_is_too_little_is_not_sold():
+    assert RULES.sellable(Decimal("0.00009")) == 0
+    assert RULES.sellable(Decimal("-1")) == 0
+
+
+def test_no_more_is_sold_than_one_market_order_takes():
+    assert RULES.sellable(Decimal("200")) == Decimal("120.5")
+
+
+def test_an_amount_below_the_smallest_notional_cannot_be_sold_at_that_price():
+    assert RULES.sellable(Decimal("0.0001"), Decimal("60000")) == Decimal("0.0001")
+    assert RULES.sellable(Decimal("0.0001"), Decimal("40000")) == 0
+
+
+@pytest.mark.parametrize(
+    ("quantity", "price", "named"),
+    [
+        ("0.00005", "100000", "LOT_SIZE: 0.00005 is below minQty 0.0001"),
+        ("9001", "1", "LOT_SIZE: 9001 is above maxQty 9000"),
+        ("121", "1", "MARKET_LOT_SIZE: 121 is above maxQty 120.5"),
+        ("0.00015", "100000", "LOT_SIZE: 0.00015 is no multiple of 0.0001"),
+        ("0.001", "4999", "NOTIONAL: 4.999 is below minNotional 5"),
+        ("0", "1", "quantity 0 is not above 0"),
+    ],
+)
+def test_a_refusal_names_the_filter_and_its_values(quantity, price, named):
+    assert RULES.why_not(Decimal(quantity), Decimal(price)) == named
+
+
+def test_what_obeys_every_filter_is_not_refused():
+    assert RULES.why_not(Decimal("0.001"), Decimal("5000")) is None
+
+
+def test_an_older_symbol_has_min_notional():
+    wire = {"filterType": "MIN_NOTIONAL", "minNotional": "10.0", "applyToMarket": True}
+    rules = SymbolRules.from_filters([wire])
+    assert rules.why_not(Decimal(1), Decimal(9)) == "MIN_NOTIONAL: 9 is below minNotional 10"
+
+
+def test_a_bound_that_leaves_market_orders_alone_is_not_applied():
+    rules = SymbolRules.from_filters([NOTIONAL | {"applyMinToMarket": False}])
+    assert rules.why_not(Decimal(1), Decimal(1)) is None
+
+
+def test_btc_and_eth_have_fixed_sizes_and_the_operator_overrides():
+    assert RULES.order_quantity("BTC", None, Decimal(60000)) == Decimal("0.001")
+    assert RULES.order_quantity("ETH", None, Decimal(2500)) == Decimal("0.01")
+    assert RULES.order_quantity("BTC", Decimal("0.5"), Decimal(60000)) == Decimal("0.5")
+
+
+def test_two_steps_are_obeyed_together():
+    rules = SymbolRules.from_filters([LOT | {"stepSize": "0.4"}, MARKET_LOT | {"stepSize": "0.6"}])
+    assert rules.sellable(Decimal("3.5")) == Decimal("2.4")
+
+
+@given(
+    price=st.decimals("0.00000001", "200000", places=8),
+    step=st.sampled_from(["0.00001", "0.01", "0.1", "1", "100", "0.00000001"]),
+    smallest=st.sampled_from(["0.0001", "1", "5", "10"]),
+)
+def test_any_other_order_is_the_smallest_worth_ten_smallest_notionals(price, step, smallest):
+    lot = {"filterType": "LOT_SIZE", "minQty": step, "maxQty": "0", "stepSize": step}
+    notional = NOTIONAL | {"minNotional": smallest}
+    quantity = SymbolRules.from_filters([lot, notional]).order_quantity("XRP", None, price)
+    assert quantity % Decimal(step) == 0
+    assert quantity * price >= 10 * Decimal(smallest)
+    less = quantity - Decimal(step)
+    assert less < Decimal(step) or less * price < 10 * Decimal(smallest)

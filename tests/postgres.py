@@ -1,0 +1,88 @@
+"""A PostgreSQL of the tests' own, from the installed programs, in a temporary folder."""
+
+import os
+import pwd
+import shutil
+import signal
+import subprocess
+from pathlib import Path
+
+from tests.servers import Server, free_port
+
+UNSAFE_BUT_FAST = {
+    "fsync": "off",
+    "synchronous_commit": "off",
+    "full_page_writes": "off",
+    "max_connections": "60",
+    "shared_buffers": "32MB",
+}
+
+
+def programs() -> Path | None:
+    """The folder that holds `initdb` and `postgres`, the newest of several."""
+    versions = Path("/usr/lib/postgresql").glob("*/bin")
+    folders = sorted(versions, key=lambda folder: float(folder.parent.name), reverse=True)
+    found = shutil.which("initdb")
+    if found:
+        folders.insert(0, Path(found).resolve().parent)
+    return next((folder for folder in folders if (folder / "postgres").exists()), None)
+
+
+def as_owner() -> list[str]:
+    """What to put before a command: PostgreSQL refuses to run as root."""
+    if os.geteuid() != 0:
+        return []
+    user = _other_user()
+    group = f"--regid={user.pw_gid}"
+    return ["setpriv", f"--reuid={user.pw_uid}", group, "--clear-groups"]
+
+
+def _other_user() -> pwd.struct_passwd:
+    try:
+        return pwd.getpwnam("postgres")
+    except KeyError:
+        return pwd.getpwnam("nobody")
+
+
+class Postgres(Server):
+    """A cluster with the database `postgres`, reached over a Unix socket in `folder`."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.port = folder, free_port()
+        # The socket's folder stands percent-encoded in the place of the host.
+        self.url = f"postgres://trading@{str(folder).replace('/', '%2F')}:{self.port}/postgres"
+        bin_folder = programs()
+        if bin_folder is None:
+            raise SystemExit("TEST_DATABASE=postgres: no PostgreSQL programs are installed")
+        self._create(bin_folder)
+        options = [
+            word for name, value in UNSAFE_BUT_FAST.items() for word in ("-c", f"{name}={value}")
+        ]
+        super().__init__(
+            [*as_owner(), str(bin_folder / "postgres"), "-D", str(folder / "data"),
+             "-k", str(folder), "-p", str(self.port), "-h", "", *options],
+            folder.with_name("postgres.log"),
+        )  # fmt: skip
+        self.await_ready(lambda: "ready to accept connections" in self.text())
+
+    def _create(self, bin_folder: Path) -> None:
+        self.folder.mkdir(mode=0o755)
+        if as_owner():
+            owner = _other_user()
+            # The other user has to get through the temporary folder, which is ours alone.
+            self.folder.parent.chmod(0o711)
+            os.chown(self.folder, owner.pw_uid, owner.pw_gid)
+        initdb = [str(bin_folder / "initdb"), "-D", str(self.folder / "data"), "-U", "trading"]
+        subprocess.run(
+            [*as_owner(), *initdb, "--no-sync", "-E", "UTF8", "--locale=C", "-A", "trust"],
+            cwd=self.folder, check=True, capture_output=True, text=True,
+        )  # fmt: skip
+
+    def stop(self, by: signal.Signals = signal.SIGINT, seconds: float = 10.0) -> int:
+        """A fast shutdown: SIGINT does not wait for open connections."""
+        return super().stop(by, seconds)
+
+
+if __name__ == "__main__":
+    if programs() is None:
+        raise SystemExit("skipped: no PostgreSQL programs (initdb, postgres) are installed")

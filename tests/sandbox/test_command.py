@@ -1,0 +1,68 @@
+"""`python -m sandbox` as a process."""
+
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import requests
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def run(*options: str) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "sandbox", *options]
+    return subprocess.Popen(
+        command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+
+
+def refused(*options: str) -> str:
+    """What a start that is refused says."""
+    process = run(*options)
+    out, err = process.communicate(timeout=10)
+    assert (process.returncode, out) == (2, "")
+    assert "Traceback" not in err
+    return err
+
+
+@pytest.mark.parametrize("by", [signal.SIGINT, signal.SIGTERM])
+def test_it_says_where_it_listens_and_stops_within_a_second(by: signal.Signals) -> None:
+    process = run("--port", "0", "--symbols", "DOGEUSDT", "--seed", "9")
+    assert process.stdout
+    line = process.stdout.readline()
+    assert line.startswith("sandbox: http://127.0.0.1:")
+    assert "random market, seed 9" in line
+    assert "DOGEUSDT" in line
+    url = line.split()[1].rstrip(",")
+    assert requests.get(f"{url}/api/v3/ping", timeout=5).json() == {}
+    stopped = time.monotonic()
+    process.send_signal(by)
+    assert process.communicate(timeout=5) == ("", "")
+    assert (process.returncode, time.monotonic() - stopped < 1) == (0, True)
+
+
+def test_a_taken_port_is_one_clear_line() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        told = refused("--port", str(port))
+    assert told == f"sandbox: cannot listen on 127.0.0.1:{port}: Address already in use\n"
+
+
+def test_a_bad_replay_file_is_one_clear_line(tmp_path: Path) -> None:
+    bad = tmp_path / "BTCUSDT-1.csv"
+    bad.write_text("1,2,3,4,x,True,True\n")
+    assert refused("--replay", str(bad)) == f"sandbox: {bad}:1: 'x' is not a whole number\n"
+    gone = tmp_path / "ETHUSDT-1.csv"
+    assert refused("--replay", str(gone)).count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    "options",
+    [["--fee", "2"], ["--speed", "0"], ["--speed", "2"], ["--port", "x"], ["--symbols", "XYZ"]],
+)
+def test_a_bad_option_is_refused(options: list[str]) -> None:
+    assert options[0] in refused(*options)

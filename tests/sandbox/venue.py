@@ -1,0 +1,117 @@
+"""A sandbox inside the test process: the real server on a free port, its clock in our hands."""
+
+import asyncio
+import json
+import threading
+import time
+from collections.abc import Callable
+from decimal import Decimal
+from typing import Any
+from urllib.parse import urlencode
+
+import requests
+import websocket
+
+from sandbox.clock import Clock
+from sandbox.exchange import Exchange, Plan
+from sandbox.server import Server
+from sandbox.signing import SAMPLE_KEY, SAMPLE_SECRET, signature
+
+Json = Any
+
+
+def wall_ms() -> int:
+    return time.time_ns() // 1_000_000
+
+
+class Venue:
+    """A running exchange. `shift_ms` moves its clock against ours."""
+
+    def __init__(self, plan: Plan, read_ms: Callable[[], int] = wall_ms) -> None:
+        self.shift_ms = 0
+        self.clock = Clock(lambda: read_ms() + self.shift_ms)
+        self.exchange = Exchange(plan, self.clock)
+        self.server = Server(self.exchange)
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
+        self._thread.start()
+        self.port: int = self._await(self.server.start("127.0.0.1", 0))
+        self.url = f"http://127.0.0.1:{self.port}"
+
+    def _await(self, coroutine: Any) -> Any:
+        return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result(10)
+
+    def stop(self) -> None:
+        self._await(self.server.stop())
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join(5)
+        self._loop.close()
+
+    def inside(self, action: Callable[[], Any]) -> Any:
+        """Run something between two beats of the exchange."""
+
+        async def act() -> Any:
+            return action()
+
+        return self._await(act())
+
+    def get(self, path: str, **params: object) -> Json:
+        return self.call("GET", path, **params).json()
+
+    def call(self, method: str, path: str, **params: object) -> requests.Response:
+        return requests.request(method, f"{self.url}{path}", params=params, timeout=5)  # type: ignore[arg-type]
+
+    def signed(self, method: str, path: str, **params: object) -> requests.Response:
+        params.setdefault("timestamp", self.clock.now_ms())
+        query = urlencode(params)
+        query += f"&signature={signature(SAMPLE_SECRET, query)}"
+        return requests.request(
+            method, f"{self.url}{path}?{query}", headers={"X-MBX-APIKEY": SAMPLE_KEY}, timeout=5
+        )
+
+    def order(self, **params: object) -> requests.Response:
+        order = {"symbol": "BTCUSDT", "side": "BUY", "type": "MARKET"} | params
+        return self.signed("POST", "/api/v3/order", **order)
+
+    def ledger(self) -> Json:
+        return self.get("/sandbox/ledger")
+
+    def fault(self, name: str, **params: object) -> Json:
+        body = {"fault": name, **params}
+        return requests.post(f"{self.url}/sandbox/faults", json=body, timeout=5).json()
+
+    def socket(self, path: str) -> websocket.WebSocket:
+        socket = websocket.create_connection(f"ws://127.0.0.1:{self.port}{path}", timeout=5)
+        assert isinstance(socket, websocket.WebSocket)
+        return socket
+
+
+def control(socket: websocket.WebSocket, method: str, *params: object, id: object = 1) -> Json:
+    """Send a control message; returns the reply, passing over events that come before it."""
+    message = {"method": method, "id": id} | ({"params": params} if params else {})
+    socket.send(json.dumps(message))
+    return reply(socket)
+
+
+def reply(socket: websocket.WebSocket) -> Json:
+    while True:
+        answer = json.loads(socket.recv())
+        if "id" in answer:
+            return answer
+
+
+def events(socket: websocket.WebSocket, count: int) -> list[Json]:
+    return [json.loads(socket.recv()) for _ in range(count)]
+
+
+def until(socket: websocket.WebSocket, wanted: Callable[[Json], bool], most: int = 5000) -> Json:
+    """The first event that is wanted."""
+    for _ in range(most):
+        event = json.loads(socket.recv())
+        if wanted(event):
+            return event
+    raise AssertionError(f"not among {most} events")
+
+
+def total(rows: list[Json], field: str) -> Decimal:
+    return sum((Decimal(row[field]) for row in rows), Decimal(0))

@@ -1,0 +1,136 @@
+"""The system's processes as tests start them: the real ones, on ports and folders of their own."""
+
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from launcher import redis_server
+from launcher.orphans import stop_with_parent
+
+ROOT = Path(__file__).resolve().parent.parent
+PYTHON = sys.executable
+
+
+class ServerFailedError(Exception):
+    """A process ended, or was not ready in time. Carries what it last printed."""
+
+
+def free_port() -> int:
+    """A TCP port of loopback that nobody listens on now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def answers(port: int) -> bool:
+    with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
+        return True
+    return False
+
+
+def eventually(happened: Callable[[], object], seconds: float = 10.0) -> bool:
+    """Look until it has happened, twenty times a second at most; False where it never does."""
+    deadline = time.monotonic() + seconds
+    while not happened():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.05)
+    return True
+
+
+class Server:
+    """One real process in a session of its own; what it prints goes to `output`."""
+
+    def __init__(
+        self, command: Sequence[str], output: Path, environment: dict[str, str] | None = None
+    ) -> None:
+        self.output = output
+        with output.open("ab") as file:
+            self.process = subprocess.Popen(
+                command,
+                cwd=ROOT,
+                env=os.environ | (environment or {}),
+                stdin=subprocess.DEVNULL,
+                stdout=file,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+                preexec_fn=stop_with_parent,  # noqa: PLW1509 (one system call, no lock)
+            )
+
+    @property
+    def pid(self) -> int:
+        return self.process.pid
+
+    def text(self) -> str:
+        return self.output.read_text(errors="replace")
+
+    def await_ready(self, ready: Callable[[], object], seconds: float = 20.0) -> None:
+        eventually(lambda: self.process.poll() is not None or ready(), seconds)
+        if self.process.poll() is not None or not ready():
+            self.kill()
+            raise ServerFailedError(f"{self.process.args}: {self.text()[-3000:]}")
+
+    def stop(self, by: signal.Signals = signal.SIGTERM, seconds: float = 10.0) -> int:
+        """Ask it to stop and wait; killed, and an error, where it is still there after that."""
+        if self.process.poll() is None:
+            self.process.send_signal(by)
+        try:
+            return self.process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            self.kill()
+            raise ServerFailedError(
+                f"{self.process.args} did not stop in {seconds} s: {self.text()[-3000:]}"
+            ) from None
+
+    def kill(self) -> None:
+        """SIGKILL for it and all that it started."""
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait()
+
+
+class Redis(Server):
+    """A Redis of its own on a Unix socket in `folder`; starting again there finds its data."""
+
+    def __init__(self, folder: Path) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self.socket = folder / "redis.sock"
+        self.url = f"unix://{self.socket}"
+        log = folder / "redis.log"
+        log.touch()
+        super().__init__(redis_server.command(self.socket, folder, log), log)
+        self.await_ready(self._listens)
+
+    def _listens(self) -> bool:
+        with socket.socket(socket.AF_UNIX) as probe:
+            return probe.connect_ex(str(self.socket)) == 0
+
+
+class Sandbox(Server):
+    """The exchange of our own on a free port, with the options of `python -m sandbox`."""
+
+    def __init__(self, folder: Path, *options: str) -> None:
+        self.port = free_port()
+        self.rest_url = f"http://127.0.0.1:{self.port}"
+        self.stream_url = f"ws://127.0.0.1:{self.port}"
+        self.ws_api_url = f"{self.stream_url}/ws-api/v3"
+        command = [PYTHON, "-m", "sandbox", "--port", str(self.port), *options]
+        super().__init__(command, folder / f"sandbox-{self.port}.log")
+        self.await_ready(lambda: answers(self.port))
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """The settings that lead a process of ours to this exchange."""
+        return {
+            "SANDBOX_PORT": str(self.port),
+            "BINANCE_REST_URL": self.rest_url,
+            "BINANCE_STREAM_URL": self.stream_url,
+            "BINANCE_WS_API_URL": self.ws_api_url,
+        }

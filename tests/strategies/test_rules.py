@@ -1,0 +1,51 @@
+"""When a strategy buys and sells."""
+
+from decimal import Decimal
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from market.ticks import Side
+from strategies.rules import Averages, crossover, judge
+
+
+def at(ema, sma="100"):
+    return Averages(sma=Decimal(sma), ema=Decimal(ema))
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "side"),
+    [
+        ("99", "101", Side.BUY),
+        ("100", "101", Side.BUY),
+        ("101", "99", Side.SELL),
+        ("100", "99", Side.SELL),
+        ("99", "100", None),
+        ("101", "102", None),
+        ("100", "100", None),
+    ],
+)
+def test_the_ema_crosses_the_sma(before, now, side):
+    assert crossover(at(before), at(now)) == side
+
+
+def test_a_jump_up_is_bought_and_a_fall_is_sold():
+    flat = [Decimal(100)] * 10
+    assert judge([*flat, Decimal(110)], 2, 1).side is Side.BUY
+    assert judge([*flat, Decimal(90)], 2, 1).side is Side.SELL
+    assert judge([*flat, Decimal(100)], 2, 1).side is None
+
+
+@given(st.lists(st.decimals("1", "100", places=2), min_size=40, max_size=80))
+def test_buys_and_sells_take_turns(closes):
+    sides = [judge(closes[: end + 1], 4, 2).side for end in range(20, len(closes))]
+    given_sides = [side for side in sides if side]
+    pairs = list(zip(given_sides, given_sides[1:], strict=False))
+    assert all(a is not b for a, b in pairs if _never_touched(closes, 4, 2))
+
+
+def _never_touched(closes, sma_period, ema_period):
+    """An EMA that meets the SMA exactly and turns back may signal the same side again."""
+    averages = [judge(closes[: end + 1], sma_period, ema_period) for end in range(20, len(closes))]
+    return all(a.current.ema != a.current.sma for a in averages)

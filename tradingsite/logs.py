@@ -1,0 +1,22 @@
+"""How the system logs: facts with names, one line each."""
+
+import logging
+import sys
+
+import structlog
+
+
+def set_up() -> None:
+    """Structured lines on standard error, in colour on a terminal; nothing below INFO."""
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.StackInfoRenderer(),
+            structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty()),
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        cache_logger_on_first_use=False,
+    )

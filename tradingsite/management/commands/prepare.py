@@ -1,0 +1,45 @@
+"""`manage.py prepare`: everything the processes find in place when they start."""
+
+import os
+import secrets
+from pathlib import Path
+
+from django.conf import settings
+from django.contrib.auth import get_user_model
+from django.core.management import call_command
+from django.core.management.base import BaseCommand, CommandError
+from django.db import OperationalError, transaction
+
+from strategies.services import ensure_variants
+
+
+class Command(BaseCommand):
+    help = "Bring the database up to date and make the first admin user and the two strategies."
+
+    def handle(self, *args: object, **options: object) -> None:
+        try:
+            call_command("migrate", verbosity=0, interactive=False)
+        except OperationalError as error:
+            reason = str(error).strip().splitlines()[0]
+            raise CommandError(f"DATABASE_URL: the database does not answer: {reason}") from error
+        if make_first_admin(settings.ADMIN_PASSWORD_FILE):
+            self.stdout.write(f"Made the admin user; password in {settings.ADMIN_PASSWORD_FILE}")
+        ensure_variants()
+
+
+@transaction.atomic
+def make_first_admin(password_file: Path) -> bool:
+    """Make the user `admin` where there is no superuser yet; its password is kept in the file.
+
+    True where it was made. The file is readable by its owner alone.
+    """
+    users = get_user_model().objects
+    if users.filter(is_superuser=True).exists():
+        return False
+    password = secrets.token_urlsafe(12)
+    password_file.unlink(missing_ok=True)  # of a database that is gone
+    descriptor = os.open(password_file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "w") as file:
+        file.write(f"{password}\n")
+    users.create_superuser("admin", "", password)
+    return True

@@ -1,0 +1,51 @@
+"""`manage.py runstream`: the exchange's stream, folded into candles."""
+
+import signal
+from typing import Any
+
+import structlog
+from django.conf import settings
+from django.core.management.base import BaseCommand, CommandError
+
+from candles.store import Writer
+from market.redis import connection
+from market.rest import ExchangeUnreachable, MarketRest, market_rest
+from market.services import UnknownSymbol, load_symbols
+from market.stream import TickStream
+from strategies.services import ensure_variants
+from tradingsite import logs
+from tradingsite.stopwatch import VERSION_KEY
+from tradingsite.streaming import RETRY_S, StreamProcess
+
+logger = structlog.get_logger(__name__)
+
+
+class Command(BaseCommand):
+    help = "Reads the exchange's stream and folds its ticks into candles, until stopped."
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        logs.set_up()
+        process = StreamProcess(
+            TickStream(settings.BINANCE_STREAM_URL),
+            market_rest(),
+            Writer(connection(), watched=VERSION_KEY),
+            settings.INTERVALS,
+        )
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, lambda *_: process.stop())
+        ensure_variants()
+        self._load_symbols(process)
+        process.run()
+
+    def _load_symbols(self, process: StreamProcess) -> None:
+        """Learn the symbols, as soon as the exchange can be asked."""
+        rest: MarketRest = process.rest
+        while not process.stopping.is_set():
+            try:
+                load_symbols(rest)
+                return
+            except UnknownSymbol as error:
+                raise CommandError(f"SYMBOLS: {error}; name one that it trades") from error
+            except ExchangeUnreachable as error:
+                logger.warning("exchange.unreachable", error=str(error))
+                process.stopping.wait(max(RETRY_S, error.retry_after_s))

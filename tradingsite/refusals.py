@@ -1,0 +1,82 @@
+"""What a refusal looks like: `{"error": code, "detail": text}`, whatever went wrong."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import structlog
+from django.db import InterfaceError, OperationalError
+from redis.exceptions import RedisError
+from rest_framework import status
+from rest_framework.exceptions import APIException, ParseError, ValidationError
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import exception_handler
+
+from market.services import ExchangeUnreachable
+
+AWAY: list[tuple[type[Exception], str, str]] = [
+    (RedisError, "redis_unavailable", "Redis does not answer; try again when /health is 200"),
+    (OperationalError, "database_unavailable", "the database does not answer; try again later"),
+    (InterfaceError, "database_unavailable", "the database does not answer; try again later"),
+]
+NAMES: dict[type[Exception], str] = {ValidationError: "bad_parameter", ParseError: "bad_json"}
+
+logger = structlog.get_logger(__name__)
+
+
+def refuse(error: Exception, context: dict[str, Any]) -> Response | None:
+    """The answer to `error`; None for what is a fault of ours, which is raised."""
+    for kind, code, detail in AWAY:
+        if isinstance(error, kind):
+            logger.warning("request.unanswered", part=code, error=str(error))
+            return _refusal(status.HTTP_503_SERVICE_UNAVAILABLE, code, detail)
+    if isinstance(error, ExchangeUnreachable):
+        return _refusal(status.HTTP_503_SERVICE_UNAVAILABLE, "exchange_unavailable", str(error))
+    response = exception_handler(error, context)
+    if response is None:
+        return None
+    response.data = {
+        "error": _code(error, response.status_code),
+        "detail": _text(response.data, _given(context["request"])),
+    }
+    return response
+
+
+def _refusal(code: int, error: str, detail: str) -> Response:
+    return Response({"error": error, "detail": detail}, status=code)
+
+
+def _code(error: Exception, status_code: int) -> str:
+    if type(error) in NAMES:
+        return NAMES[type(error)]
+    if isinstance(error, APIException) and isinstance(codes := error.get_codes(), str):
+        return codes
+    return "not_found" if status_code == status.HTTP_404_NOT_FOUND else "permission_denied"
+
+
+def _given(request: Request) -> dict[str, Any]:
+    """What the client sent, by name, to be quoted in the refusal."""
+    try:
+        body = request.data
+    except APIException:  # unreadable, which is what is being answered
+        body = {}
+    return {**request.query_params.dict(), **(body if isinstance(body, Mapping) else {})}
+
+
+def _text(detail: Any, given: Mapping[str, Any]) -> str:
+    """One line; a parameter is named with the value that was given."""
+    if isinstance(detail, list):
+        return " ".join(_text(item, {}) for item in detail)
+    if not isinstance(detail, dict):
+        return str(detail)
+    if set(detail) == {"detail"}:
+        return _text(detail["detail"], {})
+    return "; ".join(
+        f"{name}={given[name]!r}: {_text(text, {})}" if name in given else _shown(name, text)
+        for name, text in detail.items()
+    )
+
+
+def _shown(name: str, text: Any) -> str:
+    words = _text(text, {})
+    return words if name == "non_field_errors" else f"{name}: {words}"

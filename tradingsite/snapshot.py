@@ -1,0 +1,139 @@
+"""How everything stands: what a page is told first, and the state of stream and halt."""
+
+import time
+from typing import Any, Literal
+
+from channels.db import database_sync_to_async
+from django.conf import settings
+from django.db.models import OuterRef, Subquery
+from redis.exceptions import RedisError
+
+from candles.api import candle_json, forming_json
+from candles.models import Candle
+from candles.store import StreamState, SymbolState, read_states, read_stream
+from market.api import iso_ms
+from market.models import Symbol
+from market.redis import connection
+from orders.api import position_json
+from orders.models import Halt, HaltLevel, Position
+from tradingsite.feed import Refusal, Wanted
+from tradingsite.messages import Message, Told, written
+
+LASTS = 0.5  # seconds; a thousand pages that reconnect at once share a few
+PARTS = {"forming": "forming", "candle": "candles", "position": "positions"}
+BEAT_EXPIRES_MS = 3_000  # the stream process says several times a second that it lives
+
+StreamWord = Literal["up", "down", "stale"]
+
+
+def stream_word(stream: StreamState | None, now_ms: int) -> StreamWord:
+    """`down`: it runs and has no connection. `stale`: nothing is heard of it any more."""
+    if stream is None or now_ms - stream.beat_ms > BEAT_EXPIRES_MS:
+        return "stale"
+    return "up" if stream.connected else "down"
+
+
+def stream_state() -> tuple[StreamWord, StreamState | None]:
+    """Without Redis nobody can say how the stream is, so it counts as stale."""
+    try:
+        stream = read_stream(connection())
+    except RedisError:
+        stream = None
+    return stream_word(stream, time.time_ns() // 1_000_000), stream
+
+
+def status_json() -> dict[str, Any]:
+    """`{"stream", "last_frame", "lag_ms", "refilling", "halt"}`; `refilling` in ticks to fetch."""
+    word, stream = stream_state()
+    halt = Halt.objects.first()
+    return {
+        "stream": word,
+        "last_frame": iso_ms(stream.last_frame_ms) if stream and stream.last_frame_ms else None,
+        "lag_ms": stream.lag_ms if stream else None,
+        "refilling": stream.refilling if stream else {},
+        "halt": halt.level if halt else HaltLevel.OFF.value,
+    }
+
+
+def snapshot_json() -> dict[str, Any]:
+    """Followed symbols, their open and newest closed candles, open positions, the status."""
+    names = list(Symbol.objects.followed().values_list("name", flat=True))
+    states = _states(names)
+    prices = {name: state.last_price for name, state in states.items()}
+    positions = Position.objects.filter(status=Position.Status.OPEN).select_related("symbol")
+    return {
+        "symbols": names,
+        "forming": [
+            forming_json(name, state, interval)
+            for name, state in states.items()
+            for interval in state.intervals
+        ],
+        "candles": [candle_json(candle) for candle in _newest_candles()],
+        "positions": [position_json(one, prices.get(one.symbol.name)) for one in positions],
+        "status": status_json(),
+    }
+
+
+class Snapshot:
+    """How everything stood when it was built, and what was told since that began.
+
+    Both together bring a socket up to date, however old the snapshot is.
+    """
+
+    def __init__(self) -> None:
+        self.since: list[Told] = []
+        self._built_at: float | None = None
+        self._data: dict[str, Any] = {}
+        self._texts: dict[Wanted, str] = {}
+
+    @property
+    def lasts(self) -> bool:
+        return self._built_at is None or time.monotonic() - self._built_at < LASTS
+
+    @property
+    def stream(self) -> str:
+        """The stream's state by then: up, down or stale."""
+        return str(self._data["status"]["stream"])
+
+    async def build(self) -> None:
+        # Not thread-sensitive: else it would queue behind every synchronous view.
+        self._data = await database_sync_to_async(snapshot_json, thread_sensitive=False)()
+        self._built_at = time.monotonic()
+
+    def text(self, wanted: Wanted) -> str:
+        """The message for `wanted`. Raises Refusal (code 4404) where it names a strange symbol."""
+        if wanted not in self._texts:
+            self._texts[wanted] = written(Message("snapshot", None, self._part(wanted))).text
+        return self._texts[wanted]
+
+    def _part(self, wanted: Wanted) -> dict[str, Any]:
+        followed: list[str] = self._data["symbols"]
+        for strange in sorted((wanted.symbols or frozenset()) - set(followed)):
+            detail = f"symbols: {strange!r} is not followed; use {', '.join(followed)}"
+            raise Refusal(4404, "unknown_symbol", detail)
+        part: dict[str, Any] = {"symbols": [name for name in followed if wanted.wants_symbol(name)]}
+        for kind, name in PARTS.items():
+            if wanted.wants_type(kind):
+                things = self._data[name]
+                part[name] = [one for one in things if wanted.wants_symbol(one["symbol"])]
+        if wanted.wants_type("status"):
+            part["status"] = self._data["status"]
+        return part
+
+
+def _states(names: list[str]) -> dict[str, SymbolState]:
+    try:
+        return read_states(connection(), names)
+    except RedisError:  # the status says so
+        return {}
+
+
+def _newest_candles() -> list[Candle]:
+    """The newest closed candle of every followed symbol and interval: one query an interval."""
+    keys: list[int] = []
+    for interval in settings.INTERVALS:
+        series = Candle.objects.filter(symbol=OuterRef("pk"), interval=interval)
+        newest = Subquery(series.order_by("-open_time").values("pk")[:1])
+        found = Symbol.objects.followed().annotate(newest=newest).values_list("newest", flat=True)
+        keys += [key for key in found if key is not None]
+    return list(Candle.objects.filter(pk__in=keys).select_related("symbol"))

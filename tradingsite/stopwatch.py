@@ -1,0 +1,83 @@
+"""Stops watched on every tick, in the stream process."""
+
+from collections.abc import Callable, Iterable, Sequence
+from itertools import chain
+
+import redis
+import structlog
+from django.db import DatabaseError, InterfaceError, close_old_connections
+from django.utils.timezone import now
+
+from market.ticks import Tick
+from orders.services import open_stops
+from orders.stops import Hit, Stop, hit
+from strategies.services import stop_out
+
+logger = structlog.get_logger(__name__)
+
+VERSION_KEY = "orders:positions"  # rises whenever a position changes
+
+
+def positions_changed(client: redis.Redis) -> None:
+    """Tell every stream process to read the open stops again."""
+    client.incr(VERSION_KEY)
+
+
+class StopWatch:
+    """Knows the open stops and sells what a tick has hit.
+
+    A sale that could not be written down (the database is gone) is tried again with the next
+    pass: a hit is a fact, whatever the price does afterwards.
+    """
+
+    def __init__(self) -> None:
+        self._read_at: bytes | None = b"never"
+        self._stops: list[Stop] = []
+        self._hits: list[Hit] = []
+
+    def check(self, ticks: Iterable[Sequence[Tick]]) -> None:
+        """Hold runs of ticks, each of one symbol, against the stops; sell what they hit."""
+        if self._stops:
+            self._take(hit(self._stops, chain.from_iterable(ticks)))
+        if self._hits:
+            self._sell()
+
+    def heed(self, version: bytes | None, recent: Callable[[str], Iterable[Tick]]) -> None:
+        """Read the stops again where `version` says that positions have changed.
+
+        A stop that is new to us is held against the `recent` ticks of its symbol too: its
+        position may have been opened before they came.
+        """
+        if version == self._read_at:
+            return
+        try:
+            stops = open_stops()
+        except (DatabaseError, InterfaceError) as error:
+            logger.warning("database.unreachable", error=str(error))
+            close_old_connections()
+            return
+        known = {stop.position_id for stop in self._stops} | {
+            h.stop.position_id for h in self._hits
+        }
+        new = [stop for stop in stops if stop.position_id not in known]
+        waiting = {h.stop.position_id for h in self._hits}
+        self._stops = [stop for stop in stops if stop.position_id not in waiting]
+        self._read_at = version
+        for stop in new:
+            self._take(hit([stop], recent(stop.symbol)))
+        if self._hits:
+            self._sell()
+
+    def _take(self, hits: list[Hit]) -> None:
+        for one in hits:
+            logger.info("stop.hit", symbol=one.stop.symbol, price=one.price, tick=one.tick_id)
+            self._stops.remove(one.stop)
+        self._hits += hits
+
+    def _sell(self) -> None:
+        try:
+            stop_out(self._hits, now())
+            self._hits = []
+        except (DatabaseError, InterfaceError) as error:
+            logger.warning("database.unreachable", error=str(error))
+            close_old_connections()

@@ -1,0 +1,157 @@
+"""Symbols over REST: rules from the exchange, state of the stream, following or not."""
+
+import time
+from collections.abc import Sequence
+
+from drf_spectacular.utils import extend_schema
+from redis.exceptions import RedisError
+from rest_framework import serializers
+from rest_framework.exceptions import APIException, NotFound
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from candles.store import StreamState, SymbolState, read_states, read_stream
+from market import services
+from market.api import (
+    DecimalText,
+    Json,
+    SymbolSerializer,
+    TimeText,
+    iso_ms,
+    refusals,
+    symbol_json,
+    write_refusals,
+)
+from market.decimals import plain
+from market.models import Symbol
+from market.parameters import Query, known_symbol
+from market.redis import connection
+from orders.models import Position
+from tradingsite.snapshot import stream_word
+
+STALE_AFTER_MS = 60_000  # without a tick; quiet markets have such minutes, so it is no failure
+
+
+class StreamSerializer(serializers.Serializer[Json]):
+    state = serializers.ChoiceField(
+        ["live", "refilling", "stale", "down"],
+        help_text="refilling: missed ticks are being fetched; stale: no tick for a minute.",
+    )
+    last_tick_id = serializers.IntegerField(allow_null=True)
+    last_tick_time = TimeText(allow_null=True)
+    age_ms = serializers.IntegerField(allow_null=True, help_text="Of the last tick.")
+    last_price = DecimalText(allow_null=True)
+    to_fetch = serializers.IntegerField(help_text="Ticks that are missing.")
+
+
+class FollowedSerializer(SymbolSerializer):
+    stream = StreamSerializer()
+
+
+class SymbolsSerializer(serializers.Serializer[Json]):
+    symbols = FollowedSerializer(many=True, help_text="Followed ones, by name.")
+
+
+class UnfollowQuery(Query):
+    force = serializers.BooleanField(default=False, help_text="Even while a position is open.")
+
+
+class PositionOpen(APIException):
+    status_code = 409
+    default_code = "position_open"
+
+
+def stream_json(
+    symbol: str, stream: StreamState | None, state: SymbolState | None, now_ms: int
+) -> Json:
+    """How one symbol's ticks come in. `state` is None before the first one."""
+    to_fetch = stream.refilling.get(symbol, 0) if stream else 0
+    age_ms = None if state is None else max(0, now_ms - state.last_time_ms)
+    if stream_word(stream, now_ms) != "up":
+        word = "down"
+    elif to_fetch:
+        word = "refilling"
+    else:
+        word = "stale" if age_ms is None or age_ms > STALE_AFTER_MS else "live"
+    return {
+        "state": word,
+        "last_tick_id": state.last_tick_id if state else None,
+        "last_tick_time": iso_ms(state.last_time_ms) if state else None,
+        "age_ms": age_ms,
+        "last_price": plain(state.last_price) if state else None,
+        "to_fetch": to_fetch,
+    }
+
+
+def symbols_json(symbols: Sequence[Symbol]) -> list[Json]:
+    """Symbols with rules and stream state; without Redis nothing arrives, so that is down."""
+    now_ms = time.time_ns() // 1_000_000
+    try:
+        stream = read_stream(connection())
+        states = read_states(connection(), [symbol.name for symbol in symbols])
+    except RedisError:
+        stream, states = None, {}
+    return [_followed_json(symbol, stream, states.get(symbol.name), now_ms) for symbol in symbols]
+
+
+def _followed_json(
+    symbol: Symbol, stream: StreamState | None, state: SymbolState | None, now_ms: int
+) -> Json:
+    return {
+        **symbol_json(symbol, state.last_price if state else None),
+        "stream": stream_json(symbol.name, stream, state, now_ms),
+    }
+
+
+class SymbolsView(APIView):
+    @extend_schema(
+        operation_id="symbols",
+        summary="Followed symbols with trading rules and stream state",
+        responses={200: SymbolsSerializer, **refusals(400, 503)},
+    )
+    def get(self, request: Request) -> Response:
+        Query.of(request)
+        return Response({"symbols": symbols_json(list(Symbol.objects.followed()))})
+
+
+class SymbolView(APIView):
+    @extend_schema(
+        operation_id="symbol",
+        summary="A symbol with trading rules and stream state, followed or not",
+        responses={200: FollowedSerializer, **refusals(400, 404, 503)},
+    )
+    def get(self, request: Request, symbol: str) -> Response:
+        Query.of(request)
+        return Response(symbols_json([known_symbol(symbol)])[0])
+
+    @extend_schema(
+        operation_id="follow",
+        summary="Follow a symbol; ticks come within two seconds",
+        request=None,
+        responses={200: FollowedSerializer, **write_refusals(404, 503)},
+    )
+    def post(self, request: Request, symbol: str) -> Response:
+        Query.of(request)
+        try:
+            followed = services.follow(symbol.upper())
+        except services.UnknownSymbol as error:
+            raise NotFound(str(error), code="unknown_symbol") from error
+        return Response(symbols_json([followed])[0])
+
+    @extend_schema(
+        operation_id="unfollow",
+        summary="Stop following a symbol; its history stays",
+        parameters=[UnfollowQuery],
+        responses={200: FollowedSerializer, **write_refusals(404, 409, 503)},
+    )
+    def delete(self, request: Request, symbol: str) -> Response:
+        force = UnfollowQuery.of(request)["force"]
+        known = known_symbol(symbol)
+        held = Position.objects.filter(symbol=known, status=Position.Status.OPEN)
+        if not force and (holders := sorted(held.values_list("strategy", flat=True))):
+            raise PositionOpen(
+                f"{', '.join(holders)} hold a position in {known}, whose stop loss would no longer"
+                " be watched; sell first, or give force=true"
+            )
+        return Response(symbols_json([services.unfollow(known.name)])[0])
