@@ -42,13 +42,8 @@ AMOUNTS = (
     "open", "high", "low", "close", "volume", "quote_volume", "taker_volume", "taker_quote_volume",
 )  # fmt: skip
 # Read as text, decimals cost a tenth: 500 candles are 4000 of them.
-COLUMNS: tuple[Any, ...] = (
-    "open_time",
-    "trades",
-    "verdict",
-    *(Cast(name, TextField()) for name in AMOUNTS),
-)
-Row = tuple[Any, ...]
+TEXTS = [Cast(name, TextField()) for name in AMOUNTS]
+Row = tuple[Any, ...]  # open time, trades, verdict, then AMOUNTS
 
 logger = structlog.get_logger(__name__)
 
@@ -203,7 +198,8 @@ def _closed_rows(
         found = found.filter(open_time__lte=end)
     from_start = start is not None and end is None
     order = "open_time" if from_start else "-open_time"
-    rows = list(found.order_by(order).values_list("open_time", "trades", "verdict", *TEXTS)[:limit])
+    columns = found.order_by(order).values_list("open_time", "trades", "verdict", *TEXTS)
+    rows = list(columns[:limit])
     if not from_start:
         rows.reverse()
     return [(*row[:3], *map(_trimmed, row[3:])) for row in rows]

@@ -6,13 +6,14 @@ jump in the ids are one path: fetch from that place on, and let what arrives mea
 
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
+from itertools import islice
 
 import msgspec
 import structlog
 
 from candles.fetch import Fetched, Joined, Refilled
 from candles.ohlcv import OHLCV, SymbolCandles
-from candles.store import KEPT_TICKS, SymbolState
+from candles.store import KEPT_TICKS, SymbolState, TickRun
 from market.ticks import Tick
 
 logger = structlog.get_logger(__name__)
@@ -49,8 +50,9 @@ class SymbolFeed:
         self.wanted: Wanted | None = None  # asked for, not yet here
         self.waiting: list[Tick] = []  # arrived ahead of what is wanted
         self._outdated = False  # the line was cut after `wanted` was asked for
-        self.recent: deque[list[Tick]] = deque()  # runs, newest last, KEPT_TICKS or a few more
-        self._recent_count = 0
+        self.recent: deque[Tick] = deque(maxlen=KEPT_TICKS)  # newest last
+        self._unsaved = 0  # how many of them, or of those before, Redis doesn't have
+        self._runs: deque[int] = deque()  # lengths of the runs in Redis, newest last
         if state is not None and state.intervals == self.intervals:
             self.candles = SymbolCandles(intervals, state.base, state.parts)
             self.last_tick_id, self.last_time_ms = state.last_tick_id, state.last_time_ms
@@ -132,6 +134,18 @@ class SymbolFeed:
             self.intervals, base, self.candles.parts,
         )  # fmt: skip
 
+    def unsaved_run(self) -> TickRun | None:
+        """The recent ticks since the last call, for Redis; None where there are none."""
+        if not self._unsaved:
+            return None
+        count = min(self._unsaved, len(self.recent))
+        newest = list(islice(self.recent, len(self.recent) - count, None))
+        self._unsaved = 0
+        self._runs.append(count)
+        while sum(self._runs) - self._runs[0] >= KEPT_TICKS:
+            self._runs.popleft()
+        return TickRun(self.symbol, newest, keep=len(self._runs))
+
     def _fold_waiting(self) -> Folded:
         """Fold the part of `waiting` that is in sequence; want what is missing before the rest."""
         waiting = _new(self.waiting, self.last_tick_id)
@@ -149,19 +163,14 @@ class SymbolFeed:
             return Folded()
         closed = self.candles.add(ticks)
         self.last_tick_id, self.last_time_ms = ticks[-1].tick_id, ticks[-1].time_ms
-        self._remember(ticks)
+        self.recent.extend(ticks)
+        self._unsaved += len(ticks)
         if self.candles.builder.late:
             self._report_late(self.candles.builder.late)
         return Folded(closed, ticks)
 
     def _next_id(self) -> int | None:
         return None if self.last_tick_id is None else self.last_tick_id + 1
-
-    def _remember(self, ticks: list[Tick]) -> None:
-        self.recent.append(ticks)
-        self._recent_count += len(ticks)
-        while self._recent_count - len(self.recent[0]) >= KEPT_TICKS:
-            self._recent_count -= len(self.recent.popleft())
 
     def _accept_holes(self, answer: Refilled) -> None:
         """The exchange has proven to have no ids but those it gave: go on behind them."""

@@ -187,7 +187,7 @@ class Writer:
         args += map(_encode, batch.closed)
         args.append(len(batch.runs))
         for run in batch.runs:
-            args += (_ticks_key(run.symbol), run.keep, _encode(run.ticks[-KEPT_TICKS:]))
+            args += (_ticks_key(run.symbol), run.keep, _encode(run.ticks))
         written, *watched = cast(list[Any], self._save(keys=self._keys, args=args))
         if not written:
             raise Fenced

@@ -52,11 +52,14 @@ class KeptProcess(Process):  # type: ignore[misc]
     def _ask_to_stop(self, *_: object) -> None:
         self._stopping = True
 
+    def _is_stopping(self) -> bool:
+        return self._stopping
+
     def _keep_alive(self) -> None:
         pause = FIRST_PAUSE
-        while not self._stopping:
+        while not self._is_stopping():
             lived = self._live()
-            if self._stopping:
+            if self._is_stopping():
                 return
             pause = FIRST_PAUSE if lived > STABLE_AFTER else min(2 * pause, LONGEST_PAUSE)
             code = self._child.returncode

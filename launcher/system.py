@@ -33,7 +33,9 @@ class System(Manager):  # type: ignore[misc]
         needs: tuple[Callable[[], bool], ...] = (),
         outlives: tuple[KeptProcess, ...] = (),
     ) -> KeptProcess:
-        kept: KeptProcess = self.add_process(name, command, env=environment())
+        kept: KeptProcess = self.add_process(
+            name, command, env=environment(), cwd=str(settings.BASE_DIR)
+        )
         kept.gone = multiprocessing.Event()
         kept.needs = needs
         kept.outlives = tuple(other.gone for other in outlives)
@@ -84,10 +86,10 @@ def environment() -> dict[str, str]:
 
 def sandbox_command() -> str:
     words = ["python", "-m", "sandbox", "--port", str(settings.SANDBOX_PORT)]
-    words += ["--seed", str(settings.SANDBOX_SEED), "--speed", str(settings.SANDBOX_SPEED)]
-    words += ["--symbols", ",".join(settings.SYMBOLS)]
+    words += ["--seed", str(settings.SANDBOX_SEED), "--symbols", ",".join(settings.SYMBOLS)]
     if settings.SANDBOX_REPLAY:
-        words += ["--replay", *settings.SANDBOX_REPLAY]
+        words += ["--speed", str(settings.SANDBOX_SPEED)]
+        words += ["--replay", *(str(file) for file in settings.SANDBOX_REPLAY)]
     return shlex.join(words)
 
 

@@ -4,6 +4,7 @@ from typing import Any
 
 from websocket import WebSocket, WebSocketConnectionClosedException, WebSocketProtocolException
 
+READS = 4  # a batch
 READ_BYTES = 65_536  # above 128 KiB a read under TLS costs a memory mapping
 TEXT, CLOSE, PING, PONG, CONTINUATION, FINAL = 0x1, 0x8, 0x9, 0xA, 0x0, 0x80
 FINAL_TEXT = FINAL | TEXT

@@ -1,7 +1,8 @@
 """A seeded order book around the last price, for our own orders to fill against.
 
 The public trades do not come from it and our fills do not enter them. Its quantities are drawn
-anew whenever the market trades and every second; until then what was taken stays taken.
+anew after every trade and every second, once somebody looks; until then what was taken stays
+taken.
 """
 
 import random
@@ -33,10 +34,10 @@ class Book:
     update_id: int = 1
     drawn_for: tuple[int, int] = (0, 0)
 
-    def refresh(self, last: Trade | None, now_ms: int) -> bool:
-        """Redraw where the last trade or the second is another; true where that changed it."""
+    def refresh(self, last: Trade | None, now_ms: int) -> None:
+        """Redraw where the last trade or the second is another."""
         if last is None or self.drawn_for == (last.trade_id, now_ms // 1000):
-            return False
+            return
         self.drawn_for = (last.trade_id, now_ms // 1000)
         draw = random.Random(f"{self.seed}:book:{self.rules.symbol}:{self.drawn_for}")
         spread = max(1, int(last.price / self.rules.tick / 20_000))
@@ -47,7 +48,6 @@ class Book:
         self.bids = self._side(draw, bid, -self.rules.tick, spread)
         self.asks = self._side(draw, ask, self.rules.tick, spread)
         self.update_id += 1
-        return True
 
     def _side(self, draw: random.Random, best: Decimal, tick: Decimal, spread: int) -> list[Level]:
         levels, price, worth = [], best, FIRST_NOTIONAL

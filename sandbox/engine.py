@@ -37,39 +37,37 @@ class Engine:
             raise rejected("Market is closed.")
         if self.open_with_client_id(request.symbol, request.client_order_id):
             raise rejected("Duplicate order sent.")
-        market.book.refresh(market.tape.last, now_ms)
-        taken = self._planned(request, market)
+        book = market.book(now_ms)
+        taken = self._planned(request, book)
         if request.type == "LIMIT_MAKER" and taken:
             raise rejected("Order would immediately match and take.")
-        order = self._accept(request, market, taken, now_ms)
+        order = self._accept(request, book, taken, now_ms)
         if request.time_in_force == "FOK" and _sum(taken) < order.quantity:
             return self._expire(order, "UNFILLED_FOK_ORDER_EXPIRED", market.rules)
-        market.book.take(request.side, taken)
+        book.take(request.side, taken)
         self._fill(order, taken, market.rules, now_ms, maker=False)
         self._settle(order, market.rules)
         return order
 
-    def _planned(self, request: OrderRequest, market: Market) -> list[Level]:
-        levels = market.book.facing(request.side)
+    def _planned(self, request: OrderRequest, book: Book) -> list[Level]:
+        levels = book.facing(request.side)
         if request.quote_quantity:
-            return by_worth(levels, request.quote_quantity, market.rules.step)
+            return by_worth(levels, request.quote_quantity, book.rules.step)
         limit = request.price if request.type != "MARKET" else None
         return by_quantity(levels, request.side, request.quantity, limit)
 
-    def _accept(
-        self, request: OrderRequest, market: Market, taken: list[Level], now_ms: int
-    ) -> Order:
+    def _accept(self, request: OrderRequest, book: Book, taken: list[Level], now_ms: int) -> Order:
         """Lock what the order may cost and give it an id; raises -2010 where funds lack."""
         order = Order(
             request,
             order_id=0,
             time_ms=now_ms,
             client_order_id=request.client_order_id,
-            quantity=request.quantity or _worth_quantity(request, market.book, taken),
+            quantity=request.quantity or _worth_quantity(request, book, taken),
             update_ms=now_ms,
             working_ms=now_ms,
         )
-        self.account.reserve(*self._locked_by(order, market.rules, taken))
+        self.account.reserve(*self._locked_by(order, book.rules, taken))
         order.order_id = next(self._order_ids)
         self.orders[order.order_id] = order
         return order

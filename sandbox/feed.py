@@ -60,8 +60,8 @@ class Feed:
         for interval, kline in moved.closed:
             event = partial(stream_kline, symbol, interval, kline, True, now_ms)
             publish(f"{name}@kline_{interval}", event)
-        if moved.book_changed:
-            publish(f"{name}@bookTicker", partial(stream_book_ticker, market))
+        if moved.prints or moved.closed:  # a trade or a new second: the book is another
+            publish(f"{name}@bookTicker", partial(stream_book_ticker, market, now_ms))
         if moved.prints:
             self._moved.add(symbol)
 
@@ -93,10 +93,10 @@ class Feed:
         return [stream_mini_ticker(symbol, day, now_ms) for symbol, day in days if day]
 
 
-def stream_book_ticker(market: Market) -> Json:
-    bid, ask = market.best()
+def stream_book_ticker(market: Market, now_ms: int) -> Json:
+    bid, ask = market.best(now_ms)
     return {
-        "u": market.book.update_id,
+        "u": market.book(now_ms).update_id,
         "s": market.rules.symbol,
         "b": text(bid.price),
         "B": text(bid.quantity),

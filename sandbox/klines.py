@@ -3,6 +3,7 @@
 Each interval is folded from a shorter one (`FOLDED_FROM`), so a trade touches one kline only.
 """
 
+from array import array
 from bisect import bisect_left, bisect_right
 from collections import defaultdict
 from dataclasses import dataclass, replace
@@ -55,6 +56,7 @@ for _longer, _shorter in FOLDED_FROM.items():
 
 MONDAY_MS = 4 * DAY_MS  # the epoch was a Thursday; weeks open on Monday
 ZERO = Decimal(0)
+KEEP = 4_000  # closed klines of each interval; a fourth more before the oldest are dropped
 
 
 def span(interval: str, time_ms: int) -> tuple[int, int]:
@@ -138,6 +140,46 @@ def flat(interval: str, time_ms: int, price: Decimal) -> Kline:
     return Kline(open_ms, end_ms, price, price, price, price)
 
 
+class Archive:
+    """Closed klines of one interval, oldest first, packed: there are thousands a symbol.
+
+    A kline as an object takes a kilobyte, as text a tenth of that and nothing of the
+    garbage collector's time.
+    """
+
+    def __init__(self) -> None:
+        self._opens = array("q")
+        self._packed: list[bytes] = []
+
+    def __len__(self) -> int:
+        return len(self._packed)
+
+    def append(self, kline: Kline) -> None:
+        self._opens.append(kline.open_ms)
+        self._packed.append(_packed(kline))
+        if len(self._packed) > KEEP * 5 // 4:
+            del self._opens[:-KEEP], self._packed[:-KEEP]
+
+    def place(self, time_ms: int, after: bool = False) -> int:
+        """How many klines open before `time_ms`, or not after it."""
+        return (bisect_right if after else bisect_left)(self._opens, time_ms)
+
+    def __getitem__(self, places: slice) -> list[Kline]:
+        return [_unpacked(packed) for packed in self._packed[places]]
+
+
+def _packed(k: Kline) -> bytes:
+    money = f"{k.open} {k.high} {k.low} {k.close} {k.volume} {k.quote}"
+    taker = f"{k.taker_volume} {k.taker_quote} {k.count} {k.first_id} {k.last_id}"
+    return f"{k.open_ms} {k.end_ms} {money} {taker}".encode()
+
+
+def _unpacked(packed: bytes) -> Kline:
+    cells = packed.decode().split(" ")
+    times, money, counts = cells[:2], cells[2:10], cells[10:]
+    return Kline(*map(int, times), *map(Decimal, money), *map(int, counts))
+
+
 class Closed(NamedTuple):
     """A kline that can no longer change."""
 
@@ -146,16 +188,10 @@ class Closed(NamedTuple):
 
 
 class Chart:
-    """All klines of one symbol, from its first trade on without a hole.
+    """All klines of one symbol, from its first trade on without a hole; the last of them kept."""
 
-    `keep_seconds` klines of 1s are kept, `KEEP` of every other interval.
-    """
-
-    KEEP = 4_000
-
-    def __init__(self, keep_seconds: int = KEEP) -> None:
-        self.keep_seconds = keep_seconds
-        self.closed: dict[str, list[Kline]] = {interval: [] for interval in INTERVALS}
+    def __init__(self) -> None:
+        self.closed = {interval: Archive() for interval in INTERVALS}
         self._open: dict[str, Kline] = {}  # per interval, what closed klines below gave it
 
     def add(self, trade: Trade) -> list[Closed]:
@@ -176,7 +212,7 @@ class Chart:
 
     def close(self, interval: str, kline: Kline) -> list[Closed]:
         """File a finished kline and hand it up to the longer intervals it is part of."""
-        self._file(interval, kline)
+        self.closed[interval].append(kline)
         closed = [Closed(interval, kline)]
         for longer in FOLDS_INTO[interval]:
             whole = self._open.setdefault(longer, flat(longer, kline.open_ms, kline.open))
@@ -185,13 +221,6 @@ class Chart:
                 del self._open[longer]
                 closed += self.close(longer, whole)
         return closed
-
-    def _file(self, interval: str, kline: Kline) -> None:
-        rows = self.closed[interval]
-        rows.append(kline)
-        keep = self.keep_seconds if interval == "1s" else self.KEEP
-        if len(rows) > keep * 5 // 4:
-            del rows[:-keep]
 
     def forming(self, interval: str) -> Kline | None:
         """A copy of the open kline with all its trades so far; None before the first trade."""
@@ -216,18 +245,14 @@ class Chart:
         """
         rows = self.closed[interval]
         forming = self.forming(interval)
-        start = 0 if start_ms is None else bisect_left(rows, start_ms, key=_open_ms)
-        end = len(rows) if end_ms is None else bisect_right(rows, end_ms, key=_open_ms)
+        start = 0 if start_ms is None else rows.place(start_ms)
+        end = len(rows) if end_ms is None else rows.place(end_ms, after=True)
         if start_ms is None:
             start = max(0, end - limit)
         found = rows[start : min(end, start + limit)]
         if forming and end == len(rows) and _holds(forming.open_ms, start_ms, end_ms):
             found.append(forming)
         return found[:limit] if start_ms is not None else found[-limit:]
-
-
-def _open_ms(kline: Kline) -> int:
-    return kline.open_ms
 
 
 def _holds(time_ms: int, start_ms: int | None, end_ms: int | None) -> bool:

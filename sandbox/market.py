@@ -44,7 +44,6 @@ class Moved(NamedTuple):
 
     prints: list[Print]
     closed: list[Closed]
-    book_changed: bool
 
 
 class Market:
@@ -60,7 +59,7 @@ class Market:
         self.trading = not isinstance(source, Silent)
         self.tape = Tape(keep)
         self.chart = Chart()
-        self.book = Book(rules, seed)
+        self._book = Book(rules, seed)
         self.awake = False
         self.due_ms = NEVER_MS
         self._day: tuple[int, Kline | None] = (-1, None)
@@ -81,7 +80,11 @@ class Market:
                 closed += self.chart.add(trade)
         closed += self.chart.advance(now_ms)
         self.due_ms = min(self.source.due_ms, (now_ms // SECOND_MS + 1) * SECOND_MS)
-        return Moved(prints, closed, self.book.refresh(self.tape.last, now_ms))
+        return Moved(prints, closed)
+
+    def book(self, now_ms: int) -> Book:
+        self._book.refresh(self.tape.last, now_ms)
+        return self._book
 
     @property
     def status(self) -> str:
@@ -125,7 +128,7 @@ class Market:
             day.absorb(row)
         return day
 
-    def best(self) -> tuple[Level, Level]:
+    def best(self, now_ms: int) -> tuple[Level, Level]:
         """Best bid and ask; zeros where that side is empty."""
-        nothing = Level(Decimal(0), Decimal(0))
-        return next(iter(self.book.bids), nothing), next(iter(self.book.asks), nothing)
+        book, nothing = self.book(now_ms), Level(Decimal(0), Decimal(0))
+        return next(iter(book.bids), nothing), next(iter(book.asks), nothing)

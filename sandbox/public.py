@@ -1,5 +1,7 @@
 """REST endpoints that everybody may call. Source: protocol D.4, D.5."""
 
+import asyncio
+
 from sandbox.clock import DAY_MS, MINUTE_MS
 from sandbox.feed import stream_book_ticker
 from sandbox.filters import AVERAGE_MINUTES, wire_symbol
@@ -49,13 +51,20 @@ def market_of(call: Call) -> Market:
     return call.exchange.market(call.params.text("symbol"))
 
 
-def markets_of(call: Call) -> list[Market]:
-    """The one market, the list or all, as asked; raises -1121 for an unknown one."""
+async def markets_of(call: Call) -> list[Market]:
+    """The one market, the list or all, as asked; raises -1121 for an unknown one.
+
+    Waking hundreds takes seconds, in which the rest of the exchange goes on.
+    """
     one, several = call.params.optional("symbol"), call.params.names("symbols")
     if one is not None and several is not None:
         raise ApiError(-1128, "Combination of optional parameters invalid.")
     names = [one] if one is not None else several
-    return [call.exchange.market(name) for name in names or call.exchange.markets]
+    found = []
+    for name in names or call.exchange.markets:
+        found.append(call.exchange.market(name))
+        await asyncio.sleep(0)
+    return found
 
 
 def one_or_all(call: Call, rows: list[Json]) -> object:
@@ -96,11 +105,11 @@ async def exchange_info(call: Call) -> object:
 
 
 async def depth(call: Call) -> object:
-    market, limit = market_of(call), call.params.limit(100, 5000)
+    book, limit = market_of(call).book(call.now_ms), call.params.limit(100, 5000)
     return {
-        "lastUpdateId": market.book.update_id,
-        "bids": [[text(price), text(left)] for price, left in market.book.bids[:limit]],
-        "asks": [[text(price), text(left)] for price, left in market.book.asks[:limit]],
+        "lastUpdateId": book.update_id,
+        "bids": [[text(price), text(left)] for price, left in book.bids[:limit]],
+        "asks": [[text(price), text(left)] for price, left in book.asks[:limit]],
     }
 
 
@@ -149,22 +158,22 @@ async def average_price(call: Call) -> object:
 async def ticker_price(call: Call) -> object:
     rows = [
         {"symbol": market.rules.symbol, "price": text(market.last_price or ZERO)}
-        for market in markets_of(call)
+        for market in await markets_of(call)
     ]
     return one_or_all(call, rows)
 
 
 async def ticker_book(call: Call) -> object:
     rows = []
-    for market in markets_of(call):
-        wire = stream_book_ticker(market)
+    for market in await markets_of(call):
+        wire = stream_book_ticker(market, call.now_ms)
         row = {"symbol": wire["s"], "bidPrice": wire["b"], "bidQty": wire["B"]}
         rows.append({**row, "askPrice": wire["a"], "askQty": wire["A"]})
     return one_or_all(call, rows)
 
 
 async def ticker_day(call: Call) -> object:
-    return one_or_all(call, [_day(market, call.now_ms) for market in markets_of(call)])
+    return one_or_all(call, [_day(market, call.now_ms) for market in await markets_of(call)])
 
 
 def _day(market: Market, now_ms: int) -> Json:
@@ -174,7 +183,7 @@ def _day(market: Market, now_ms: int) -> Json:
     if day is None or last is None:
         return {"symbol": market.rules.symbol, "count": 0}
     change = day.close - day.open
-    bid, ask = market.best()
+    bid, ask = market.best(now_ms)
     average = day.quote / day.volume if day.volume else ZERO
     return {
         "symbol": market.rules.symbol,

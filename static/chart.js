@@ -64,7 +64,13 @@ export class Chart {
         horzLine: { color: muted, labelBackgroundColor: this.colors.ink },
       },
     });
-    this.candles.applyOptions({ upColor: up, downColor: down, wickUpColor: up, wickDownColor: down });
+    this.candles.applyOptions({
+      upColor: up,
+      downColor: down,
+      wickUpColor: up,
+      wickDownColor: down,
+      priceLineColor: muted, // red is for stops
+    });
     this.sma.applyOptions({ color: this.colors.sma });
     this.ema.applyOptions({ color: this.colors.ema });
     if (this.series) this.show(this.series, { keepPlace: true });
@@ -162,7 +168,7 @@ export class Chart {
       ["", "H", shown(candle.high)],
       ["", "L", shown(candle.low)],
       [candle.close >= candle.open ? "up" : "down", "C", shown(candle.close)],
-      ["", "V", compact(candle.volume)],
+      ["wide", "V", compact(candle.volume)],
       ["sma", `SMA ${this.periods.sma}`, shown(at("sma"))],
       ["ema", `EMA ${this.periods.ema}`, shown(at("ema"))],
     ];

@@ -17,9 +17,17 @@ function side(name) {
   return chip(name, name === "BUY" ? "up" : "down");
 }
 
+function small(text) {
+  return Object.assign(document.createElement("small"), { textContent: text });
+}
+
 function stacked(upper, lower) {
-  const small = Object.assign(document.createElement("small"), { textContent: lower });
-  return [upper, small];
+  return [upper, small(lower)];
+}
+
+/** "stop_loss", "FILLED" -> "stop loss", "filled" */
+function spoken(name) {
+  return name.toLowerCase().replaceAll("_", " ");
 }
 
 /** A table with `columns` of [title, class, cell content of a row]. */
@@ -74,8 +82,7 @@ export function makeTables(market, find = (id) => document.getElementById(id)) {
     positions: new Table(
       find("positions"),
       [
-        ["Position", "", (row) => stacked(row.symbol, `Strategy ${row.strategy}`)],
-        ["Quantity", "num", (row) => price(row.quantity)],
+        ["Position", "", (row) => stacked(row.symbol, `${row.strategy} · ${price(row.quantity)}`)],
         ["Entry", "num", (row) => stacked(money(row, row.entry_price), `stop ${money(row, row.stop_price)}`)],
         ["Last", "num live", (row) => price(market.lastText(row.symbol), market.places(row.symbol))],
         ["P&L", "num live", gain],
@@ -86,9 +93,9 @@ export function makeTables(market, find = (id) => document.getElementById(id)) {
       find("orders"),
       [
         ["Sent", "num time", (row) => clock(row.submitted_at ?? row.created_at)],
-        ["Order", "", (row) => [side(row.side), ` ${row.symbol}`]],
+        ["Order", "", (row) => [side(row.side), ` ${row.symbol}`, small(row.strategy)]],
         ["Quantity", "num", (row) => price(row.quantity)],
-        ["State", "", (row) => row.status.toLowerCase().replaceAll("_", " ")],
+        ["State", "", (row) => spoken(row.status)],
       ],
       "No orders in flight.",
     ),
@@ -96,10 +103,9 @@ export function makeTables(market, find = (id) => document.getElementById(id)) {
       find("signals"),
       [
         ["Time", "num time", (row) => clock(row.created_at)],
-        ["Signal", "", (row) => [side(row.side), ` ${row.symbol}`]],
-        ["By", "", (row) => stacked(row.strategy, row.reason.replaceAll("_", " "))],
+        ["Signal", "", (row) => [side(row.side), ` ${row.symbol}`, small(`${row.strategy} · ${spoken(row.reason)}`)]],
         ["Price", "num", (row) => money(row, row.price)],
-        ["Outcome", "words", (row) => row.outcome || (row.order_status ?? "").toLowerCase().replaceAll("_", " ")],
+        ["Outcome", "words", (row) => row.outcome || spoken(row.order_status ?? "")],
       ],
       "No signals yet. They come with closed candles.",
     ),
@@ -107,11 +113,9 @@ export function makeTables(market, find = (id) => document.getElementById(id)) {
       find("trades"),
       [
         ["Time", "num time", (row) => clock(row.time)],
-        ["Trade", "", (row) => [side(row.side), ` ${row.symbol}`]],
-        ["By", "", (row) => row.strategy],
-        ["Quantity", "num", (row) => price(row.quantity)],
-        ["Price", "num", (row) => money(row, row.price)],
-        ["Fee", "num wide", (row) => stacked(price(row.commission), row.commission_asset)],
+        ["Trade", "", (row) => [side(row.side), ` ${row.symbol}`, small(row.strategy)]],
+        ["Price", "num", (row) => stacked(money(row, row.price), price(row.quantity))],
+        ["Fee", "num", (row) => stacked(price(row.commission), row.commission_asset)],
       ],
       "No trades yet.",
     ),

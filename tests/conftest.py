@@ -1,6 +1,8 @@
 """Fixtures for any test: real servers, recorded data, and a strict eye on reactions."""
 
 import os
+import shutil
+import tempfile
 from collections.abc import Iterator, MutableMapping
 from pathlib import Path
 from typing import Any
@@ -10,9 +12,11 @@ import redis as redis_library
 import structlog
 from django.conf import settings
 from django.db import connections
+from playwright.sync_api import Page, sync_playwright
 
-from tests.environment import var_dir
-from tests.servers import ROOT, Sandbox
+from tests import postgres
+from tests.environment import ON_POSTGRES, var_dir
+from tests.servers import ROOT, Sandbox, Site
 
 IN_CI = os.environ.get("CI", "").lower() in {"1", "true"}
 
@@ -22,6 +26,23 @@ def missing(what: str) -> None:
     if IN_CI:
         pytest.fail(f"{what}, and CI is set")
     pytest.skip(what)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """On PostgreSQL only what touches a database: the rest has run on SQLite."""
+    if not ON_POSTGRES:
+        return
+    chosen = [item for item in items if _touches_database(item)]
+    config.hook.pytest_deselected(items=[item for item in items if item not in chosen])
+    items[:] = chosen
+
+
+def _touches_database(item: pytest.Item) -> bool:
+    if item.get_closest_marker("browser"):
+        return False
+    fixtures = set(getattr(item, "fixturenames", ()))
+    asked = fixtures & {"db", "transactional_db", "own_database"}
+    return bool(asked) or item.get_closest_marker("django_db") is not None
 
 
 @pytest.fixture(autouse=True)
@@ -66,6 +87,63 @@ def sandbox() -> Iterator[Sandbox]:
     server = Sandbox(var_dir, "--symbols", "BTCUSDT,ETHUSDT", "--seed", "1")
     yield server
     server.stop()
+
+
+@pytest.fixture
+def own_folder() -> Iterator[Path]:
+    """A folder whose path is short enough for a Unix socket; pytest's own are not."""
+    folder = Path(tempfile.mkdtemp(dir=var_dir))
+    yield folder
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture
+def own_database(own_folder: Path) -> Iterator[str]:
+    """The URL of a new, empty database that no other test and not this process uses."""
+    if not ON_POSTGRES:
+        yield f"sqlite:///{own_folder / 'db.sqlite3'}"
+        return
+    with postgres.new_database(os.environ["DATABASE_URL"]) as url:
+        yield url
+
+
+@pytest.fixture
+def site(own_folder: Path, own_database: str, sandbox: Sandbox) -> Iterator[Site]:
+    """A prepared system of real processes on the sandbox; none of them started yet."""
+    started = Site(own_folder, sandbox.environment | {"DATABASE_URL": own_database})
+    yield started
+    started.stop()
+
+
+CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
+QUIETLY = (
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
+
+
+@pytest.fixture
+def browser_page(monkeypatch: pytest.MonkeyPatch) -> Iterator[Page]:
+    """An empty page in the installed Chromium. An error nobody catches in it fails the test."""
+    program = next(filter(None, map(shutil.which, CHROMIUM)), None)
+    if program is None:
+        missing("no Chromium is installed")
+    # Playwright keeps an event loop in this thread, which Django takes for an async caller.
+    monkeypatch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "true")
+    errors: list[str] = []
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=program, args=list(QUIETLY))
+        page = browser.new_page(viewport={"width": 1400, "height": 900})
+        page.on("pageerror", lambda error: errors.append(str(error)))
+        yield page
+        browser.close()
+    assert not errors
 
 
 @pytest.fixture(scope="session")

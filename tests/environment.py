@@ -19,6 +19,7 @@ from tests.servers import ROOT, Redis, Server
 
 var_dir = Path(tempfile.mkdtemp(prefix="trading-"))
 started: list[Server] = []
+ON_POSTGRES = os.environ.get("TEST_DATABASE") == "postgres"
 
 
 def setting_names() -> set[str]:
@@ -35,7 +36,7 @@ def pytest_load_initial_conftests() -> Generator[None, object, object]:
     redis = Redis(var_dir)
     started.append(redis)
     os.environ["REDIS_URL"] = redis.url
-    if os.environ.get("TEST_DATABASE") == "postgres":
+    if ON_POSTGRES:
         cluster = postgres.Postgres(var_dir / "postgres")
         started.append(cluster)
         os.environ["DATABASE_URL"] = cluster.url

@@ -1,11 +1,17 @@
 """A PostgreSQL of the tests' own, from the installed programs, in a temporary folder."""
 
+import contextlib
 import os
 import pwd
+import secrets
 import shutil
 import signal
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
+
+import psycopg
+from psycopg import sql
 
 from tests.servers import Server, free_port
 
@@ -42,6 +48,17 @@ def _other_user() -> pwd.struct_passwd:
         return pwd.getpwnam("postgres")
     except KeyError:
         return pwd.getpwnam("nobody")
+
+
+@contextlib.contextmanager
+def new_database(url: str) -> Iterator[str]:
+    """The URL of a new database in the cluster of `url`, dropped at the end."""
+    name = f"site_{secrets.token_hex(4)}"
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+        yield f"{url.rpartition('/')[0]}/{name}"
+        drop = sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name))
+        connection.execute(drop)
 
 
 class Postgres(Server):

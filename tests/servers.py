@@ -10,6 +10,8 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from honcho.environ import parse_procfile
+
 from launcher import redis_server
 from launcher.orphans import stop_with_parent
 
@@ -134,3 +136,60 @@ class Sandbox(Server):
             "BINANCE_STREAM_URL": self.stream_url,
             "BINANCE_WS_API_URL": self.ws_api_url,
         }
+
+
+class Site:
+    """A whole system of its own: folder, Redis, ports, and the Procfile's processes by name.
+
+    `settings` are further variables of the environment, the sandbox's among them.
+    """
+
+    def __init__(self, folder: Path, settings: dict[str, str]) -> None:
+        self.folder = folder
+        self.redis = Redis(folder)
+        self.port, self.ws_port = free_port(), free_port()
+        self.url, self.ws_url = f"http://127.0.0.1:{self.port}", f"ws://127.0.0.1:{self.ws_port}"
+        self.processes: list[Server] = []
+        self.environment = {
+            "PATH": os.pathsep.join([str(Path(PYTHON).parent), os.environ["PATH"]]),
+            "PYTHONUNBUFFERED": "1",
+            "VAR_DIR": str(folder),
+            "REDIS_URL": self.redis.url,
+            "BIND": "127.0.0.1",
+            "PORT": str(self.port),
+            "WS_PORT": str(self.ws_port),
+        } | settings
+        self.manage("prepare")
+
+    def manage(self, *words: str) -> str:
+        """What `manage.py` prints; AssertionError with it where it fails."""
+        done = subprocess.run(
+            [PYTHON, "manage.py", *words],
+            cwd=ROOT,
+            env=os.environ | self.environment,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    def start(self, name: str) -> Server:
+        """`web`, `stream`, `worker` or `beat`, by the Procfile's own command."""
+        command = parse_procfile((ROOT / "Procfile").read_text()).processes[name]
+        output = self.folder / f"{name}-{len(self.processes)}.log"
+        server = Server(["sh", "-c", f"exec {command}"], output, self.environment)
+        self.processes.append(server)
+        if name == "web":
+            server.await_ready(lambda: answers(self.port) and answers(self.ws_port))
+        return server
+
+    def stop(self) -> None:
+        """Stop all. AssertionError where a process complained of what must not happen."""
+        for server in self.processes:
+            server.stop()
+        self.redis.stop()
+        for server in self.processes:
+            text = server.text()
+            assert "Traceback" not in text, text[-5000:]
+            assert "reaction.failed" not in text, text[-5000:]

@@ -38,6 +38,11 @@ app.conf.update(
             "schedule": 2.0,
             "options": {"expires": 5},
         },
+        "exits": {
+            "task": "strategies.tasks.sweep_exits",
+            "schedule": 1.0,
+            "options": {"expires": 2},
+        },
         "symbols": {
             "task": "market.tasks.refresh_symbols",
             "schedule": 3600.0,

@@ -7,6 +7,7 @@ allowed; no default silently takes its place.
 import os
 from collections.abc import Callable, Collection
 from decimal import Decimal, InvalidOperation
+from pathlib import Path
 from typing import TypeVar
 
 T = TypeVar("T")
@@ -80,6 +81,17 @@ def env_list(name: str, default: str, *, among: Collection[str] | None = None) -
 
     known = f" of {', '.join(among)}" if among is not None else ""
     return _parsed(name, default, words, f"use a comma-separated list{known}")
+
+
+def env_files(name: str, folder: Path) -> list[Path]:
+    """Comma-separated files that exist, none by default; relative ones lie in `folder`."""
+    if not is_set(name):
+        return []
+    files = [folder / file for file in env_list(name, "")]
+    for file in files:
+        if not file.is_file():
+            raise BadSetting(name, env_str(name), f"there is no file {file}")
+    return files
 
 
 def env_checked(name: str, default: str, check: Callable[[str], str | None]) -> str:

@@ -19,6 +19,7 @@ from tradingsite.env import (
     env_bool,
     env_checked,
     env_decimal,
+    env_files,
     env_int,
     env_list,
     env_str,
@@ -46,8 +47,11 @@ WS_PORT = env_int("WS_PORT", 8001, least=1, most=65535)
 PUBLIC_READ = env_bool("PUBLIC_READ", default=BOUND_TO_LOOPBACK)
 
 DEBUG = env_bool("DEBUG", default=False)
-if not is_set("SECRET_KEY") and not BOUND_TO_LOOPBACK:
-    raise BadSetting("SECRET_KEY", "", f"give one of 50 or more random characters: BIND={BIND}")
+if not BOUND_TO_LOOPBACK and len(env_str("SECRET_KEY")) < 50:
+    shown = "…" if is_set("SECRET_KEY") else ""
+    raise BadSetting(
+        "SECRET_KEY", shown, f"give 50 or more random characters, for BIND={BIND} is not loopback"
+    )
 SECRET_KEY = env_str("SECRET_KEY") or kept_secret_key(VAR_DIR)
 ALLOWED_HOSTS = env_list("ALLOWED_HOSTS", f"localhost,127.0.0.1,[::1],{BIND}")
 
@@ -55,7 +59,7 @@ ALLOWED_HOSTS = env_list("ALLOWED_HOSTS", f"localhost,127.0.0.1,[::1],{BIND}")
 
 SANDBOX_PORT = env_int("SANDBOX_PORT", 9090, least=1, most=65535)
 SANDBOX_SEED = env_int("SANDBOX_SEED", 1, least=0, most=2**63 - 1)
-SANDBOX_REPLAY = env_list("SANDBOX_REPLAY", "-") if is_set("SANDBOX_REPLAY") else []
+SANDBOX_REPLAY = env_files("SANDBOX_REPLAY", BASE_DIR)
 SANDBOX_SPEED = env_decimal("SANDBOX_SPEED", "1", above="0", below="100000")
 
 # The sandbox opens to the credentials that Binance prints in its documentation: public, and
@@ -72,22 +76,26 @@ BINANCE_API_KEY = env_str("BINANCE_API_KEY", SANDBOX_API_KEY)
 BINANCE_API_SECRET = env_str("BINANCE_API_SECRET", SANDBOX_API_SECRET)
 
 _SANDBOX = f"127.0.0.1:{SANDBOX_PORT}"
-BINANCE_REST_URL = env_checked(
-    "BINANCE_REST_URL",
-    f"http://{_SANDBOX}" if USES_SANDBOX else "https://testnet.binance.vision",
-    refusal,
+
+
+def _exchange_url(name: str, scheme: str, sandbox: str, testnet: str) -> str:
+    url = env_checked(name, sandbox if USES_SANDBOX else testnet, refusal)
+    if not url.lower().startswith((f"{scheme}://", f"{scheme}s://")):
+        raise BadSetting(name, url, f"use an address with {scheme}:// or {scheme}s://")
+    return url.rstrip("/")
+
+
+BINANCE_REST_URL = _exchange_url(
+    "BINANCE_REST_URL", "http", f"http://{_SANDBOX}", "https://testnet.binance.vision"
 )
-BINANCE_STREAM_URL = env_checked(
-    "BINANCE_STREAM_URL",
-    f"ws://{_SANDBOX}" if USES_SANDBOX else "wss://stream.testnet.binance.vision",
-    refusal,
+BINANCE_STREAM_URL = _exchange_url(
+    "BINANCE_STREAM_URL", "ws", f"ws://{_SANDBOX}", "wss://stream.testnet.binance.vision"
 )
-BINANCE_WS_API_URL = env_checked(
+BINANCE_WS_API_URL = _exchange_url(
     "BINANCE_WS_API_URL",
-    f"ws://{_SANDBOX}/ws-api/v3"
-    if USES_SANDBOX
-    else "wss://ws-api.testnet.binance.vision/ws-api/v3",
-    refusal,
+    "ws",
+    f"ws://{_SANDBOX}/ws-api/v3",
+    "wss://ws-api.testnet.binance.vision/ws-api/v3",
 )
 # Does `make run` have a sandbox to start, or do the addresses lead elsewhere?
 STARTS_SANDBOX = USES_SANDBOX and SANDBOX_PORT in {
@@ -208,7 +216,6 @@ USE_I18N = False
 USE_TZ = True
 STATIC_URL = "static/"
 STATICFILES_DIRS = [BASE_DIR / "static"]
-STATIC_ROOT = VAR_DIR / "staticfiles"
 WHITENOISE_USE_FINDERS = True  # no collectstatic between a change and the page
 X_FRAME_OPTIONS = "DENY"
 SESSION_COOKIE_HTTPONLY = True
@@ -243,6 +250,7 @@ SPECTACULAR_SETTINGS = {
     "SERVE_INCLUDE_SCHEMA": False,
     "SWAGGER_UI_DIST": "SIDECAR",  # served by us, not from a CDN
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
+    "ENUM_GENERATE_CHOICE_DESCRIPTION": False,
     "ENUM_NAME_OVERRIDES": {
         "OrderStatus": "orders.schema.STATUSES",
         "PositionStatus": "orders.models.Position.Status",

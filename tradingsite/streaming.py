@@ -8,7 +8,6 @@ import threading
 import time
 from collections.abc import Iterable, Sequence
 from functools import partial
-from itertools import chain
 
 import structlog
 from django.db import DatabaseError, InterfaceError, close_old_connections
@@ -32,6 +31,7 @@ from tradingsite.stopwatch import StopWatch
 logger = structlog.get_logger(__name__)
 
 GRACE_MS = 2_500  # a tick has been seen this long under way; short intervals wait half of one
+TICKS_EVERY_S = 0.25
 BEAT_S = 0.25  # how often a quiet stream says that it lives
 LOOK_S = 1.0  # how often the table of symbols is looked at
 MEASURE_CLOCK_S = 60.0
@@ -111,7 +111,7 @@ class Ownership:
         self.history: list[Joined] = []
         self.lag_ms = 0
         self._shown: live.Conflation[None] = live.Conflation()
-        self._next_look_s = self._next_beat_s = self._next_record_s = 0.0
+        self._next_look_s = self._next_beat_s = self._next_ticks_s = self._next_record_s = 0.0
 
     def run(self) -> None:
         """Until the process stops or another one owns the symbols (store.Fenced)."""
@@ -164,16 +164,17 @@ class Ownership:
             self.stream.newly_live.clear()
 
     def _fetch(self, wanted: Wanted) -> None:
-        rest, symbol = self.process.rest, wanted.symbol
-        if wanted.from_id is None:
-            ask = partial(self._join, symbol)
-        else:
-            ask = partial(fetch.refill, rest, symbol, wanted.from_id, wanted.until_id)
-        self.fetcher.start(ask, symbol)
+        ask = self._join if wanted.from_id is None else self._refill
+        self.fetcher.start(partial(ask, wanted), wanted.symbol)
 
-    def _join(self, symbol: str) -> Fetched:
-        """Runs in a thread of the fetcher."""
-        intervals = self.process.intervals
+    # These two run in threads of the fetcher.
+
+    def _refill(self, wanted: Wanted) -> Fetched:
+        assert wanted.from_id is not None  # noqa: S101  # else it is a join
+        return fetch.refill(self.process.rest, wanted.symbol, wanted.from_id, wanted.until_id)
+
+    def _join(self, wanted: Wanted) -> Fetched:
+        symbol, intervals = wanted.symbol, self.process.intervals
         try:
             until = services.stored_until(symbol, intervals)
         except DATABASE_GONE as error:
@@ -214,7 +215,7 @@ class Ownership:
 
     def _recent_ticks(self, symbol: str) -> Iterable[Tick]:
         feed = self.ingest.feeds.get(symbol)
-        return chain.from_iterable(feed.recent) if feed else []
+        return feed.recent if feed else []
 
     def _batch(self, folded: dict[str, Folded]) -> Batch:
         feeds = [self.ingest.feeds[symbol] for symbol in folded]
@@ -224,12 +225,15 @@ class Ownership:
             for symbol, step in folded.items()
             for candle in step.closed
         ]
-        runs = [
-            TickRun(symbol, step.ticks, len(self.ingest.feeds[symbol].recent))
-            for symbol, step in folded.items()
-            if step.ticks
-        ]
-        return Batch(self._stream_state(), states, closed, runs)
+        return Batch(self._stream_state(), states, closed, self._tick_runs())
+
+    def _tick_runs(self) -> list[TickRun]:
+        """The ticks themselves are written more seldom: in a rush most are soon superseded."""
+        if time.monotonic() < self._next_ticks_s:
+            return []
+        self._next_ticks_s = time.monotonic() + TICKS_EVERY_S
+        feeds = self.ingest.feeds.values()
+        return [run for feed in feeds if (run := feed.unsaved_run()) is not None]
 
     def _stream_state(self) -> StreamState:
         now_ms = int(time.time() * 1000)

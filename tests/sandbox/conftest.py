@@ -29,5 +29,6 @@ def venue(shared_venue: Venue) -> Iterator[Venue]:
 def fresh_venue() -> Iterator[Venue]:
     """An exchange of the test's own, every balance as granted."""
     venue = Venue(Plan([], seed=3))
+    venue.exchange.asleep.clear()  # only what the test asks for wakes
     yield venue
     venue.stop()

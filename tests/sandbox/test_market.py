@@ -21,7 +21,7 @@ def market(seed: int, *looks_ms: int) -> tuple[list[Trade], list[Kline]]:
         now_ms[0] = START_MS + look_ms
         exchange.market("BTCUSDT").advance(now_ms[0])
     found = exchange.market("BTCUSDT")
-    return found.tape.trades, found.chart.closed["1m"]
+    return found.tape.trades, found.chart.closed["1m"][:]
 
 
 def test_a_seed_tells_the_same_story_however_often_one_looks() -> None:

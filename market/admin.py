@@ -1,0 +1,142 @@
+"""Symbols in the admin, and what all admin pages of the system share."""
+
+from collections.abc import Callable
+from decimal import Decimal
+from typing import Any, TypeVar
+
+from django import forms
+from django.contrib import admin, messages
+from django.db.models import Model, QuerySet
+from django.http import HttpRequest
+
+from market import services
+from market.decimals import floor_to_step, plain
+from market.fields import ExactDecimalField
+from market.models import Symbol
+from market.rules import SymbolRules
+
+Row = TypeVar("Row", bound=Model)
+
+
+def number(name: str) -> Callable[[Any], str]:
+    """A column that shows a decimal in plain digits.
+
+    It cannot be sorted by: on SQLite exact decimals are text, and "9" comes after "10".
+    """
+
+    @admin.display(description=name.replace("_", " "))
+    def column(row: Model) -> str:
+        value: Decimal | None = getattr(row, name)
+        return "-" if value is None else plain(value)
+
+    return column
+
+
+def shown(model: type[Model], name: Any) -> Any:
+    """The column of that name, decimals as `number` shows them."""
+    fields = {field.name: field for field in model._meta.get_fields()}
+    return number(name) if isinstance(fields.get(name), ExactDecimalField) else name
+
+
+class PlainNumbers(admin.ModelAdmin[Row]):
+    """Shows decimals in plain digits."""
+
+    def get_list_display(self, request: HttpRequest) -> list[Any]:
+        return [shown(self.model, name) for name in self.list_display]
+
+
+class Facts(PlainNumbers[Row]):
+    """Rows that say what happened: to be looked at, and changed by nobody."""
+
+    show_full_result_count = False
+    list_per_page = 50
+
+    def get_fields(self, request: HttpRequest, obj: Row | None = None) -> Any:
+        return [shown(self.model, field.name) for field in self.model._meta.fields]
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Row | None = None) -> Any:
+        return self.get_fields(request, obj)
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Row | None = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Row | None = None) -> bool:
+        return False
+
+
+class OfSymbol(admin.SimpleListFilter):
+    """By followed symbol. Django's own filter would list every market of the exchange."""
+
+    title = "symbol"
+    parameter_name = "symbol"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [(name, name) for name in Symbol.objects.followed().values_list("name", flat=True)]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        return queryset.filter(symbol__name=self.value()) if self.value() else queryset
+
+
+class SymbolForm(forms.ModelForm[Symbol]):
+    class Meta:
+        model = Symbol
+        fields = ("order_quantity",)
+
+    def clean_order_quantity(self) -> Decimal | None:
+        quantity: Decimal | None = self.cleaned_data["order_quantity"]
+        if quantity is None:
+            return None
+        if quantity <= 0:
+            raise forms.ValidationError("Give a quantity above 0, or none for the default.")
+        step = SymbolRules.from_filters(self.instance.filters).step
+        if floor_to_step(quantity, step) != quantity:
+            raise forms.ValidationError(f"Give a multiple of {plain(step)}, the quantity step.")
+        return quantity
+
+
+@admin.register(Symbol)
+class SymbolAdmin(PlainNumbers[Symbol]):
+    form = SymbolForm
+    list_display = (
+        "name", "followed", "status", "base_asset", "quote_asset", "order_quantity", "updated_at",
+    )  # fmt: skip
+    list_filter = ("followed", "status", "quote_asset")
+    search_fields = ("name", "base_asset", "quote_asset")
+    fields = (
+        "name", "base_asset", "quote_asset", "status", "followed", "order_quantity", "filters",
+        "updated_at",
+    )  # fmt: skip
+    readonly_fields = (
+        "name", "base_asset", "quote_asset", "status", "followed", "filters", "updated_at",
+    )  # fmt: skip
+    actions = ("follow", "unfollow")
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False  # symbols are the exchange's; POST /symbols/{symbol} asks it for one
+
+    def has_delete_permission(self, request: HttpRequest, obj: Symbol | None = None) -> bool:
+        return False  # candles, orders and trades hang on it
+
+    @admin.action(description="Follow the selected symbols", permissions=["change"])
+    def follow(self, request: HttpRequest, symbols: QuerySet[Symbol]) -> None:
+        for symbol in symbols:
+            try:
+                services.follow(symbol.name)
+            except (services.UnknownSymbol, services.ExchangeUnreachable) as error:
+                self.message_user(request, f"{symbol}: {error}", messages.ERROR)
+            else:
+                self.message_user(request, f"{symbol} is followed", messages.SUCCESS)
+
+    @admin.action(description="Stop following the selected symbols", permissions=["change"])
+    def unfollow(self, request: HttpRequest, symbols: QuerySet[Symbol]) -> None:
+        held = set(symbols.filter(positions__status="open").values_list("name", flat=True))
+        for symbol in symbols:
+            if symbol.name in held:
+                text = f"{symbol} is held: its stop loss would no longer be watched; sell first"
+                self.message_user(request, text, messages.ERROR)
+            else:
+                services.unfollow(symbol.name)
+                self.message_user(request, f"{symbol} is no longer followed", messages.SUCCESS)

@@ -1,0 +1,89 @@
+"""Orders, trades, positions and halts in the admin: all of them facts."""
+
+from typing import Any
+
+from django.contrib import admin
+from django.http import HttpRequest
+
+from market.admin import Facts, OfSymbol, shown
+from orders.models import Halt, Order, OrderChange, Position, Trade
+
+
+class FactInline(admin.TabularInline[Any, Any]):
+    extra = 0
+    can_delete = False
+
+    def get_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+        return [shown(self.model, name) for name in self.fields or ()]
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+        return self.get_fields(request, obj)
+
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+
+class ChangeInline(FactInline):
+    model = OrderChange
+    fields = ("at", "status", "detail")
+
+
+class TradeInline(FactInline):
+    model = Trade
+    fields = (
+        "time", "side", "price", "quantity", "quote_quantity", "commission", "commission_asset",
+        "trade_id",
+    )  # fmt: skip
+    show_change_link = True
+
+
+@admin.register(Order)
+class OrderAdmin(Facts[Order]):
+    list_display = (
+        "client_order_id", "created_at", "strategy", "symbol", "side", "quantity", "status",
+        "executed_quantity", "executed_quote", "reason",
+    )  # fmt: skip
+    list_filter = ("status", "side", "strategy", OfSymbol, "created_at")
+    list_select_related = ("symbol",)
+    search_fields = ("client_order_id", "=exchange_order_id", "=symbol__name", "=strategy")
+    date_hierarchy = "created_at"
+    inlines = (ChangeInline, TradeInline)
+
+
+@admin.register(Trade)
+class TradeAdmin(Facts[Trade]):
+    list_display = (
+        "time", "strategy", "symbol", "side", "price", "quantity", "quote_quantity", "commission",
+        "commission_asset", "order", "trade_id",
+    )  # fmt: skip
+    list_filter = ("side", "strategy", OfSymbol, "time")
+    list_select_related = ("symbol", "order")
+    search_fields = ("order__client_order_id", "=trade_id", "=symbol__name", "=strategy")
+    date_hierarchy = "time"
+
+
+@admin.register(Position)
+class PositionAdmin(Facts[Position]):
+    list_display = (
+        "opened_at", "strategy", "symbol", "status", "quantity", "entry_price", "stop_price",
+        "cost", "realised", "fees", "closed_at",
+    )  # fmt: skip
+    list_filter = ("status", "strategy", OfSymbol, "opened_at")
+    list_select_related = ("symbol",)
+    search_fields = ("=symbol__name", "=strategy")
+    date_hierarchy = "opened_at"
+    inlines = (TradeInline,)
+
+
+@admin.register(Halt)
+class HaltAdmin(Facts[Halt]):
+    """The audit of the trading halt. It is set on the dashboard or by POST /halt."""
+
+    list_display = ("at", "level", "reason", "by")
+    list_filter = ("level", "at")
+    list_select_related = ("by",)
+    search_fields = ("reason", "by__username")
+    date_hierarchy = "at"

@@ -1,0 +1,51 @@
+from decimal import Decimal
+
+import pytest
+
+from candles.models import Candle
+from tests.admins import may_not_change, page, row_page, signed_in
+from tests.builders import candle, symbol
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def client():
+    return signed_in()
+
+
+def test_candles_are_listed_in_plain_digits_and_filtered(client):
+    btc, eth = symbol("BTCUSDT"), symbol("ETHUSDT")
+    candle(btc, "100.5000", volume=Decimal("1E+3")).save()
+    candle(eth, "7.25", interval="5m").save()
+    every = page(client, "candles_candle")
+    assert ">100.5<" in every
+    assert ">1000<" in every
+    assert ">7.25<" not in page(client, "candles_candle", "symbol=BTCUSDT")
+    assert ">7.25<" not in page(client, "candles_candle", "interval=1m")
+    assert ">7.25<" not in page(client, "candles_candle", "q=btcusdt")
+    assert ">7.25<" not in page(client, "candles_candle", "verdict__exact=exact")
+
+
+def test_no_column_of_candles_sorts(client):
+    candle(symbol()).save()
+    assert "sortoptions" not in page(client, "candles_candle")
+
+
+def test_a_candle_never_changes(client):
+    candle(symbol(), "100.500").save()
+    [row] = Candle.objects.all()
+    assert "100.5<" in row_page(client, "candles_candle", row)
+    assert may_not_change(client, "candles_candle", row)
+
+
+def test_a_list_takes_as_many_queries_for_ten_candles_as_for_one(client, django_assert_num_queries):
+    btc = symbol()
+    candle(btc).save()
+    page(client, "candles_candle")  # content types are read once
+    with django_assert_num_queries(5) as one:
+        page(client, "candles_candle")
+    for minute in range(1, 10):
+        candle(btc, minute=minute).save()
+    with django_assert_num_queries(len(one)):
+        page(client, "candles_candle")

@@ -1,0 +1,76 @@
+import pytest
+
+from market.hosts import TESTNET_HOSTS, refusal
+
+PRODUCTION = [
+    "api.binance.com",
+    "api-gcp.binance.com",
+    *(f"api{number}.binance.com" for number in range(1, 5)),
+    "data-api.binance.vision",
+    "data-stream.binance.vision",
+    *(f"{name}.binance.com" for name in ("stream", "stream-sbe", "ws-api")),
+    *(f"fix-{name}.binance.com" for name in ("oe", "dc", "md")),
+    *(f"demo-{name}.binance.com" for name in ("api", "ws-api", "stream", "stream-sbe")),
+    *(f"{name}.binance.com" for name in ("fapi", "dapi", "eapi", "papi", "fstream", "dstream")),
+    *(f"{name}.binance.com" for name in ("ws-fapi", "ws-dapi", "nbstream", "www")),
+    "testnet.binancefuture.com",
+    "stream.binancefuture.com",
+    "api.binance.us",
+    "stream.binance.us",
+]
+TRICKS = [
+    "https://testnet.binance.vision@api.binance.com/",
+    "https://testnet.binance.vision:443@api.binance.com/",
+    "https://user:word@testnet.binance.vision/",
+    "https://testnet.binance.vision\\@api.binance.com/",
+    "https://api.binance.com#testnet.binance.vision",
+    "https://api.binance.com?testnet.binance.vision",
+    "https://api.binance.com/testnet.binance.vision",
+    "https://testnet.binance.vision.api.binance.com",
+    "https://eviltestnet.binance.vision",
+    "https://testnet.binance.vision.example.org",
+    "https://binance.vision",
+    "https://www.testnet.binance.vision",
+    "https://127.0.0.1.example.org",
+    "https://%61pi.binance.com",
+    "http://127.0.0.1@api.binance.com",
+    "//api.binance.com",
+    "api.binance.com",
+    "ftp://testnet.binance.vision",
+    "file:///etc/passwd",
+    "http://[::1",
+    "",
+]
+
+
+@pytest.mark.parametrize("host", PRODUCTION)
+@pytest.mark.parametrize("shape", ["https://{}", "wss://{}:9443/ws", "HTTPS://{}.", "http://{}:80"])
+def test_no_production_host_passes_in_any_shape(host, shape):
+    assert refusal(shape.format(host))
+    assert refusal(shape.format(host.upper()))
+
+
+@pytest.mark.parametrize("url", TRICKS)
+def test_no_trick_gets_another_host_through(url):
+    assert refusal(url)
+
+
+@pytest.mark.parametrize("host", sorted(TESTNET_HOSTS))
+def test_the_testnet_passes_encrypted_on_its_two_ports(host):
+    for url in (f"https://{host}", f"wss://{host}:9443/ws", f"https://{host.upper()}.:443/"):
+        assert refusal(url) is None
+
+
+@pytest.mark.parametrize("scheme", ["http", "ws"])
+def test_the_testnet_is_not_spoken_to_in_the_open(scheme):
+    assert "https or wss" in (refusal(f"{scheme}://testnet.binance.vision") or "")
+
+
+def test_the_testnet_is_not_sought_on_other_ports():
+    assert refusal("https://testnet.binance.vision:8443")
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "[::1]"])
+def test_loopback_passes_on_any_port(host):
+    assert refusal(f"http://{host}:9090") is None
+    assert refusal(f"ws://{host}:1/ws-api/v3") is None

@@ -1,0 +1,87 @@
+from decimal import Decimal
+
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+
+from orders.models import Halt
+from tests.admins import may_not_change, page, row_page, signed_in
+from tests.builders import symbol
+from tests.rows import at, order, position, trade
+
+pytestmark = pytest.mark.django_db
+MODELS = ["orders_order", "orders_trade", "orders_position", "orders_halt"]
+
+
+@pytest.fixture
+def client():
+    return signed_in()
+
+
+@pytest.fixture
+def btc():
+    return symbol("BTCUSDT")
+
+
+def fill(of, number):
+    """One row of every kind."""
+    halt = Halt.objects.create(level="off", reason=f"reason {number}", at=at(number))
+    made = order(of, number, executed_quote=Decimal("60.500"), exchange_order_id=1000 + number)
+    held = position(of, f"S{number}")
+    return dict(zip(MODELS, [made, trade(made, held, number), held, halt], strict=True))
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_facts_are_shown_and_never_changed(client, btc, model):
+    row = fill(btc, 1)[model]
+    assert page(client, model)
+    assert row_page(client, model, row)
+    assert may_not_change(client, model, row)
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_a_list_takes_as_many_queries_for_ten_rows_as_for_one(client, btc, model):
+    def queries():
+        with CaptureQueriesContext(
+            connection,
+        ) as captured:
+            page(client, model)
+        return len(captured)
+
+    fill(btc, 1)
+    queries()  # content types are read once
+    for_one = queries()
+    for number in range(2, 11):
+        fill(btc, number)
+    assert queries() == for_one
+
+
+def test_an_order_shows_the_states_it_was_in_and_its_trades(client, btc):
+    shown = row_page(client, "orders_order", fill(btc, 1)["orders_order"])
+    for text in ("PENDING", "FILLED", ">60.5<", ">0.06<"):
+        assert text in shown, text
+
+
+@pytest.mark.parametrize(
+    ("query", "found"),
+    [("q=test-1", 1), ("q=1002", 1), ("q=S9", 0), ("q=A", 2), ("status__exact=DENIED", 0),
+     ("symbol=BTCUSDT", 2), ("strategy=A", 2), ("created_at__year=2026", 2)],
+)  # fmt: skip
+def test_orders_are_searched_and_filtered(client, btc, query, found):
+    fill(btc, 1)
+    fill(btc, 2)
+    shown = page(client, "orders_order", query)
+    assert sum(f">test-{number}<" in shown for number in (1, 2)) == found
+
+
+def test_decimals_do_not_sort(client, btc):
+    fill(btc, 1)
+    shown = page(client, "orders_trade")
+    assert "sortable column-time" in shown
+    assert "sortable column-price" not in shown
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_every_list_can_be_searched(client, btc, model):
+    fill(btc, 1)
+    page(client, model, "q=something+else+99")

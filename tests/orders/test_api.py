@@ -1,0 +1,184 @@
+import csv
+from decimal import Decimal
+
+import pytest
+from asgiref.sync import async_to_sync
+
+from orders.api import halt_json, order_json, trade_json
+from orders.models import Halt
+from orders.status import OrderStatus
+from tests.builders import symbol
+from tests.clients import promised, redis_away, refused, staff, stranger, user, with_session, with_token
+from tests.rows import at, order, position, trade
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def btc():
+    return symbol("BTCUSDT")
+
+
+@pytest.fixture
+def traded(btc):
+    """Strategy A bought twice and sold once, B bought ETH."""
+    held = position(btc)
+    orders = [order(btc, 1), order(btc, 2), order(btc, 3, side="SELL")]
+    eth = symbol("ETHUSDT")
+    orders.append(order(eth, 4, strategy="B"))
+    places = [held, held, held, position(eth, "B")]
+    return [
+        trade(of, place, number)
+        for number, (of, place) in enumerate(zip(orders, places, strict=True), 1)
+    ]
+
+
+def ask(path, query=""):
+    return promised(stranger().get(f"{path}?{query}"), path)
+
+
+def test_an_order_comes_with_every_state_it_was_in(btc):
+    made = order(btc, stop_loss=Decimal("0.150"), exchange_order_id=2**40)
+    [answered] = ask("/orders")["results"]
+    assert answered == order_json(made)
+    assert [change["status"] for change in answered["changes"]] == ["PENDING", "FILLED"]
+    assert (answered["quantity"], answered["stop_loss"]) == ("0.001", "0.15")
+    assert answered["created_at"] == "2026-01-02T12:01:00.000Z"
+
+
+def test_a_trade_names_its_order_and_its_position(traded):
+    newest = ask("/trades")["results"][0]
+    assert newest == trade_json(traded[3])
+    assert newest["client_order_id"] == "test-4"
+    assert (newest["position"], newest["commission"]) == (traded[3].position_id, "0.06")
+
+
+@pytest.mark.parametrize(
+    ("query", "numbers"),
+    [
+        ("", [4, 3, 2, 1]),
+        ("symbol=BTCUSDT", [3, 2, 1]),
+        ("symbol=ethusdt", [4]),
+        ("strategy=A", [3, 2, 1]),
+        ("strategy=nobody", []),
+        ("side=SELL", [3]),
+        ("start=2026-01-02T12:02:00Z&end=2026-01-02T12:03:00Z", [3, 2]),
+    ],
+)
+def test_trades_and_orders_are_filtered_alike(traded, query, numbers):
+    trades = ask("/trades", query)["results"]
+    assert [one["trade_id"] for one in trades] == numbers
+    orders = ask("/orders", query)["results"]
+    assert [one["client_order_id"] for one in orders] == [f"test-{number}" for number in numbers]
+
+
+def test_orders_are_filtered_by_status(btc):
+    order(btc, 1, status=OrderStatus.DENIED)
+    order(btc, 2)
+    assert [one["status"] for one in ask("/orders", "status=DENIED")["results"]] == ["DENIED"]
+
+
+@pytest.mark.parametrize("minutes", [range(7), [0] * 7])  # one after the other, or all at once
+def test_pages_follow_one_another_without_a_gap_or_a_repetition(btc, minutes):
+    for number, minute in enumerate(minutes):
+        order(btc, number, created_at=at(minute))
+    page, seen = ask("/orders", "limit=3"), []
+    while True:
+        seen += [one["client_order_id"] for one in page["results"]]
+        if page["next"] is None:
+            break
+        page = promised(stranger().get(page["next"]), "/orders")
+    assert seen == [f"test-{number}" for number in reversed(range(7))]
+    back = promised(stranger().get(page["previous"]), "/orders")
+    assert [one["client_order_id"] for one in back["results"]] == seen[3:6]
+
+
+def test_a_page_takes_as_many_queries_for_ten_orders_as_for_one(btc, django_assert_num_queries):
+    for number in range(10):
+        order(btc, number)
+    with django_assert_num_queries(2):
+        ask("/orders")
+
+
+@pytest.mark.parametrize(
+    ("path", "query", "named"),
+    [
+        ("/orders", "limit=0", "limit='0'"),
+        ("/orders", "limit=1001", "limit='1001'"),
+        ("/orders", "cursor=rubbish", "cursor='rubbish'"),
+        ("/orders", "status=LOST", "status='LOST': use one of PENDING"),
+        ("/trades", "side=buy", "side='buy': use one of BUY, SELL"),
+        ("/trades", "format=xml", "format='xml'"),
+        ("/trades", "end=soon", "end='soon'"),
+        ("/trades", "symbols=BTCUSDT", "symbols='BTCUSDT': no such parameter"),
+        ("/halt", "level=off", "no such parameter"),
+    ],
+)
+def test_a_bad_parameter_is_refused_by_name(path, query, named):
+    assert named in refused(stranger().get(f"{path}?{query}"), 400, "bad_parameter")
+
+
+def test_a_filter_for_an_unknown_symbol_is_not_found():
+    refused(stranger().get("/trades?symbol=NOPE"), 404, "unknown_symbol")
+
+
+def test_trades_as_csv_are_all_of_them_and_the_same_as_in_json(traded):
+    async def read(response):
+        return b"".join([part async for part in response])
+
+    response = stranger().get("/trades?format=csv&limit=1&strategy=A")
+    assert response["Content-Type"].startswith("text/csv")
+    rows = list(csv.DictReader(async_to_sync(read)(response).decode().splitlines()))
+    page = ask("/trades", "strategy=A")["results"]
+    assert rows == [{name: str(value) for name, value in one.items()} for one in page]
+
+
+def test_before_the_first_halt_it_is_off():
+    assert ask("/halt") == halt_json(None)
+    assert ask("/halt")["level"] == "off"
+
+
+def test_staff_set_the_halt_with_a_token(redis):
+    client = with_token(staff())
+    body = {"level": "no_entries", "reason": "news"}
+    answer = promised(client.post("/halt", body, format="json"), "/halt", "post")
+    assert (answer["level"], answer["reason"], answer["by"]) == ("no_entries", "news", "stefan")
+    assert ask("/halt") == answer
+    assert Halt.objects.count() == 1
+
+
+def test_a_session_needs_its_csrf_token(redis):
+    client = with_session(staff())
+    assert "CSRF" in refused(client.post("/halt", {"level": "off"}), 403, "permission_denied")
+    client.get("/admin/")  # any page of ours sets the cookie
+    token = client.cookies["csrftoken"].value
+    client.credentials(HTTP_X_CSRFTOKEN=token)
+    assert client.post("/halt", {"level": "off"}).status_code == 200
+
+
+def test_nobody_else_sets_the_halt():
+    refused(stranger().post("/halt", {"level": "off"}), 401, "not_authenticated")
+    refused(with_token(user()).post("/halt", {"level": "off"}), 403, "permission_denied")
+    assert not Halt.objects.exists()
+
+
+@pytest.mark.parametrize(
+    ("body", "error", "named"),
+    [
+        ('{"level": "stop"}', "bad_parameter", "level='stop': use one of off, no_entries, flatten"),
+        ("{}", "bad_parameter", "level: "),
+        ("[1]", "bad_parameter", "dictionary"),
+        ('{"level": ', "bad_json", "JSON"),
+        ('{"level": "off", "reason": "%s"}' % ("x" * 201), "bad_parameter", "reason="),
+    ],
+)
+def test_a_bad_halt_is_refused_and_changes_nothing(body, error, named):
+    response = with_token(staff()).post("/halt", body, content_type="application/json")
+    assert named in refused(response, 400, error)
+    assert not Halt.objects.exists()
+
+
+def test_orders_and_trades_need_no_redis(traded):
+    with redis_away():
+        assert len(ask("/orders")["results"]) == 4
+        assert len(ask("/trades")["results"]) == 4

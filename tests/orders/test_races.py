@@ -1,0 +1,121 @@
+"""Several workers at once: one claims, one books, one writes, and the others do no harm."""
+
+import threading
+from collections.abc import Callable
+from datetime import timedelta
+
+import pytest
+from django.db import connection
+
+from candles.models import Candle
+from market.ticks import Side
+from orders.models import Order, OrderChange, Position, Trade
+from orders.services import append_trade_log, open_order, open_stops, record, submit
+from orders.stops import hit
+from strategies.models import Signal, StrategyState
+from strategies.services import evaluate, stop_out
+from tests.builders import NOON, NOON_MS, candle, intent, strategy, symbol, tick
+from tests.fakes import FakeExchange
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture(autouse=True)
+def no_reactions(monkeypatch):
+    """Here only the database is raced for."""
+    for module, name in (
+        ("orders.events", "order_opened"),
+        ("orders.events", "order_changed"),
+        ("orders.events", "trade_booked"),
+        ("orders.events", "position_changed"),
+        ("strategies.events", "signal_raised"),
+    ):
+        monkeypatch.setattr(f"{module}.{name}.reactions", [])
+
+
+def at_once(work: Callable[[], object], threads: int = 4) -> None:
+    """Run `work` in several threads that start together; fail where one failed."""
+    barrier, failures = threading.Barrier(threads), []
+
+    def run() -> None:
+        try:
+            barrier.wait()
+            work()
+        except Exception as error:
+            failures.append(error)
+        finally:
+            connection.close()
+
+    runners = [threading.Thread(target=run) for _ in range(threads)]
+    for runner in runners:
+        runner.start()
+    for runner in runners:
+        runner.join()
+    assert failures == []
+
+
+def test_an_order_is_sent_by_one_worker():
+    order = open_order(intent(symbol()), now=NOON)
+    exchange = FakeExchange()
+    at_once(lambda: submit([order.pk], exchange, lambda: NOON))
+    assert len(exchange.placed) == 1
+    assert Position.objects.get().quantity == order.quantity
+    assert OrderChange.objects.count() == 3
+
+
+def test_a_fill_that_several_report_is_booked_once():
+    order = open_order(intent(symbol()), now=NOON)
+    exchange = FakeExchange(slices=4)
+    submit([order.pk], exchange, lambda: NOON)
+    report = exchange.reports[order.client_order_id]
+    Trade.objects.all().delete()
+    Position.objects.all().delete()
+    Order.objects.update(status="UNKNOWN")
+    at_once(lambda: record(order.pk, report, NOON))
+    assert Trade.objects.count() == 4
+    assert Position.objects.get().quantity == order.quantity
+
+
+def test_a_candle_that_several_judge_gives_one_signal_and_one_order():
+    strategy()
+    btc = symbol()
+    closes = ["10000"] * 11 + ["11000"]
+    rows = [candle(btc, close, minute=minute) for minute, close in enumerate(closes)]
+    *_, last = Candle.objects.bulk_create(rows)
+    at_once(lambda: evaluate([last], last.open_time + timedelta(minutes=1)))
+    assert Signal.objects.count() == Order.objects.count() == StrategyState.objects.count() == 1
+
+
+def test_a_stop_that_several_see_hit_sells_once():
+    strategy()
+    btc = symbol()
+    submit([open_order(intent(btc), now=NOON).pk], FakeExchange(), lambda: NOON)
+    hits = hit(open_stops(), [tick("50000", time_ms=NOON_MS + 1)])
+    at_once(lambda: stop_out(hits, NOON))
+    assert Order.objects.filter(side=Side.SELL).count() == 1
+
+
+def test_a_stop_and_a_signal_never_both_sell():
+    strategy()
+    btc = symbol()
+    submit([open_order(intent(btc), now=NOON).pk], FakeExchange(), lambda: NOON)
+    hits = hit(open_stops(), [tick("50000", time_ms=NOON_MS + 1)])
+    turns = iter(range(4))
+
+    def sell():
+        number = next(turns)
+        if number % 2:
+            stop_out(hits, NOON)
+        else:
+            open_order(intent(btc, Side.SELL, number=10 + number), now=NOON)
+
+    at_once(sell)
+    assert Order.objects.filter(side=Side.SELL, status="PENDING").count() == 1
+
+
+def test_several_writers_log_a_fill_once(settings, tmp_path):
+    settings.TRADE_LOG = tmp_path / "trades.jsonl"
+    order = open_order(intent(symbol()), now=NOON)
+    submit([order.pk], FakeExchange(slices=20), lambda: NOON)
+    at_once(append_trade_log)
+    assert settings.TRADE_LOG.read_text().count("\n") == 20

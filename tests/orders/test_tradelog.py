@@ -1,0 +1,81 @@
+"""The trade log holds every fill once, whenever its writer dies."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from orders.models import Trade
+from orders.services import append_trade_log, open_order, submit
+from tests.builders import NOON, intent, symbol
+from tests.fakes import FakeExchange
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def log(settings, tmp_path):
+    settings.TRADE_LOG = tmp_path / "trades.jsonl"
+    return Path(settings.TRADE_LOG)
+
+
+@pytest.fixture
+def three_fills():
+    order = open_order(intent(symbol()), now=NOON)
+    submit([order.pk], FakeExchange(slices=3, fee="0.001"), lambda: NOON)
+    return order
+
+
+def lines(log):
+    return [json.loads(line) for line in log.read_text().splitlines()]
+
+
+def test_every_fill_is_a_line(log, three_fills):
+    assert append_trade_log() == 3
+    assert [line["trade_id"] for line in lines(log)] == [1, 2, 3]
+    assert lines(log)[0] == {
+        "time": "2026-01-02T12:00:00.000Z",
+        "strategy": "A",
+        "symbol": "BTCUSDT",
+        "side": "BUY",
+        "price": "60000",
+        "quantity": "0.00033333",
+        "quote_quantity": "19.9998",
+        "commission": "0.00000033333",
+        "commission_asset": "BTC",
+        "trade_id": 1,
+        "client_order_id": three_fills.client_order_id,
+        "exchange_order_id": 1,
+    }
+
+
+def test_a_second_run_writes_nothing(log, three_fills):
+    append_trade_log()
+    assert append_trade_log() == 0
+    assert len(lines(log)) == 3
+
+
+def test_a_writer_killed_before_it_could_mark_leaves_no_fill_twice(log, three_fills):
+    append_trade_log()
+    Trade.objects.update(logged=False)
+    assert append_trade_log() == 0
+    assert len(lines(log)) == 3
+    assert not Trade.objects.filter(logged=False).exists()
+
+
+def test_a_half_written_line_is_written_again(log, three_fills):
+    append_trade_log()
+    whole = log.read_bytes()
+    Trade.objects.update(logged=False)
+    for cut in (len(whole) - 1, len(whole) - 40, 5, 0):
+        log.write_bytes(whole[:cut])
+        append_trade_log()
+        assert log.read_bytes() == whole
+        Trade.objects.update(logged=False)
+
+
+def test_a_foreign_line_is_left_alone(log, three_fills):
+    log.write_text("# my notes\n[1]\n")
+    append_trade_log()
+    assert log.read_text().startswith("# my notes\n[1]\n")
+    assert log.read_text().count("\n") == 5

@@ -1,0 +1,210 @@
+"""Candles judged once and in order; signal and order written together."""
+
+from datetime import timedelta
+from decimal import Decimal
+
+import pytest
+
+from candles.models import Candle
+from market.ticks import Side
+from orders.models import Order
+from orders.status import OrderStatus
+from strategies.models import Signal, SignalReason, StrategyState
+from strategies.services import catch_up, evaluate
+from tests.builders import NOON, candle, strategy, symbol
+
+pytestmark = pytest.mark.django_db
+FLAT = ["10000"] * 11  # as much as a strategy with an EMA of 1 needs
+FLAT_END = NOON + timedelta(minutes=len(FLAT))
+
+
+def closed(of, closes, *, first=0, **fields):
+    """Consecutive closed candles in the database, oldest first."""
+    rows = [
+        candle(of, close, minute=first + minute, **fields) for minute, close in enumerate(closes)
+    ]
+    return Candle.objects.bulk_create(rows)
+
+
+def after(candle):
+    """Half a second after it closed."""
+    return candle.open_time + timedelta(seconds=60.5)
+
+
+def judged(*candles):
+    return evaluate(candles, after(candles[-1]))
+
+
+def test_a_cross_becomes_a_signal_with_its_order():
+    strategy()
+    *_, last = closed(symbol(), [*FLAT, "11000"])
+    [signal] = judged(last)
+    assert (signal.side, signal.reason, signal.outcome) == (Side.BUY, "crossover", "ordered")
+    assert (signal.price, signal.ema, signal.sma) == (11000, 11000, 10500)
+    assert (signal.previous_ema, signal.previous_sma) == (10000, 10000)
+    assert signal.order is not None
+    assert signal.order.client_order_id == signal.key
+    assert signal.order.expires_at == last.open_time + timedelta(minutes=3)
+
+
+def test_a_candle_judged_twice_is_judged_once():
+    strategy()
+    *_, last = closed(symbol(), [*FLAT, "11000"])
+    assert len(judged(last)) == 1
+    assert judged(last) == []
+    assert (Signal.objects.count(), Order.objects.count()) == (1, 1)
+
+
+def test_without_a_cross_the_state_says_so():
+    strategy()
+    *_, last = closed(symbol(), FLAT)
+    assert judged(last) == []
+    state = StrategyState.objects.get()
+    assert (state.open_time, state.ema, state.sma) == (last.open_time, 10000, 10000)
+    assert state.note == "no cross: EMA 10000, SMA 10000"
+
+
+def test_too_little_history_gives_no_signal():
+    strategy()
+    *_, last = closed(symbol(), ["10000", "11000"])
+    assert judged(last) == []
+    assert "2 candles in a row, 11 are needed" in StrategyState.objects.get().note
+
+
+def test_a_hole_in_the_history_gives_no_signal():
+    strategy()
+    *_, last = closed(symbol(), [*FLAT, "11000"])
+    Candle.objects.filter(open_time=NOON + timedelta(minutes=7)).delete()
+    assert judged(last) == []
+    assert "that of 2026-01-02 12:07:00 is missing" in StrategyState.objects.get().note
+
+
+def test_candles_that_were_missed_are_judged_first_and_in_order():
+    strategy()
+    btc = symbol()
+    *_, last = closed(btc, FLAT)
+    judged(last)
+    *_, last = closed(btc, ["11000", "9000"], first=len(FLAT))
+    buy, sell = evaluate([last], after(last))
+    assert (buy.side, buy.outcome[:9]) == (Side.BUY, "overtaken")
+    assert (sell.side, sell.outcome) == (
+        Side.SELL,
+        "denied: nothing_to_sell: no position is open",
+    )
+
+
+def test_an_older_candle_never_takes_a_state_back():
+    strategy()
+    *_, before, last = closed(symbol(), [*FLAT, "11000"])
+    judged(last)
+    assert judged(before) == []
+    assert StrategyState.objects.get().open_time == last.open_time
+
+
+def test_a_signal_of_an_old_candle_is_kept_but_not_acted_on():
+    strategy()
+    *_, last = closed(symbol(), [*FLAT, "11000"])
+    closed_at = last.open_time + timedelta(minutes=1)
+    [signal] = evaluate([last], closed_at + timedelta(minutes=2, seconds=1))
+    assert signal.order is None
+    assert signal.outcome == "stale: judged 1.0 s after it was too late to act"
+
+
+def test_a_candle_of_two_intervals_is_still_acted_on():
+    strategy()
+    *_, last = closed(symbol(), [*FLAT, "11000"])
+    [signal] = evaluate([last], last.open_time + timedelta(minutes=3))
+    assert signal.outcome == "ordered"
+
+
+def test_two_strategies_judge_the_same_candle_each_for_itself():
+    strategy("A")
+    strategy("B", stop_loss="0.2")
+    *_, last = closed(symbol(), [*FLAT, "11000"])
+    orders = [signal.order for signal in judged(last)]
+    assert [(order.strategy, order.stop_loss) for order in orders if order] == [
+        ("A", Decimal("0.1")),
+        ("B", Decimal("0.2")),
+    ]
+
+
+def test_a_strategy_sees_its_own_symbols_and_interval_alone():
+    btc, eth, off = symbol(), symbol("ETHUSDT"), symbol("BNBUSDT", followed=False)
+    strategy("named").symbols.add(eth)
+    strategy("slow", interval="5m")
+    strategy("disabled", enabled=False)
+    last = [closed(of, [*FLAT, "11000"])[-1] for of in (btc, eth, off)]
+    assert [(s.strategy.name, s.symbol.name) for s in judged(*last)] == [("named", "ETHUSDT")]
+
+
+def test_without_an_interval_a_strategy_takes_the_first_setting(settings):
+    settings.INTERVALS = ["5m", "1m"]
+    strategy(interval="")
+    *_, minute = closed(symbol(), [*FLAT, "11000"])
+    assert judged(minute) == []
+    assert not StrategyState.objects.exists()
+
+
+def test_the_number_of_queries_does_not_grow_with_the_symbols(django_assert_max_num_queries):
+    strategy("A")
+    strategy("B")
+    last = [closed(symbol(f"X{n}USDT"), [*FLAT, "11000"])[-1] for n in range(20)]
+    with django_assert_max_num_queries(25):
+        assert len(judged(*last)) == 40
+
+
+class TestSweep:
+    def test_judges_what_nobody_judged(self):
+        strategy()
+        btc = symbol()
+        *_, last = closed(btc, FLAT)
+        judged(last)
+        *_, last = closed(btc, ["11000", "11000"], first=len(FLAT))
+        [signal] = catch_up(after(last))
+        assert (signal.side, signal.candle_open_time) == (Side.BUY, FLAT_END)
+        assert catch_up(after(last)) == []
+
+    def test_a_new_strategy_begins_at_the_newest_candle_and_acts_on_the_next(self):
+        strategy()
+        btc = symbol()
+        *_, last = closed(btc, [*FLAT, "11000"])
+        assert catch_up(after(last)) == []
+        assert StrategyState.objects.get().open_time == last.open_time
+        *_, last = closed(btc, ["9000"], first=len(FLAT) + 1)
+        assert [signal.side for signal in catch_up(after(last))] == [Side.SELL]
+
+    def test_a_long_absence_is_caught_up_with(self):
+        strategy()
+        btc = symbol()
+        *_, last = closed(btc, FLAT)
+        judged(last)
+        *_, last = closed(btc, ["11000", "9000"] * 400, first=len(FLAT))
+        signals = catch_up(after(last))
+        assert len(signals) == 800
+        assert [s.outcome.split(":")[0] for s in signals[-4:]] == [
+            "stale",
+            "stale",
+            "overtaken",
+            "denied",
+        ]
+
+    def test_a_strategy_that_left_a_symbol_does_not_hold_the_sweep_up(self):
+        left = strategy()
+        btc, eth = symbol(), symbol("ETHUSDT")
+        *_, last = closed(btc, FLAT)
+        judged(last)
+        left.symbols.add(eth)
+        *_, last = closed(btc, ["11000"], first=len(FLAT))
+        assert catch_up(after(last)) == []
+
+
+def test_an_order_is_written_with_its_signal_or_not_at_all(monkeypatch):
+    strategy()
+    *_, last = closed(symbol(), [*FLAT, "11000"])
+    monkeypatch.setattr(Signal.objects, "bulk_create", lambda _: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        judged(last)
+    assert (Order.objects.count(), StrategyState.objects.count()) == (0, 0)
+    monkeypatch.undo()
+    assert [s.reason for s in judged(last)] == [SignalReason.CROSSOVER]
+    assert Order.objects.get().status == OrderStatus.PENDING

@@ -1,0 +1,121 @@
+"""Stops and halts sell a position: once at a time, and until it is sold."""
+
+from datetime import timedelta
+from decimal import Decimal
+
+import pytest
+
+from market.ticks import Side
+from orders.exchange import Refused
+from orders.models import HaltLevel, Position
+from orders.services import open_order, open_stops, set_halt, submit
+from orders.stops import hit
+from strategies.models import Signal
+from strategies.services import finish_exits, flatten, stop_out
+from tests.builders import NOON, NOON_MS, candle, intent, strategy, symbol, tick
+from tests.fakes import FakeExchange
+
+pytestmark = pytest.mark.django_db
+LATER = NOON + timedelta(seconds=10)
+REFUSED = Refused(-2010, "no funds")
+
+
+@pytest.fixture
+def exchange():
+    return FakeExchange()
+
+
+@pytest.fixture
+def position(exchange):
+    """Bought by A at 60,000, with a stop at 54,000."""
+    strategy()
+    submit([open_order(intent(symbol()), now=NOON).pk], exchange, lambda: NOON)
+    return Position.objects.get()
+
+
+def hits():
+    return hit(open_stops(), [tick("53999", time_ms=NOON_MS + 5000)])
+
+
+def sell(signal, exchange, at=LATER):
+    submit([signal.order.pk], exchange, lambda: at)
+
+
+def test_a_hit_stop_sells_the_position(position, exchange):
+    [signal] = stop_out(hits(), LATER)
+    assert (signal.reason, signal.side, signal.price) == ("stop_loss", Side.SELL, 53999)
+    assert signal.outcome == "ordered"
+    sell(signal, exchange)
+    position.refresh_from_db()
+    assert position.status == Position.Status.CLOSED
+
+
+def test_the_same_hit_twice_sells_once(position):
+    seen = hits()
+    assert len(stop_out(seen, LATER)) == 1
+    assert stop_out(seen, LATER) == []
+    assert finish_exits(LATER + timedelta(hours=1)) == []  # the first is still under way
+
+
+def test_a_hit_of_a_position_already_sold_does_nothing(position, exchange):
+    seen = hits()
+    sell(stop_out(seen, LATER)[0], exchange)
+    assert stop_out(seen, LATER) == []
+
+
+def test_a_sale_that_failed_is_tried_again_after_a_pause(position, exchange):
+    exchange.failures = [REFUSED]
+    sell(stop_out(hits(), LATER)[0], exchange)
+    assert finish_exits(LATER + timedelta(seconds=1)) == []
+    [second] = finish_exits(LATER + timedelta(seconds=2))
+    assert second.key.endswith("-2")
+    sell(second, exchange, LATER + timedelta(seconds=2))
+    position.refresh_from_db()
+    assert position.status == Position.Status.CLOSED
+
+
+def test_attempts_that_keep_failing_come_less_often(position, exchange):
+    now, pauses = LATER, []
+    stop_out(hits(), now)
+    for _ in range(7):
+        exchange.failures = [REFUSED]
+        sell(Signal.objects.first(), exchange, now)
+        waited = 0
+        while not finish_exits(now + timedelta(seconds=waited)):
+            waited += 1
+        pauses.append(waited)
+        now += timedelta(seconds=waited)
+    assert pauses == [2, 4, 8, 16, 32, 60, 60]
+
+
+def test_a_position_never_hit_is_left_alone(position):
+    assert finish_exits(LATER) == []
+
+
+def test_disabled_trading_keeps_the_position_and_sells_it_once_enabled(position, settings):
+    settings.TRADING_ENABLED = False
+    [signal] = stop_out(hits(), LATER)
+    assert signal.outcome.startswith("denied: trading_disabled")
+    settings.TRADING_ENABLED = True
+    [signal] = finish_exits(LATER + timedelta(minutes=1))
+    assert signal.outcome == "ordered"
+
+
+def test_flatten_sells_every_open_position(position, exchange):
+    candle(position.symbol, "58000").save()
+    [signal] = flatten(LATER)
+    assert (signal.reason, signal.price) == ("halt", Decimal(58000))
+    sell(signal, exchange)
+    assert flatten(LATER) == []
+
+
+@pytest.mark.parametrize(("level", "sales"), [("off", 0), ("no_entries", 0), ("flatten", 1)])
+def test_the_sweep_sells_while_the_halt_says_flatten(position, level, sales):
+    set_halt(HaltLevel(level), None, "", NOON)
+    assert len(finish_exits(LATER)) == sales
+
+
+def test_a_stop_and_a_flatten_never_both_sell(position):
+    set_halt("flatten", None, "", NOON)
+    assert len(stop_out(hits(), LATER)) == 1
+    assert flatten(LATER) == []

@@ -1,0 +1,175 @@
+"""What an operator may write into the environment, and what happens where it is wrong."""
+
+import ast
+import os
+import re
+import stat
+import subprocess
+import sys
+
+import pytest
+
+from tests.environment import setting_names
+from tests.servers import ROOT
+
+SHOW = "import tradingsite.settings as s; print(*(getattr(s, n) for n in {names!r}), sep='\\n')"
+PRODUCTION = "https://api.binance.com"
+KEYS = {"BINANCE_API_KEY": "k" * 64, "BINANCE_API_SECRET": "s" * 64}
+URLS = ("BINANCE_REST_URL", "BINANCE_STREAM_URL", "BINANCE_WS_API_URL")
+
+
+def read(settings: dict[str, str], *names: str) -> subprocess.CompletedProcess[str]:
+    """Load the settings in a process of its own that prints those of `names`."""
+    return subprocess.run(
+        [sys.executable, "-c", SHOW.format(names=names)],
+        cwd=ROOT,
+        env=os.environ | settings,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def values(settings: dict[str, str], *names: str) -> list[str]:
+    done = read(settings, *names)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.splitlines()
+
+
+def complaint(settings: dict[str, str]) -> str:
+    """The one line with which the start is refused."""
+    done = read(settings)
+    assert done.returncode != 0
+    assert not done.stdout
+    (line,) = done.stderr.splitlines()
+    return line
+
+
+def test_the_example_names_every_setting_and_no_other():
+    names = set()
+    for file in ("settings.py", "env.py"):
+        for node in ast.walk(ast.parse((ROOT / "tradingsite" / file).read_text())):
+            if isinstance(node, ast.Constant) and isinstance(node.value, str):
+                names |= set(re.findall(r"^[A-Z][A-Z_]+$", node.value))
+    django_s_own = {"NAME", "OPTIONS", "ENGINE", "BACKEND", "CONFIG", "DIRS", "TEST", "UTC", "DENY"}
+    # Names that only look like one: keys of Django's dictionaries.
+    assert names - django_s_own - {"APP_DIRS"} == setting_names()
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "allowed"),
+    [
+        ("PORT", "eighty", "1 to 65535"),
+        ("WS_PORT", "0", "1 to 65535"),
+        ("SANDBOX_PORT", "70000", "1 to 65535"),
+        ("SANDBOX_SEED", "-1", "from 0"),
+        ("SANDBOX_SPEED", "0", "above 0"),
+        ("SANDBOX_REPLAY", "no/such.csv", "no file"),
+        ("SMA_PERIOD", "0", "1 to 1000"),
+        ("EMA_PERIOD", "5.5", "whole number"),
+        ("VARIANT_A_SL", "1", "below 1"),
+        ("VARIANT_B_SL", "NaN", "above 0"),
+        ("INTERVALS", "1m,7m", "1s, 1m"),
+        ("SYMBOLS", ",", "comma-separated"),
+        ("DEBUG", "maybe", "true or false"),
+        ("PUBLIC_READ", "2", "true or false"),
+        ("TRADING_ENABLED", "ja", "true or false"),
+        ("DATABASE_URL", "mysql://root@localhost/x", "postgres://"),
+        ("DATABASE_URL", "nonsense", "sqlite:///"),
+        ("REDIS_URL", "localhost", "redis://"),
+        ("BINANCE_REST_URL", "ws://127.0.0.1:9090", "http://"),
+        ("BINANCE_STREAM_URL", "http://127.0.0.1:9090", "ws://"),
+        ("VAR_DIR", "/dev/null/var", "folder"),
+        ("VAR_DIR", f"/tmp/{'long' * 30}", "shorter"),  # noqa: S108
+    ],
+)
+def test_a_wrong_value_stops_the_start_with_one_line(name, value, allowed):
+    line = complaint({"REDIS_URL": "", name: value})
+    assert line.startswith(f"{name}=")
+    assert allowed in line
+
+
+def test_a_command_ends_with_that_line_too():
+    done = subprocess.run(
+        [sys.executable, "manage.py", "check"],
+        cwd=ROOT,
+        env=os.environ | {"SMA_PERIOD": "ten"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert done.stderr == "SMA_PERIOD='ten' cannot be used: use a whole number from 1 to 1000\n"
+
+
+@pytest.mark.parametrize("name", URLS)
+@pytest.mark.parametrize("keys", [{}, KEYS])
+def test_a_production_host_is_refused_with_keys_and_without(name, keys):
+    assert f"{name}='{PRODUCTION}'" in complaint(keys | {name: PRODUCTION})
+
+
+def test_without_keys_all_addresses_lead_to_the_sandbox():
+    assert values({"SANDBOX_PORT": "9191"}, *URLS, "STARTS_SANDBOX") == [
+        "http://127.0.0.1:9191",
+        "ws://127.0.0.1:9191",
+        "ws://127.0.0.1:9191/ws-api/v3",
+        "True",
+    ]
+
+
+def test_with_keys_all_addresses_lead_to_the_testnet():
+    assert values(KEYS, *URLS, "STARTS_SANDBOX") == [
+        "https://testnet.binance.vision",
+        "wss://stream.testnet.binance.vision",
+        "wss://ws-api.testnet.binance.vision/ws-api/v3",
+        "False",
+    ]
+
+
+def test_another_sandbox_is_used_and_none_is_started():
+    elsewhere = {"BINANCE_REST_URL": "http://127.0.0.1:7"} | {
+        name: "ws://127.0.0.1:7/" for name in URLS[1:]
+    }
+    assert values(elsewhere, "BINANCE_STREAM_URL", "STARTS_SANDBOX") == [
+        "ws://127.0.0.1:7",
+        "False",
+    ]
+
+
+@pytest.mark.parametrize("given", sorted(KEYS))
+def test_half_a_pair_of_keys_is_refused_by_the_name_of_the_other(given):
+    (other,) = set(KEYS) - {given}
+    line = complaint({given: KEYS[given]})
+    assert line.startswith(f"{other}=")
+    assert KEYS[given] not in line
+
+
+@pytest.mark.parametrize("secret", ["", "short"])
+def test_beyond_loopback_a_long_secret_key_is_demanded(secret):
+    line = complaint({"BIND": "0.0.0.0", "SECRET_KEY": secret})  # noqa: S104
+    assert line.startswith("SECRET_KEY=")
+    assert "50" in line
+    assert "short" not in line
+
+
+def test_beyond_loopback_reading_is_not_public():
+    beyond = {"BIND": "0.0.0.0", "SECRET_KEY": "x" * 50}  # noqa: S104
+    assert values(beyond, "PUBLIC_READ") == ["False"]
+    assert values({}, "PUBLIC_READ") == ["True"]
+
+
+def test_a_password_in_a_url_is_never_printed():
+    for name in ("DATABASE_URL", "REDIS_URL"):
+        assert "word" not in complaint({name: "mysql://user:word@localhost/x"})
+
+
+def test_the_secret_key_is_kept_for_its_owner_alone(own_folder):
+    first = values({"VAR_DIR": str(own_folder)}, "SECRET_KEY")
+    assert values({"VAR_DIR": str(own_folder)}, "SECRET_KEY") == first
+    assert len(first[0]) >= 50
+    assert stat.S_IMODE((own_folder / "secret_key").stat().st_mode) == 0o600
+
+
+def test_only_what_the_operator_set_governs_the_first_two_strategies():
+    assert values({}, "SET_STRATEGY_PARAMETERS") == ["frozenset()"]
+    assert values({"SMA_PERIOD": "12"}, "SET_STRATEGY_PARAMETERS") == ["frozenset({'SMA_PERIOD'})"]
