@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from decimal import Decimal
+from functools import cache
 from typing import Any, TypeVar
 
 from django import forms
@@ -18,6 +19,7 @@ from market.rules import SymbolRules
 Row = TypeVar("Row", bound=Model)
 
 
+@cache  # the admin compares the columns it asks for again and again
 def number(name: str) -> Callable[[Any], str]:
     """A column that shows a decimal in plain digits.
 

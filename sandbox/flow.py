@@ -71,9 +71,9 @@ class Flow:
         """Fill the chart with the day before, up to where the trades begin."""
         day, hour, traded = self.start_ms - DAY_MS, self.start_ms - SECONDS_MS, self.due_ms
         for open_ms in range(day, hour, MINUTE_MS):
-            chart.close("1m", self._kline("1m", open_ms, 6))
+            chart.close("1m", self._kline("1m", open_ms, 4))
         for open_ms in range(hour, traded, SECOND_MS):
-            chart.close("1s", self._kline("1s", open_ms, 2))
+            chart.close("1s", self._kline("1s", open_ms, 1))
 
     def take(self, now_ms: int) -> Iterator[Print]:
         """What was traded up to and including `now_ms` and was not handed out before."""
@@ -119,11 +119,12 @@ class Flow:
         length_ms = kline.end_ms - open_ms
         mean = self.orders_per_ms * length_ms * FILLS_PER_ORDER
         count = max(0, round(self.draw.gauss(mean, math.sqrt(mean) * 1.3)))
-        stops = min(count, stops) or 1
-        ticks = [self._ticks(self.walk.step(length_ms / stops / 1000)) for _ in range(stops)]
+        stops, ticks = min(count, stops) or 1, [self.ticks]
+        for _ in range(stops):
+            ticks.append(self._ticks(self.walk.step(length_ms / stops / 1000)))
         if count:
             self.ticks = ticks[-1]
-            self._outcome(kline, ticks, count)
+            self._outcome(kline, ticks[-count:], count)
         return kline
 
     def _outcome(self, kline: Kline, ticks: list[int], count: int) -> None:

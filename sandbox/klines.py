@@ -176,8 +176,22 @@ def _packed(k: Kline) -> bytes:
 
 def _unpacked(packed: bytes) -> Kline:
     cells = packed.decode().split(" ")
-    times, money, counts = cells[:2], cells[2:10], cells[10:]
-    return Kline(*map(int, times), *map(Decimal, money), *map(int, counts))
+    opened, high, low, close, volume, quote, taker, taker_quote = map(Decimal, cells[2:10])
+    return Kline(
+        open_ms=int(cells[0]),
+        end_ms=int(cells[1]),
+        open=opened,
+        high=high,
+        low=low,
+        close=close,
+        volume=volume,
+        quote=quote,
+        taker_volume=taker,
+        taker_quote=taker_quote,
+        count=int(cells[10]),
+        first_id=int(cells[11]),
+        last_id=int(cells[12]),
+    )
 
 
 class Closed(NamedTuple):

@@ -15,11 +15,6 @@ export async function get(path) {
   return body;
 }
 
-/** `/health` answers in full even where it is not well. */
-export async function health() {
-  return (await answer("/health")).body;
-}
-
 export async function post(path, data) {
   const { ok, status, body } = await answer(path, {
     method: "POST",

@@ -53,7 +53,7 @@ export class Chart {
     const style = getComputedStyle(document.documentElement);
     const color = (name) => style.getPropertyValue(`--${name}`).trim();
     this.colors = Object.fromEntries(
-      ["up", "down", "sma", "ema", "ink", "muted", "grid", "up-faint", "down-faint"].map((name) => [name, color(name)]),
+      ["up", "down", "sma", "ema", "ink", "muted", "grid", "stop", "up-faint", "down-faint"].map((name) => [name, color(name)]),
     );
     const { up, down, muted, grid } = this.colors;
     this.chart.applyOptions({
@@ -149,7 +149,7 @@ export class Chart {
     this.stops = stops.map((stop) =>
       this.candles.createPriceLine({
         ...stop,
-        color: this.colors.down,
+        color: this.colors.stop,
         lineWidth: 1,
         lineStyle: LineStyle.Dashed,
         axisLabelVisible: true,

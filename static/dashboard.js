@@ -1,6 +1,6 @@
 // The page: asks the API how things stand, then follows the socket, and asks again after a gap.
 
-import { get, health } from "./api.js";
+import { get } from "./api.js";
 import { Book, KINDS } from "./book.js";
 import { Candles } from "./candles.js";
 import { Chart } from "./chart.js";
@@ -13,7 +13,6 @@ import { makeTables, unrealised } from "./tables.js";
 
 const SHOWN_ROWS = 30;
 const RELOAD_AT_MOST_EVERY_MS = 2_000;
-const HEALTH_EVERY_MS = 15_000;
 const LISTS = {
   position: "/positions?status=open&limit=200",
   order: "/orders?limit=100",
@@ -82,15 +81,6 @@ function reloadSoon(wait = RELOAD_AT_MOST_EVERY_MS) {
     reloadTimer = null;
     reload();
   }, wait);
-}
-
-async function askHealth() {
-  try {
-    const { parts } = await health();
-    stateLine.worker(parts);
-  } catch {
-    stateLine.worker(null);
-  }
 }
 
 function chooseWhatThereIs() {
@@ -176,6 +166,7 @@ function showChoices() {
     symbols.replaceChildren(...market.names.map(symbolButton));
   }
   for (const each of symbols.children) pressed(each, each.dataset.symbol === view.symbol);
+  find("intervals").hidden = intervals.length === 1;
   find("intervals").replaceChildren(
     ...intervals.map((name) => button(name, name === view.interval, () => choose({ interval: name }))),
   );
@@ -288,8 +279,6 @@ setInterval(() => {
   showAge();
   stateLine.tell();
 }, 500);
-setInterval(askHealth, HEALTH_EVERY_MS);
-askHealth();
 requestAnimationFrame(frame);
 const scheme = location.protocol === "https:" ? "wss" : "ws";
 new Live(`${scheme}://${location.host}/ws/`, {

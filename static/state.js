@@ -5,6 +5,7 @@ import { clock } from "./format.js";
 const WORDS = {
   page: { connecting: ["connecting", "idle"], live: ["live", "ok"], lost: ["offline", "bad"] },
   stream: { up: ["up", "ok"], down: ["down", "bad"], stale: ["stale", "bad"] },
+  worker: { up: ["up", "ok"], down: ["down", "bad"] },
   halt: { off: ["off", "ok"], no_entries: ["no entries", "warn"], flatten: ["flatten", "bad"] },
 };
 const NOTICES = {
@@ -31,23 +32,18 @@ export class StateLine {
     this.show();
   }
 
-  worker(parts) {
-    const { worker } = parts ?? {};
-    if (worker) this.set("worker", worker.ok ? ["up", "ok"] : ["down", "bad"], worker.error ?? "");
-    else this.set("worker", ["unknown", "idle"]);
-  }
-
   get trouble() {
     if (this.connection !== "live") return this.connection;
     return this.status.stream === "up" ? null : this.status.stream;
   }
 
   show() {
-    const { stream, halt, lag_ms: lag, refilling = {} } = this.status;
+    const { stream, worker, halt, lag_ms: lag, refilling = {} } = this.status;
     const missing = Object.values(refilling).reduce((sum, ticks) => sum + ticks, 0);
     const detail = missing ? `${missing} ticks to fetch` : lag === null || lag === undefined ? "" : `lag ${lag} ms`;
     this.set("page", WORDS.page[this.connection]);
     this.set("stream", WORDS.stream[stream] ?? ["unknown", "idle"], detail);
+    this.set("worker", WORDS.worker[worker] ?? ["unknown", "idle"]);
     this.set("halt", WORDS.halt[halt] ?? ["unknown", "idle"]);
     this.tell();
   }

@@ -26,7 +26,7 @@ from orders.models import Position
 from strategies.models import Signal, SignalReason, Strategy, StrategyState
 from strategies.parameters import wrong_parameters
 from strategies.schema import SignalSerializer, StrategiesSerializer, StrategySerializer
-from strategies.services.series import interval_of, trades
+from strategies.services.series import interval_of
 
 NAME = Strategy._meta.get_field("name")
 NOT_JUDGED = "no candle judged yet"
@@ -82,7 +82,7 @@ class _Seen(NamedTuple):
 def _strategy_json(strategy: Strategy, followed: Sequence[Symbol], seen: _Seen) -> Json:
     named = list(strategy.symbols.all())
     interval = interval_of(strategy)
-    traded = [symbol for symbol in followed if trades(strategy, symbol)]
+    traded = [symbol for symbol in followed if not named or symbol in named]
     return {
         "name": strategy.name,
         "variant": f"{strategy.name} ({plain(strategy.stop_loss * 100)} %)",

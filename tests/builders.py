@@ -7,8 +7,10 @@ from typing import Any
 from candles.models import Candle
 from market.models import Symbol
 from market.ticks import Side, Tick
+from orders.models import Order
 from orders.position import Fill
 from orders.risk import Intent
+from orders.services import open_order
 from strategies.models import Strategy
 
 NOON = datetime(2026, 1, 2, 12, tzinfo=UTC)
@@ -24,19 +26,29 @@ FILTERS: list[dict[str, Any]] = [
 def symbol(name: str = "BTCUSDT", **fields: Any) -> Symbol:
     """A followed symbol in the database, paid in USDT."""
     base = name.removesuffix("USDT")
-    defaults = {"base_asset": base, "quote_asset": "USDT", "filters": FILTERS, "followed": True}
+    defaults: dict[str, Any] = {
+        "base_asset": base,
+        "quote_asset": "USDT",
+        "filters": FILTERS,
+        "followed": True,
+    }
     return Symbol.objects.create(name=name, **(defaults | fields))
 
 
 def strategy(name: str = "A", **fields: Any) -> Strategy:
-    defaults = {"sma_period": 2, "ema_period": 1, "stop_loss": "0.1", "interval": "1m"}
+    defaults: dict[str, Any] = {
+        "sma_period": 2,
+        "ema_period": 1,
+        "stop_loss": "0.1",
+        "interval": "1m",
+    }
     return Strategy.objects.create(name=name, **(defaults | fields))
 
 
 def candle(of: Symbol, close: str = "100", *, minute: int = 0, **fields: Any) -> Candle:
     """A one-minute candle that opens `minute` minutes after noon; not saved."""
     price = Decimal(close)
-    defaults = {
+    defaults: dict[str, Any] = {
         "interval": "1m",
         "open_time": NOON + timedelta(minutes=minute),
         **dict.fromkeys(("open", "high", "low", "close"), price),
@@ -50,7 +62,7 @@ def candle(of: Symbol, close: str = "100", *, minute: int = 0, **fields: Any) ->
 
 
 def tick(price: str = "100", *, tick_id: int = 1, time_ms: int = NOON_MS, **fields: Any) -> Tick:
-    defaults = {
+    defaults: dict[str, Any] = {
         "symbol": "BTCUSDT",
         "quantity": Decimal("0.5"),
         "first_trade_id": tick_id,
@@ -75,7 +87,7 @@ def fill(  # noqa: PLR0917
 
 def intent(of: Symbol, side: Side = Side.BUY, number: int = 1, **fields: Any) -> Intent:
     """Strategy A's wish to buy or sell, five minutes after noon at the latest."""
-    defaults = {
+    defaults: dict[str, Any] = {
         "client_order_id": f"test-{number}",
         "strategy": "A",
         "symbol_id": of.pk,
@@ -85,3 +97,12 @@ def intent(of: Symbol, side: Side = Side.BUY, number: int = 1, **fields: Any) ->
         "expires_ms": NOON_MS + 300_000,
     }
     return Intent(**(defaults | fields))
+
+
+def opened(of: Symbol, side: Side = Side.BUY, number: int = 1, **fields: Any) -> Order:
+    """Strategy A's order, written down at noon."""
+    return open_order(intent(of, side, number, **fields), of, now=NOON)
+
+
+def decimals(*texts: str) -> tuple[Decimal, ...]:
+    return tuple(map(Decimal, texts))

@@ -40,7 +40,11 @@ def pytest_load_initial_conftests() -> Generator[None, object, object]:
         cluster = postgres.Postgres(var_dir / "postgres")
         started.append(cluster)
         os.environ["DATABASE_URL"] = cluster.url
-    return (yield)
+    try:
+        return (yield)
+    except BaseException:
+        pytest_unconfigure()  # pytest itself does not, where Django cannot be loaded
+        raise
 
 
 def pytest_unconfigure() -> None:

@@ -39,8 +39,9 @@ def as_owner() -> list[str]:
     if os.geteuid() != 0:
         return []
     user = _other_user()
-    group = f"--regid={user.pw_gid}"
-    return ["setpriv", f"--reuid={user.pw_uid}", group, "--clear-groups"]
+    ids = [f"--reuid={user.pw_uid}", f"--regid={user.pw_gid}", "--clear-groups"]
+    # A change of user forgets what `stop_with_parent` asked for.
+    return ["setpriv", *ids, "--pdeathsig=INT"]
 
 
 def _other_user() -> pwd.struct_passwd:
@@ -62,12 +63,11 @@ def new_database(url: str) -> Iterator[str]:
 
 
 class Postgres(Server):
-    """A cluster with the database `postgres`, reached over a Unix socket in `folder`."""
+    """A cluster with the database `postgres`, reached on a port of loopback."""
 
     def __init__(self, folder: Path) -> None:
         self.folder, self.port = folder, free_port()
-        # The socket's folder stands percent-encoded in the place of the host.
-        self.url = f"postgres://trading@{str(folder).replace('/', '%2F')}:{self.port}/postgres"
+        self.url = f"postgres://trading@127.0.0.1:{self.port}/postgres"
         bin_folder = programs()
         if bin_folder is None:
             raise SystemExit("TEST_DATABASE=postgres: no PostgreSQL programs are installed")
@@ -77,7 +77,7 @@ class Postgres(Server):
         ]
         super().__init__(
             [*as_owner(), str(bin_folder / "postgres"), "-D", str(folder / "data"),
-             "-k", str(folder), "-p", str(self.port), "-h", "", *options],
+             "-k", str(folder), "-p", str(self.port), "-h", "127.0.0.1", *options],
             folder.with_name("postgres.log"),
         )  # fmt: skip
         self.await_ready(lambda: "ready to accept connections" in self.text())

@@ -95,7 +95,7 @@ def now_ms() -> int:
 def stream_state(**fields: Any) -> StreamState:
     """A stream process that is connected and spoke just now."""
     now = now_ms()
-    defaults = {
+    defaults: dict[str, Any] = {
         "connected": True,
         "last_frame_ms": now,
         "beat_ms": now,

@@ -37,6 +37,15 @@ def answers(port: int) -> bool:
     return False
 
 
+def runs(pid: int) -> bool:
+    """Is there such a process, and not only its remains?"""
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except OSError:
+        return False
+    return state != "Z"
+
+
 def eventually(happened: Callable[[], object], seconds: float = 10.0) -> bool:
     """Look until it has happened, twenty times a second at most; False where it never does."""
     deadline = time.monotonic() + seconds

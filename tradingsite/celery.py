@@ -6,6 +6,8 @@ from typing import Any
 from celery import Celery
 from celery.signals import setup_logging
 
+from tradingsite import logs
+
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tradingsite.settings")
 
 app = Celery("tradingsite")
@@ -55,10 +57,5 @@ app.autodiscover_tasks()
 
 @setup_logging.connect
 def _set_up_logging(**_: Any) -> None:
-    """Keeps Celery from replacing our logging; its own lines go to standard error as ours do."""
-    import logging
-
-    from tradingsite import logs
-
+    """Keep Celery from replacing our logging; of its own lines, warnings are enough."""
     logs.set_up()
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s [%(levelname)s] %(message)s")

@@ -7,7 +7,13 @@ import structlog
 
 
 def set_up() -> None:
-    """Structured lines on standard error, in colour on a terminal; nothing below INFO."""
+    """Structured lines on standard error, in colour on a terminal; nothing below INFO.
+
+    Libraries that log by themselves get a line for warnings and worse.
+    """
+    logging.basicConfig(
+        level=logging.WARNING, format="%(asctime)s [%(levelname)s] %(name)s: %(message)s"
+    )
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,

@@ -1,7 +1,7 @@
 """How everything stands: what a page is told first, and the state of stream and halt."""
 
 import time
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 from channels.db import database_sync_to_async
 from django.conf import settings
@@ -18,9 +18,11 @@ from orders.api import position_json
 from orders.models import Halt, HaltLevel, Position
 from tradingsite.feed import Refusal, Wanted
 from tradingsite.messages import Message, Told, written
+from tradingsite.tasks import BEAT_KEY
 
 LASTS = 0.5  # seconds; a thousand pages that reconnect at once share a few
 PARTS = {"forming": "forming", "candle": "candles", "position": "positions"}
+WORKER_SILENT_MS = 30_000
 BEAT_EXPIRES_MS = 3_000  # the stream process says several times a second that it lives
 
 StreamWord = Literal["up", "down", "stale"]
@@ -42,8 +44,18 @@ def stream_state() -> tuple[StreamWord, StreamState | None]:
     return stream_word(stream, time.time_ns() // 1_000_000), stream
 
 
+def worker_word() -> Literal["up", "down"]:
+    """Whether a worker has answered beat lately; without Redis none can."""
+    try:
+        beat = cast(bytes | None, connection().get(BEAT_KEY))
+    except RedisError:
+        beat = None
+    alive = beat is not None and time.time_ns() // 1_000_000 - int(beat) < WORKER_SILENT_MS
+    return "up" if alive else "down"
+
+
 def status_json() -> dict[str, Any]:
-    """`{"stream", "last_frame", "lag_ms", "refilling", "halt"}`; `refilling` in ticks to fetch."""
+    """Stream, worker and halt in a word each; `refilling` tells ticks to fetch by symbol."""
     word, stream = stream_state()
     halt = Halt.objects.first()
     return {
@@ -51,6 +63,7 @@ def status_json() -> dict[str, Any]:
         "last_frame": iso_ms(stream.last_frame_ms) if stream and stream.last_frame_ms else None,
         "lag_ms": stream.lag_ms if stream else None,
         "refilling": stream.refilling if stream else {},
+        "worker": worker_word(),
         "halt": halt.level if halt else HaltLevel.OFF.value,
     }
 

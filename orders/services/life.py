@@ -43,8 +43,13 @@ def move_by_id(order_id: int, status: OrderStatus, now: datetime, detail: str = 
 
 
 def note(orders: Sequence[Order], now: datetime, detail: str = "") -> None:
-    """Add the orders' present status to their history."""
+    """Add the orders' present status to their history; what ended them is told by itself."""
     OrderChange.objects.bulk_create(
-        OrderChange(order=order, status=order.status, detail=detail[:REASON_LENGTH], at=now)
+        OrderChange(
+            order=order,
+            status=order.status,
+            detail=(detail or order.reason)[:REASON_LENGTH],
+            at=now,
+        )
         for order in orders
     )

@@ -1,7 +1,7 @@
 """Orders written down, for sending or as denied; the stops of what is held."""
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
@@ -24,33 +24,32 @@ LIVE = [status for status in OrderStatus if status not in ENDED]
 Series = tuple[str, int]  # strategy, symbol
 
 
-def open_order(intent: Intent, *, now: datetime) -> Order:
+def open_order(intent: Intent, symbol: Symbol, *, now: datetime) -> Order:
     """Write one order down; see `open_orders`."""
-    return open_orders([intent], now=now)[0]
+    return open_orders([intent], [symbol], now=now)[0]
 
 
-@transaction.atomic
-def open_orders(intents: Sequence[Intent], *, now: datetime) -> list[Order]:
+# Within a caller's transaction it stands or falls with that: a savepoint would only take time.
+@transaction.atomic(savepoint=False)
+def open_orders(
+    intents: Sequence[Intent], symbols: Iterable[Symbol], *, now: datetime
+) -> list[Order]:
     """Write orders down for sending or, with the reason, as denied; in the order given.
 
     The same client order id twice is the same order. An earlier intent counts for a later one:
     a strategy has at most one order under way on a symbol.
     """
+    by_id = {symbol.pk: symbol for symbol in symbols}
     held = _lock_positions(intents)
     orders, live = _known_and_live(intents)
-    symbols = Symbol.objects.in_bulk({intent.symbol_id for intent in intents})
     halted = entries_halted()
     fresh = []
     for intent in intents:
         if intent.client_order_id in orders:
             continue
-        series = (intent.strategy, intent.symbol_id)
-        order = _order_for(
-            intent,
-            symbols[intent.symbol_id],
-            _circumstances(symbols[intent.symbol_id], held.get(series), live[series], halted, now),
-            now,
-        )
+        series, symbol = (intent.strategy, intent.symbol_id), by_id[intent.symbol_id]
+        now_is = _circumstances(symbol, held.get(series), live[series], halted, now)
+        order = _order_for(intent, symbol, now_is, now)
         orders[intent.client_order_id] = order
         fresh.append(order)
         if order.status == OrderStatus.PENDING:
@@ -80,9 +79,12 @@ def _lock_positions(intents: Sequence[Intent]) -> dict[Series, Decimal]:
     rows = positions.filter(
         status=Position.Status.OPEN,
         strategy__in={intent.strategy for intent in intents},
-        symbol__in={intent.symbol_id for intent in intents},
+        symbol_id__in={intent.symbol_id for intent in intents},
     )
-    return {(position.strategy, position.symbol_id): position.quantity for position in rows}
+    return {
+        (strategy, symbol_id): quantity
+        for strategy, symbol_id, quantity in rows.values_list("strategy", "symbol_id", "quantity")
+    }
 
 
 def _known_and_live(
@@ -93,11 +95,11 @@ def _known_and_live(
     under_way = Q(
         status__in=LIVE,
         strategy__in={intent.strategy for intent in intents},
-        symbol__in={intent.symbol_id for intent in intents},
+        symbol_id__in={intent.symbol_id for intent in intents},
     )
     known, live = {}, defaultdict[Series, set[Side]](set)
     # Two queries in one: this stands between a candle's close and its order.
-    for order in Order.objects.filter(Q(client_order_id__in=wanted) | under_way):
+    for order in Order.objects.filter(Q(client_order_id__in=wanted) | under_way).order_by():
         if order.client_order_id in wanted:
             known[order.client_order_id] = order
         if order.status in LIVE:
@@ -145,13 +147,9 @@ def _write(orders: Sequence[Order], now: datetime) -> None:
     if not orders:
         return
     Order.objects.bulk_create(orders)
-    denied = [order for order in orders if order.status == OrderStatus.DENIED]
-    pending = [order for order in orders if order.status == OrderStatus.PENDING]
-    for order in denied:
-        note([order], now, order.reason)
-    note(pending, now)
-    order_changed.announce(denied)
-    order_opened.announce(pending)
+    note(orders, now)
+    order_changed.announce([order for order in orders if order.status == OrderStatus.DENIED])
+    order_opened.announce([order for order in orders if order.status == OrderStatus.PENDING])
 
 
 def _ms(time: datetime) -> int:

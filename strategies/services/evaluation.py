@@ -86,7 +86,7 @@ def _lock_places(judged: Iterable[Judged]) -> dict[Key, int]:
 def _read_places(keys: Iterable[Key]) -> dict[Key, int]:
     strategies, symbols, intervals = map(set, zip(*keys, strict=True))
     rows = StrategyState.objects.select_for_update().order_by("pk")
-    rows = rows.filter(strategy__in=strategies, symbol__in=symbols, interval__in=intervals)
+    rows = rows.filter(strategy_id__in=strategies, symbol_id__in=symbols, interval__in=intervals)
     return {
         (strategy_id, symbol_id, interval): to_ms(open_time)
         for strategy_id, symbol_id, interval, open_time in rows.values_list(
@@ -104,7 +104,7 @@ def _crossings(judged: Iterable[Judged]) -> list[Crossing]:
     ]
     if not crossings:
         return []
-    signals = Signal.objects.filter(key__in=[crossing.key for crossing in crossings])
+    signals = Signal.objects.filter(key__in=[crossing.key for crossing in crossings]).order_by()
     known = set(signals.values_list("key", flat=True))
     return [crossing for crossing in crossings if crossing.key not in known]
 
@@ -115,7 +115,9 @@ def _raise_signals(crossings: Sequence[Crossing], now: datetime) -> list[Signal]
         return []
     newest = {crossing.watch.key: crossing for crossing in crossings}.values()
     fresh = [crossing for crossing in newest if to_ms(now) <= crossing.stale_ms]
-    orders = open_orders([_intent(crossing, now) for crossing in fresh], now=now)
+    intents = [_intent(crossing, now) for crossing in fresh]
+    symbols = [crossing.watch.symbol for crossing in fresh]
+    orders = open_orders(intents, symbols, now=now) if intents else []
     by_key = {order.client_order_id: order for order in orders}
     return Signal.objects.bulk_create(
         _signal(crossing, by_key.get(crossing.key), now) for crossing in crossings

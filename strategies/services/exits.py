@@ -63,7 +63,7 @@ def _sell(prices: Mapping[int, Decimal], reason: SignalReason, now: datetime) ->
     """`prices` are those that led to the sale, by position."""
     if not prices:
         return []
-    rows = Position.objects.select_for_update().order_by("pk")
+    rows = Position.objects.select_for_update(of=("self",)).select_related("symbol").order_by("pk")
     positions = list(rows.filter(pk__in=prices, status=Position.Status.OPEN))
     strategies = {
         strategy.name: strategy
@@ -82,7 +82,7 @@ def _sell(prices: Mapping[int, Decimal], reason: SignalReason, now: datetime) ->
                 Signal(
                     key=key,
                     strategy=strategy,
-                    symbol_id=position.symbol_id,
+                    symbol=position.symbol,
                     interval=interval_of(strategy),
                     reason=reason,
                     side=Side.SELL,
@@ -115,7 +115,8 @@ def _order(signals: Sequence[Signal], now: datetime) -> None:
     """Write the signals down, each with its order."""
     if not signals:
         return
-    orders = open_orders([_intent(signal, now) for signal in signals], now=now)
+    intents = [_intent(signal, now) for signal in signals]
+    orders = open_orders(intents, [signal.symbol for signal in signals], now=now)
     for signal, order in zip(signals, orders, strict=True):
         signal.order = order
         signal.outcome = outcome_of(order)

@@ -68,13 +68,16 @@ def interval_of(strategy: Strategy) -> str:
 
 
 def enabled_strategies() -> list[Strategy]:
-    return list(Strategy.objects.filter(enabled=True).prefetch_related("symbols"))
+    return list(Strategy.objects.filter(enabled=True))
 
 
-def trades(strategy: Strategy, symbol: Symbol) -> bool:
-    """Whether the strategy is to judge this symbol."""
-    named = strategy.symbols.all()
-    return symbol.followed and (not named or symbol in named)
+def named_symbols() -> dict[int, set[int]]:
+    """The symbols that strategies name; a strategy that names none trades every followed one."""
+    named: defaultdict[int, set[int]] = defaultdict(set)
+    rows = Strategy.symbols.through.objects.values_list("strategy_id", "symbol_id")
+    for strategy_id, symbol_id in rows:
+        named[strategy_id].add(symbol_id)
+    return dict(named)
 
 
 def watches(candles: Iterable[Candle]) -> list[Watch]:
@@ -82,12 +85,15 @@ def watches(candles: Iterable[Candle]) -> list[Watch]:
     newest: dict[tuple[int, str], Candle] = {}
     for candle in sorted(candles, key=lambda candle: candle.open_time):
         newest[candle.symbol_id, candle.interval] = candle
-    strategies = enabled_strategies()
+    strategies, named = enabled_strategies(), named_symbols()
     places = _places(strategies, newest.values())
     found = []
     for candle in newest.values():
+        if not candle.symbol.followed:
+            continue
         for strategy in strategies:
-            if candle.interval == interval_of(strategy) and trades(strategy, candle.symbol):
+            mine = candle.symbol_id in named.get(strategy.pk, {candle.symbol_id})
+            if mine and candle.interval == interval_of(strategy):
                 place = places.get((strategy.pk, candle.symbol_id, candle.interval))
                 found.append(_watch(strategy, candle, place))
     return [watch for watch in found if watch.first_ms <= watch.last_ms]
@@ -96,7 +102,8 @@ def watches(candles: Iterable[Candle]) -> list[Watch]:
 def _places(strategies: Sequence[Strategy], candles: Iterable[Candle]) -> dict[Key, int]:
     """The open time of the candle that each strategy judged last."""
     rows = StrategyState.objects.filter(
-        strategy__in=strategies, symbol__in={candle.symbol_id for candle in candles}
+        strategy_id__in=[strategy.pk for strategy in strategies],
+        symbol_id__in={candle.symbol_id for candle in candles},
     )
     return {
         (strategy_id, symbol_id, interval): to_ms(open_time)
@@ -144,7 +151,7 @@ def _read(
         for symbol_id in symbol_ids
     }
     rows = Candle.objects.filter(
-        symbol__in=symbol_ids,
+        symbol_id__in=symbol_ids,
         interval=interval,
         open_time__range=(to_time(start_ms), to_time(end_ms)),
     ).order_by()

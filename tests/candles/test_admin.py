@@ -1,6 +1,8 @@
 from decimal import Decimal
 
 import pytest
+from django.test import Client
+from pytest_django import DjangoAssertNumQueries
 
 from candles.models import Candle
 from tests.admins import may_not_change, page, row_page, signed_in
@@ -10,11 +12,11 @@ pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture
-def client():
+def client() -> Client:
     return signed_in()
 
 
-def test_candles_are_listed_in_plain_digits_and_filtered(client):
+def test_candles_are_listed_in_plain_digits_and_filtered(client: Client) -> None:
     btc, eth = symbol("BTCUSDT"), symbol("ETHUSDT")
     candle(btc, "100.5000", volume=Decimal("1E+3")).save()
     candle(eth, "7.25", interval="5m").save()
@@ -27,19 +29,21 @@ def test_candles_are_listed_in_plain_digits_and_filtered(client):
     assert ">7.25<" not in page(client, "candles_candle", "verdict__exact=exact")
 
 
-def test_no_column_of_candles_sorts(client):
+def test_no_column_of_candles_sorts(client: Client) -> None:
     candle(symbol()).save()
     assert "sortoptions" not in page(client, "candles_candle")
 
 
-def test_a_candle_never_changes(client):
+def test_a_candle_never_changes(client: Client) -> None:
     candle(symbol(), "100.500").save()
     [row] = Candle.objects.all()
     assert "100.5<" in row_page(client, "candles_candle", row)
     assert may_not_change(client, "candles_candle", row)
 
 
-def test_a_list_takes_as_many_queries_for_ten_candles_as_for_one(client, django_assert_num_queries):
+def test_a_list_takes_as_many_queries_for_ten_candles_as_for_one(
+    client: Client, django_assert_num_queries: DjangoAssertNumQueries
+) -> None:
     btc = symbol()
     candle(btc).save()
     page(client, "candles_candle")  # content types are read once

@@ -1,12 +1,16 @@
+from collections.abc import Iterable
 from decimal import Decimal
+from typing import Any
 
 import pytest
+from pytest_django import Settings
+from redis import Redis
 
 from candles.api import candle_json, forming_json
 from candles.models import Candle
 from candles.store import read_state
 from market.api import iso
-from market.redis import connection
+from market.models import Symbol
 from tests.builders import NOON_MS, candle, symbol, tick
 from tests.clients import promised, redis_away, refused, stranger
 from tests.rows import at, write_stream
@@ -16,32 +20,32 @@ MINUTE_MS = 60_000
 
 
 @pytest.fixture
-def btc():
+def btc() -> Symbol:
     return symbol("BTCUSDT")
 
 
-def record(of, minutes, **fields):
+def record(of: Symbol, minutes: Iterable[int], **fields: Any) -> list[Candle]:
     rows = [candle(of, str(100 + minute), minute=minute, **fields) for minute in minutes]
     return Candle.objects.bulk_create(rows)
 
 
-def opened(answer):
+def opened(answer: Any) -> list[str]:
     return [one["open_time"] for one in answer["candles"]]
 
 
-def ask(query="", path="/candles/BTCUSDT"):
+def ask(query: str = "", path: str = "/candles/BTCUSDT") -> Any:
     template = path.replace("BTCUSDT", "{symbol}")
     return promised(stranger().get(f"{path}?{query}"), template)
 
 
-def test_candles_come_oldest_first_and_the_newest_are_kept(btc):
+def test_candles_come_oldest_first_and_the_newest_are_kept(btc: Symbol) -> None:
     record(btc, range(5))
     answer = ask("limit=2")
     assert (answer["symbol"], answer["interval"]) == ("BTCUSDT", "1m")
     assert opened(answer) == [iso(at(3)), iso(at(4))]
 
 
-def test_a_candle_is_the_same_over_rest_as_over_the_socket(btc):
+def test_a_candle_is_the_same_over_rest_as_over_the_socket(btc: Symbol) -> None:
     record(btc, [0], volume=Decimal("1234.50000"), quote_volume=Decimal("1E+3"))
     [answered] = ask()["candles"]
     assert answered == candle_json(Candle.objects.get())
@@ -51,19 +55,21 @@ def test_a_candle_is_the_same_over_rest_as_over_the_socket(btc):
     assert answered["closed"] is True
 
 
-def test_start_and_end_are_both_within(btc):
+def test_start_and_end_are_both_within(btc: Symbol) -> None:
     record(btc, range(5))
     start, end = NOON_MS + MINUTE_MS, iso(at(3))
     assert opened(ask(f"start={start}&end={end}")) == [iso(at(1)), iso(at(2)), iso(at(3))]
     assert opened(ask(f"end={end}&limit=1")) == [iso(at(3))]
 
 
-def test_a_start_alone_gives_the_oldest_from_there_on(btc):
+def test_a_start_alone_gives_the_oldest_from_there_on(btc: Symbol) -> None:
     record(btc, range(5))
     assert opened(ask(f"start={NOON_MS + MINUTE_MS}&limit=2")) == [iso(at(1)), iso(at(2))]
 
 
-def test_intervals_are_kept_apart_and_the_first_setting_is_meant_by_default(btc, settings):
+def test_intervals_are_kept_apart_and_the_first_setting_is_meant_by_default(
+    btc: Symbol, settings: Settings
+) -> None:
     settings.INTERVALS = ["5m", "1m"]
     record(btc, [0])
     record(btc, [5], interval="5m")
@@ -71,36 +77,40 @@ def test_intervals_are_kept_apart_and_the_first_setting_is_meant_by_default(btc,
     assert opened(ask("interval=1m")) == [iso(at(0))]
 
 
-def test_a_symbol_may_be_written_in_small_letters(btc):
+def test_a_symbol_may_be_written_in_small_letters(btc: Symbol) -> None:
     record(btc, [0])
     assert promised(stranger().get("/candles/btcusdt"), "/candles/{symbol}")["symbol"] == "BTCUSDT"
 
 
-def test_forming_adds_the_open_candle(btc, redis):
+def test_forming_adds_the_open_candle(btc: Symbol, redis: Redis) -> None:
     record(btc, [0])
     write_stream(redis, [tick("7.50", tick_id=9, time_ms=NOON_MS + MINUTE_MS + 5)])
     closed, forming = ask("forming=true")["candles"]
     assert closed["closed"] is True
-    assert forming == forming_json("BTCUSDT", read_state(connection(), "BTCUSDT"))
+    state = read_state(redis, "BTCUSDT")
+    assert state is not None
+    assert forming == forming_json("BTCUSDT", state)
     assert (forming["closed"], forming["verdict"], forming["close"]) == (False, None, "7.5")
     assert (forming["last_tick_id"], forming["time"]) == (9, "2026-01-02T12:01:00.005Z")
 
 
 @pytest.mark.parametrize("query", ["end=2026-01-02T12:00:00Z", "interval=1h", "start=0&limit=1"])
-def test_the_open_candle_is_left_out_where_it_does_not_belong(btc, redis, query):
+def test_the_open_candle_is_left_out_where_it_does_not_belong(
+    btc: Symbol, redis: Redis, query: str
+) -> None:
     record(btc, [0])
     write_stream(redis, [tick(time_ms=NOON_MS + MINUTE_MS)])
     answer = ask(f"forming=true&{query}")
     assert all(one["closed"] for one in answer["candles"])
 
 
-def test_a_candle_that_closed_meanwhile_is_not_forming_too(btc, redis):
+def test_a_candle_that_closed_meanwhile_is_not_forming_too(btc: Symbol, redis: Redis) -> None:
     record(btc, [0, 1])
     write_stream(redis, [tick(time_ms=NOON_MS + MINUTE_MS)])
     assert opened(ask("forming=true")) == [iso(at(0)), iso(at(1))]
 
 
-def test_candles_of_all_followed_symbols_come_in_order_of_time(btc):
+def test_candles_of_all_followed_symbols_come_in_order_of_time(btc: Symbol) -> None:
     eth, gone = symbol("ETHUSDT"), symbol("LTCUSDT", followed=False)
     for one in (btc, eth, gone):
         record(one, range(3))
@@ -109,7 +119,7 @@ def test_candles_of_all_followed_symbols_come_in_order_of_time(btc):
     assert found == [(name, iso(at(m))) for m in (1, 2) for name in ("BTCUSDT", "ETHUSDT")]
 
 
-def test_history_of_a_symbol_no_longer_followed_stays_readable():
+def test_history_of_a_symbol_no_longer_followed_stays_readable() -> None:
     record(symbol("BTCUSDT", followed=False), [0])
     assert len(ask()["candles"]) == 1
 
@@ -127,16 +137,16 @@ def test_history_of_a_symbol_no_longer_followed_stays_readable():
         ("limti=5", "limti='5': no such parameter; there are interval, start"),
     ],
 )
-def test_a_bad_parameter_is_refused_by_name(btc, query, named):
+def test_a_bad_parameter_is_refused_by_name(btc: Symbol, query: str, named: str) -> None:
     assert named in refused(stranger().get(f"/candles/BTCUSDT?{query}"), 400, "bad_parameter")
 
 
-def test_an_unknown_symbol_is_not_found():
+def test_an_unknown_symbol_is_not_found() -> None:
     for path in ("/candles/NOPE", "/ticks/NOPE"):
         assert "'NOPE'" in refused(stranger().get(path), 404, "unknown_symbol")
 
 
-def test_the_latest_ticks_are_those_of_the_followed_symbols(redis):
+def test_the_latest_ticks_are_those_of_the_followed_symbols(redis: Redis) -> None:
     symbol("BTCUSDT"), symbol("ETHUSDT")
     write_stream(redis, [tick(tick_id=1), tick("101.50", tick_id=2, buyer_is_maker=True)])
     [latest] = promised(stranger().get("/ticks"), "/ticks")["ticks"]
@@ -144,7 +154,7 @@ def test_the_latest_ticks_are_those_of_the_followed_symbols(redis):
     assert (latest["taker"], latest["time"]) == ("SELL", "2026-01-02T12:00:00.000Z")
 
 
-def test_the_last_ticks_of_a_symbol_come_oldest_first(btc, redis):
+def test_the_last_ticks_of_a_symbol_come_oldest_first(btc: Symbol, redis: Redis) -> None:
     write_stream(redis, [tick(tick_id=number) for number in range(1, 8)])
     answer = promised(stranger().get("/ticks/BTCUSDT?limit=3"), "/ticks/{symbol}")
     assert [one["tick_id"] for one in answer["ticks"]] == [5, 6, 7]
@@ -152,9 +162,14 @@ def test_the_last_ticks_of_a_symbol_come_oldest_first(btc, redis):
         refused(stranger().get(f"/ticks/BTCUSDT?limit={limit}"), 400, "bad_parameter")
 
 
-def test_without_redis_closed_candles_are_answered_and_the_rest_says_why_not(btc):
+def test_without_redis_closed_candles_are_answered_and_the_rest_says_why_not(btc: Symbol) -> None:
     record(btc, [0])
     with redis_away():
         assert len(ask()["candles"]) == 1
-        for path in ("/candles/BTCUSDT?forming=true", "/candles?forming=1", "/ticks", "/ticks/BTCUSDT"):
+        for path in (
+            "/candles/BTCUSDT?forming=true",
+            "/candles?forming=1",
+            "/ticks",
+            "/ticks/BTCUSDT",
+        ):
             assert "Redis" in refused(stranger().get(path), 503, "redis_unavailable")

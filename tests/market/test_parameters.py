@@ -23,23 +23,23 @@ DAYS = st.datetimes(datetime(2010, 1, 1), datetime(2100, 1, 1), timezones=st.jus
         "1767323045678",
     ],
 )
-def test_a_time_may_be_written_in_iso_8601_or_in_milliseconds(text):
+def test_a_time_may_be_written_in_iso_8601_or_in_milliseconds(text: str) -> None:
     assert TimeParameter().to_internal_value(text) == AT
 
 
 @pytest.mark.parametrize("text", ["yesterday", "2026-13-01", "9" * 30, "-5", "1e9", ""])
-def test_what_is_no_time_is_refused(text):
+def test_what_is_no_time_is_refused(text: str) -> None:
     with pytest.raises(ValidationError, match="ISO 8601"):
         TimeParameter().to_internal_value(text)
 
 
 @given(DAYS)
-def test_a_time_we_wrote_is_read_back_to_the_millisecond(time):
+def test_a_time_we_wrote_is_read_back_to_the_millisecond(time: datetime) -> None:
     read = TimeParameter().to_internal_value(iso(time))
     assert read == time.replace(microsecond=time.microsecond // 1000 * 1000)
 
 
-def test_a_start_after_the_end_is_refused():
+def test_a_start_after_the_end_is_refused() -> None:
     class Span(Query):
         start = TimeParameter()
         end = TimeParameter()

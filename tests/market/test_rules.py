@@ -20,20 +20,20 @@ NOTIONAL = {
 RULES = SymbolRules.from_filters([LOT, MARKET_LOT, NOTIONAL, {"filterType": "T_PLUS_SELL"}])
 
 
-def test_what_is_sold_is_floored_to_the_step():
+def test_what_is_sold_is_floored_to_the_step() -> None:
     assert RULES.sellable(Decimal("0.00129")) == Decimal("0.0012")
 
 
-def test_what_is_too_little_is_not_sold():
+def test_what_is_too_little_is_not_sold() -> None:
     assert RULES.sellable(Decimal("0.00009")) == 0
     assert RULES.sellable(Decimal("-1")) == 0
 
 
-def test_no_more_is_sold_than_one_market_order_takes():
+def test_no_more_is_sold_than_one_market_order_takes() -> None:
     assert RULES.sellable(Decimal("200")) == Decimal("120.5")
 
 
-def test_an_amount_below_the_smallest_notional_cannot_be_sold_at_that_price():
+def test_an_amount_below_the_smallest_notional_cannot_be_sold_at_that_price() -> None:
     assert RULES.sellable(Decimal("0.0001"), Decimal("60000")) == Decimal("0.0001")
     assert RULES.sellable(Decimal("0.0001"), Decimal("40000")) == 0
 
@@ -49,32 +49,32 @@ def test_an_amount_below_the_smallest_notional_cannot_be_sold_at_that_price():
         ("0", "1", "quantity 0 is not above 0"),
     ],
 )
-def test_a_refusal_names_the_filter_and_its_values(quantity, price, named):
+def test_a_refusal_names_the_filter_and_its_values(quantity: str, price: str, named: str) -> None:
     assert RULES.why_not(Decimal(quantity), Decimal(price)) == named
 
 
-def test_what_obeys_every_filter_is_not_refused():
+def test_what_obeys_every_filter_is_not_refused() -> None:
     assert RULES.why_not(Decimal("0.001"), Decimal("5000")) is None
 
 
-def test_an_older_symbol_has_min_notional():
+def test_an_older_symbol_has_min_notional() -> None:
     wire = {"filterType": "MIN_NOTIONAL", "minNotional": "10.0", "applyToMarket": True}
     rules = SymbolRules.from_filters([wire])
     assert rules.why_not(Decimal(1), Decimal(9)) == "MIN_NOTIONAL: 9 is below minNotional 10"
 
 
-def test_a_bound_that_leaves_market_orders_alone_is_not_applied():
+def test_a_bound_that_leaves_market_orders_alone_is_not_applied() -> None:
     rules = SymbolRules.from_filters([NOTIONAL | {"applyMinToMarket": False}])
     assert rules.why_not(Decimal(1), Decimal(1)) is None
 
 
-def test_btc_and_eth_have_fixed_sizes_and_the_operator_overrides():
+def test_btc_and_eth_have_fixed_sizes_and_the_operator_overrides() -> None:
     assert RULES.order_quantity("BTC", None, Decimal(60000)) == Decimal("0.001")
     assert RULES.order_quantity("ETH", None, Decimal(2500)) == Decimal("0.01")
     assert RULES.order_quantity("BTC", Decimal("0.5"), Decimal(60000)) == Decimal("0.5")
 
 
-def test_two_steps_are_obeyed_together():
+def test_two_steps_are_obeyed_together() -> None:
     rules = SymbolRules.from_filters([LOT | {"stepSize": "0.4"}, MARKET_LOT | {"stepSize": "0.6"}])
     assert rules.sellable(Decimal("3.5")) == Decimal("2.4")
 
@@ -84,7 +84,9 @@ def test_two_steps_are_obeyed_together():
     step=st.sampled_from(["0.00001", "0.01", "0.1", "1", "100", "0.00000001"]),
     smallest=st.sampled_from(["0.0001", "1", "5", "10"]),
 )
-def test_any_other_order_is_the_smallest_worth_ten_smallest_notionals(price, step, smallest):
+def test_any_other_order_is_the_smallest_worth_ten_smallest_notionals(
+    price: Decimal, step: str, smallest: str
+) -> None:
     lot = {"filterType": "LOT_SIZE", "minQty": step, "maxQty": "0", "stepSize": step}
     notional = NOTIONAL | {"minNotional": smallest}
     quantity = SymbolRules.from_filters([lot, notional]).order_quantity("XRP", None, price)

@@ -1,9 +1,12 @@
 from decimal import Decimal
+from typing import Any
 
 import pytest
 from django.db import connection
+from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
+from market.models import Symbol
 from orders.models import Halt
 from tests.admins import may_not_change, page, row_page, signed_in
 from tests.builders import symbol
@@ -14,16 +17,16 @@ MODELS = ["orders_order", "orders_trade", "orders_position", "orders_halt"]
 
 
 @pytest.fixture
-def client():
+def client() -> Client:
     return signed_in()
 
 
 @pytest.fixture
-def btc():
+def btc() -> Symbol:
     return symbol("BTCUSDT")
 
 
-def fill(of, number):
+def fill(of: Symbol, number: int) -> dict[str, Any]:
     """One row of every kind."""
     halt = Halt.objects.create(level="off", reason=f"reason {number}", at=at(number))
     made = order(of, number, executed_quote=Decimal("60.500"), exchange_order_id=1000 + number)
@@ -32,7 +35,7 @@ def fill(of, number):
 
 
 @pytest.mark.parametrize("model", MODELS)
-def test_facts_are_shown_and_never_changed(client, btc, model):
+def test_facts_are_shown_and_never_changed(client: Client, btc: Symbol, model: str) -> None:
     row = fill(btc, 1)[model]
     assert page(client, model)
     assert row_page(client, model, row)
@@ -40,8 +43,10 @@ def test_facts_are_shown_and_never_changed(client, btc, model):
 
 
 @pytest.mark.parametrize("model", MODELS)
-def test_a_list_takes_as_many_queries_for_ten_rows_as_for_one(client, btc, model):
-    def queries():
+def test_a_list_takes_as_many_queries_for_ten_rows_as_for_one(
+    client: Client, btc: Symbol, model: str
+) -> None:
+    def queries() -> int:
         with CaptureQueriesContext(
             connection,
         ) as captured:
@@ -56,7 +61,7 @@ def test_a_list_takes_as_many_queries_for_ten_rows_as_for_one(client, btc, model
     assert queries() == for_one
 
 
-def test_an_order_shows_the_states_it_was_in_and_its_trades(client, btc):
+def test_an_order_shows_the_states_it_was_in_and_its_trades(client: Client, btc: Symbol) -> None:
     shown = row_page(client, "orders_order", fill(btc, 1)["orders_order"])
     for text in ("PENDING", "FILLED", ">60.5<", ">0.06<"):
         assert text in shown, text
@@ -67,14 +72,16 @@ def test_an_order_shows_the_states_it_was_in_and_its_trades(client, btc):
     [("q=test-1", 1), ("q=1002", 1), ("q=S9", 0), ("q=A", 2), ("status__exact=DENIED", 0),
      ("symbol=BTCUSDT", 2), ("strategy=A", 2), ("created_at__year=2026", 2)],
 )  # fmt: skip
-def test_orders_are_searched_and_filtered(client, btc, query, found):
+def test_orders_are_searched_and_filtered(
+    client: Client, btc: Symbol, query: str, found: Any
+) -> None:
     fill(btc, 1)
     fill(btc, 2)
     shown = page(client, "orders_order", query)
     assert sum(f">test-{number}<" in shown for number in (1, 2)) == found
 
 
-def test_decimals_do_not_sort(client, btc):
+def test_decimals_do_not_sort(client: Client, btc: Symbol) -> None:
     fill(btc, 1)
     shown = page(client, "orders_trade")
     assert "sortable column-time" in shown
@@ -82,6 +89,6 @@ def test_decimals_do_not_sort(client, btc):
 
 
 @pytest.mark.parametrize("model", MODELS)
-def test_every_list_can_be_searched(client, btc, model):
+def test_every_list_can_be_searched(client: Client, btc: Symbol, model: str) -> None:
     fill(btc, 1)
     page(client, model, "q=something+else+99")

@@ -100,15 +100,18 @@ def request() -> OrderRequest:
     return OrderRequest("BTCUSDT", Side.BUY, Decimal("0.0030"), "t-1", now)
 
 
-def sent(payload):
+def sent(payload: str) -> dict[str, str]:
     return {name: values[0] for name, values in parse_qs(payload).items()}
 
 
-def test_a_market_order_is_signed_and_its_fills_read(venue):
+def test_a_market_order_is_signed_and_its_fills_read(venue: Venue) -> None:
     venue.will(200, FILLED)
     report = venue.exchange.place(request())
     assert (report.status, report.executed_quantity) == (OrderStatus.FILLED, Decimal("0.003"))
-    assert [(f.trade_id, f.price) for f in report.fills] == [(56, 60000), (57, 60015)]
+    assert [(f.trade_id, f.price) for f in report.fills] == [
+        (56, Decimal(60000)),
+        (57, Decimal(60015)),
+    ]
     [(method, path, payload)] = venue.requests
     unsigned, _, mark = payload.rpartition("&signature=")
     assert (method, path) == ("POST", "/api/v3/order")
@@ -117,7 +120,7 @@ def test_a_market_order_is_signed_and_its_fills_read(venue):
     assert sent(payload)["newOrderRespType"] == "FULL"
 
 
-def test_an_order_bears_the_time_of_its_claim_by_the_clock_of_the_exchange(venue):
+def test_an_order_bears_the_time_of_its_claim_by_the_clock_of_the_exchange(venue: Venue) -> None:
     venue.ahead_ms = 60_000
     venue.will(200, FILLED)
     order = request()
@@ -150,27 +153,29 @@ def test_an_order_bears_the_time_of_its_claim_by_the_clock_of_the_exchange(venue
         (302, b"", OutcomeUnknown),
     ],
 )
-def test_no_not_now_and_no_answer_are_told_apart(venue, status, body, failure):
+def test_no_not_now_and_no_answer_are_told_apart(
+    venue: Venue, status: int, body: object, failure: type[Exception]
+) -> None:
     venue.will(status, body)
     with pytest.raises(failure):
         venue.exchange.place(request())
     assert len(venue.requests) == 1
 
 
-def test_a_connection_cut_after_sending_is_no_answer(venue):
+def test_a_connection_cut_after_sending_is_no_answer(venue: Venue) -> None:
     venue.answers.append(None)
     with pytest.raises(OutcomeUnknown):
         venue.exchange.place(request())
     assert len(venue.requests) == 1
 
 
-def test_an_exchange_that_cannot_be_reached_was_sent_nothing():
+def test_an_exchange_that_cannot_be_reached_was_sent_nothing() -> None:
     exchange = BinanceExchange(f"http://127.0.0.1:{free_port()}", KEY, SECRET)
     with pytest.raises(Busy, match="not sent"):
         exchange.place(request())
 
 
-def test_an_exchange_that_went_away_was_sent_nothing(venue):
+def test_an_exchange_that_went_away_was_sent_nothing(venue: Venue) -> None:
     venue.will(200, FILLED)
     venue.exchange.place(request())
     fresh = BinanceExchange(f"http://127.0.0.1:{free_port()}", KEY, SECRET)
@@ -179,7 +184,7 @@ def test_an_exchange_that_went_away_was_sent_nothing(venue):
         fresh.place(request())
 
 
-def test_silence_is_kept_as_long_as_the_exchange_asks(venue):
+def test_silence_is_kept_as_long_as_the_exchange_asks(venue: Venue) -> None:
     venue.will(418, b"", Retry_After="100")
     for _ in range(3):
         with pytest.raises(Busy) as busy:
@@ -188,7 +193,7 @@ def test_silence_is_kept_as_long_as_the_exchange_asks(venue):
     assert len(venue.requests) == 1
 
 
-def test_a_clock_found_wrong_is_measured_and_the_order_signed_anew(venue):
+def test_a_clock_found_wrong_is_measured_and_the_order_signed_anew(venue: Venue) -> None:
     venue.will(400, {"code": -1021, "msg": "outside of the recvWindow"})
     venue.will(200, FILLED)
     order = request()
@@ -199,7 +204,7 @@ def test_a_clock_found_wrong_is_measured_and_the_order_signed_anew(venue):
     assert abs(second - first - 60_000) < 1000
 
 
-def test_an_order_that_waited_too_long_here_is_put_back(venue):
+def test_an_order_that_waited_too_long_here_is_put_back(venue: Venue) -> None:
     for _ in range(2):
         venue.will(400, {"code": -1021, "msg": "outside of the recvWindow"})
     with pytest.raises(Busy):
@@ -207,7 +212,7 @@ def test_an_order_that_waited_too_long_here_is_put_back(venue):
     assert len(venue.requests) == 2
 
 
-def test_a_lookup_brings_the_fills(venue):
+def test_a_lookup_brings_the_fills(venue: Venue) -> None:
     trade = {"id": 56, "price": "60000", "qty": "0.003", "time": 5, **FREE}
     venue.will(200, {**FILLED, "fills": []})
     venue.will(200, [trade])
@@ -218,18 +223,18 @@ def test_a_lookup_brings_the_fills(venue):
     assert (order["origClientOrderId"], trades["orderId"]) == ("t-1", "28")
 
 
-def test_a_lookup_goes_by_the_id_of_the_exchange_where_that_is_known(venue):
+def test_a_lookup_goes_by_the_id_of_the_exchange_where_that_is_known(venue: Venue) -> None:
     venue.will(200, {**FILLED, "executedQty": "0", "status": "NEW"})
     venue.exchange.lookup("BTCUSDT", "t-1", 28)
     assert sent(venue.requests[0][2])["orderId"] == "28"
 
 
-def test_an_order_that_the_exchange_does_not_know_is_none(venue):
+def test_an_order_that_the_exchange_does_not_know_is_none(venue: Venue) -> None:
     venue.will(400, {"code": -2013, "msg": "Order does not exist."})
     assert venue.exchange.lookup("BTCUSDT", "t-1", None) is None
 
 
-def test_no_text_of_ours_shows_a_secret(venue):
+def test_no_text_of_ours_shows_a_secret(venue: Venue) -> None:
     venue.answers.append(None)
     with pytest.raises(OutcomeUnknown) as failure:
         venue.exchange.lookup("BTCUSDT", "t-1", None)

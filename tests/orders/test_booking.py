@@ -9,23 +9,25 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.django import TestCase
 
+from market.models import Symbol
 from market.ticks import Side
 from orders.exchange import ExecutionReport, OrderRequest
 from orders.models import Order, Position, Trade
-from orders.services import open_order, open_stops, record, submit
+from orders.position import Fill
+from orders.services import open_stops, record, submit
 from orders.status import ENDED, TRANSITIONS, OrderStatus
-from tests.builders import NOON, NOON_MS, fill, intent, symbol
+from tests.builders import NOON, NOON_MS, decimals, fill, opened, symbol
 from tests.fakes import FakeExchange
 
 
-def report(order, status=OrderStatus.FILLED, *fills, executed=None):
-    done = sum((f.quantity for f in fills), Decimal(0)) if executed is None else executed
+def report(order: Order, status: OrderStatus, *fills: Fill) -> ExecutionReport:
+    done = sum((f.quantity for f in fills), Decimal(0))
     quote = sum((f.quote_quantity for f in fills), Decimal(0))
     return ExecutionReport(order.client_order_id, 7, status, done, quote, fills)
 
 
-def bought(btc, *fills, number=1):
-    order = open_order(intent(btc, number=number), now=NOON)
+def bought(btc: Symbol, *fills: Fill, number: int = 1) -> Position:
+    order = opened(btc, number=number)
     Order.objects.filter(pk=order.pk).update(status=OrderStatus.SUBMITTED, submitted_at=NOON)
     record(order.pk, report(order, OrderStatus.FILLED, *fills), NOON)
     return Position.objects.get(status="open")
@@ -33,9 +35,9 @@ def bought(btc, *fills, number=1):
 
 @pytest.mark.django_db
 class TestPositions:
-    def test_a_buy_opens_a_position_with_its_stop(self):
+    def test_a_buy_opens_a_position_with_its_stop(self) -> None:
         position = bought(symbol(), fill(1, price="60000"), fill(2, price="60010"))
-        assert (position.entry_price, position.stop_price) == (60005, Decimal("54004.5"))
+        assert (position.entry_price, position.stop_price) == decimals("60005", "54004.5")
         assert position.opened_at == NOON
         [stop] = open_stops()
         assert (stop.position_id, stop.price, stop.since_ms) == (
@@ -44,16 +46,16 @@ class TestPositions:
             NOON_MS,
         )
 
-    def test_a_position_under_sale_has_no_stop_to_watch(self):
+    def test_a_position_under_sale_has_no_stop_to_watch(self) -> None:
         btc = symbol()
         bought(btc, fill(1, price="60000"))
-        open_order(intent(btc, Side.SELL, number=2), now=NOON)
+        opened(btc, Side.SELL, number=2)
         assert open_stops() == []
 
-    def test_dust_stays_on_the_books_and_moves_to_the_next_position(self):
+    def test_dust_stays_on_the_books_and_moves_to_the_next_position(self) -> None:
         btc = symbol()
         first = bought(btc, fill(1, Side.BUY, "60000", "0.001", "0.000001", "BTC"))
-        sale = open_order(intent(btc, Side.SELL, number=2), now=NOON)
+        sale = opened(btc, Side.SELL, number=2)
         Order.objects.filter(pk=sale.pk).update(status=OrderStatus.SUBMITTED)
         sold = fill(2, Side.SELL, "61000", str(sale.quantity))
         record(sale.pk, report(sale, OrderStatus.FILLED, sold), NOON)
@@ -62,22 +64,22 @@ class TestPositions:
         dust_cost = first.cost
         second = bought(btc, fill(3, Side.BUY, "60000", "0.001"), number=3)
         first.refresh_from_db()
-        assert (second.quantity, first.quantity) == (Decimal("0.001009"), 0)
-        assert (second.cost, first.cost) == (60 + dust_cost, 0)
+        assert (second.quantity, first.quantity) == decimals("0.001009", "0")
+        assert (second.cost, first.cost) == (60 + dust_cost, Decimal(0))
         assert second.entry_price == 60000
 
-    def test_an_entry_that_brought_too_little_to_sell_leaves_no_open_position(self):
-        order = open_order(intent(symbol()), now=NOON)
+    def test_an_entry_that_brought_too_little_to_sell_leaves_no_open_position(self) -> None:
+        order = opened(symbol())
         Order.objects.filter(pk=order.pk).update(status=OrderStatus.SUBMITTED)
         crumb = fill(1, price="60000", quantity="0.00002")
         record(order.pk, report(order, OrderStatus.EXPIRED, crumb), NOON)
         position = Position.objects.get()
         assert (position.status, position.quantity) == ("closed", Decimal("0.00002"))
 
-    def test_a_sale_that_ended_half_way_leaves_the_rest_open(self):
+    def test_a_sale_that_ended_half_way_leaves_the_rest_open(self) -> None:
         btc = symbol()
         position = bought(btc, fill(1, price="60000"))
-        sale = open_order(intent(btc, Side.SELL, number=2), now=NOON)
+        sale = opened(btc, Side.SELL, number=2)
         Order.objects.filter(pk=sale.pk).update(status=OrderStatus.SUBMITTED)
         half = fill(2, Side.SELL, "60000", "0.0004")
         record(sale.pk, report(sale, OrderStatus.EXPIRED, half), NOON)
@@ -85,9 +87,9 @@ class TestPositions:
         assert (position.status, position.quantity) == ("open", Decimal("0.0006"))
         assert [stop.position_id for stop in open_stops()] == [position.pk]
 
-    def test_a_fill_of_an_ended_order_is_booked_all_the_same(self):
+    def test_a_fill_of_an_ended_order_is_booked_all_the_same(self) -> None:
         btc = symbol()
-        order = open_order(intent(btc), now=NOON)
+        order = opened(btc)
         Order.objects.filter(pk=order.pk).update(status=OrderStatus.EXPIRED_UNSENT)
         record(order.pk, report(order, OrderStatus.FILLED, fill(1, price="60000")), NOON)
         order.refresh_from_db()
@@ -103,21 +105,23 @@ statuses = st.sampled_from(
 class TestAnyRunOfReports(TestCase):
     @settings(max_examples=60, deadline=None)
     @given(st.lists(st.tuples(statuses, st.sets(st.integers(1, 4))), max_size=8))
-    def test_books_each_fill_once_and_never_goes_back(self, reports):
-        order = open_order(intent(symbol()), now=NOON)
+    def test_books_each_fill_once_and_never_goes_back(
+        self, reports: list[tuple[OrderStatus, set[int]]]
+    ) -> None:
+        order = opened(symbol())
         Order.objects.filter(pk=order.pk).update(status=OrderStatus.SUBMITTED, submitted_at=NOON)
         fills = {n: fill(n, price="60000", quantity="0.00025") for n in range(1, 5)}
         for second, (status, known) in enumerate(reports):
             seen = report(order, status, *(fills[n] for n in known))
             record(order.pk, seen, NOON + timedelta(seconds=second))
-        said = set().union(*(known for _, known in reports)) if reports else set()
+        said = {number for _, known in reports for number in known}
         assert set(Trade.objects.values_list("trade_id", flat=True)) == said
         held = sum(Position.objects.values_list("quantity", flat=True), Decimal(0))
         assert held == Decimal("0.00025") * len(said)
         assert_allowed([OrderStatus(change.status) for change in order.changes.all()][1:])
 
 
-def assert_allowed(history):
+def assert_allowed(history: list[OrderStatus]) -> None:
     before = OrderStatus.SUBMITTED
     for after in history:
         assert after in TRANSITIONS[before]
@@ -126,8 +130,8 @@ def assert_allowed(history):
 
 
 @pytest.mark.django_db
-def test_what_is_said_twice_changes_nothing():
-    order = open_order(intent(symbol()), now=NOON)
+def test_what_is_said_twice_changes_nothing() -> None:
+    order = opened(symbol())
     exchange = FakeExchange(slices=2)
     submit([order.pk], exchange, lambda: NOON)
     before = Position.objects.values().get()
@@ -139,7 +143,7 @@ def test_what_is_said_twice_changes_nothing():
     assert order.status == OrderStatus.FILLED
 
 
-def test_the_fake_takes_what_the_protocol_says():
+def test_the_fake_takes_what_the_protocol_says() -> None:
     request = OrderRequest("BTCUSDT", Side.BUY, Decimal("0.002"), "x-1", NOON_MS)
     filled = FakeExchange(slices=3).place(request)
     assert sum(f.quantity for f in filled.fills) == filled.executed_quantity == Decimal("0.002")

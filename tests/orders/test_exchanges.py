@@ -9,13 +9,14 @@ from django.conf import settings
 
 from market.ticks import Side
 from orders.binance import BinanceExchange
-from orders.exchange import OrderRequest, Refused
+from orders.exchange import Exchange, OrderRequest, Refused
 from orders.status import OrderStatus
 from tests.fakes import FakeExchange
+from tests.servers import Sandbox
 
 
 @pytest.fixture(params=["fake", "sandbox"])
-def exchange(request):
+def exchange(request: pytest.FixtureRequest) -> Exchange:
     if request.param == "fake":
         return FakeExchange(slices=2, fee="0.001")
     sandbox = request.getfixturevalue("sandbox")
@@ -23,13 +24,13 @@ def exchange(request):
     return BinanceExchange(sandbox.rest_url, key, secret)
 
 
-def request_for(number, side=Side.BUY, quantity="0.001"):
+def request_for(number: int, side: Side = Side.BUY, quantity: str = "0.001") -> OrderRequest:
     now = int(time.time() * 1000)
     return OrderRequest("BTCUSDT", side, Decimal(quantity), f"c-{now}-{number}", now)
 
 
 @pytest.mark.parametrize("side", list(Side))
-def test_a_market_order_is_filled_whole(exchange, side):
+def test_a_market_order_is_filled_whole(exchange: Exchange, side: Side) -> None:
     report = exchange.place(request_for(1, side))
     assert report.status == OrderStatus.FILLED
     assert report.executed_quantity == Decimal("0.001")
@@ -38,14 +39,14 @@ def test_a_market_order_is_filled_whole(exchange, side):
     assert {fill.side for fill in report.fills} == {side}
 
 
-def test_the_fee_is_taken_from_what_is_received(exchange):
+def test_the_fee_is_taken_from_what_is_received(exchange: Exchange) -> None:
     bought = exchange.place(request_for(1, Side.BUY))
     sold = exchange.place(request_for(2, Side.SELL))
     assert {fill.commission_asset for fill in bought.fills} == {"BTC"}
     assert {fill.commission_asset for fill in sold.fills} == {"USDT"}
 
 
-def test_a_lookup_says_the_same_as_the_answer(exchange):
+def test_a_lookup_says_the_same_as_the_answer(exchange: Exchange) -> None:
     request = request_for(1)
     answer = exchange.place(request)
     for exchange_order_id in (None, answer.exchange_order_id):
@@ -53,11 +54,11 @@ def test_a_lookup_says_the_same_as_the_answer(exchange):
         assert found == answer
 
 
-def test_an_order_never_placed_is_not_found(exchange):
+def test_an_order_never_placed_is_not_found(exchange: Exchange) -> None:
     assert exchange.lookup("BTCUSDT", "never-placed", None) is None
 
 
-def test_trade_ids_do_not_repeat(exchange):
+def test_trade_ids_do_not_repeat(exchange: Exchange) -> None:
     reports = [exchange.place(request_for(number)) for number in range(3)]
     ids = [fill.trade_id for report in reports for fill in report.fills]
     assert len(ids) == len(set(ids))
@@ -65,20 +66,22 @@ def test_trade_ids_do_not_repeat(exchange):
 
 class TestSandboxAlone:
     @pytest.fixture
-    def account(self, sandbox):
+    def account(self, sandbox: Sandbox) -> BinanceExchange:
         key, secret = settings.SANDBOX_API_KEY, settings.SANDBOX_API_SECRET
         return BinanceExchange(sandbox.rest_url, key, secret)
 
-    def test_a_wrong_secret_is_refused(self, sandbox):
+    def test_a_wrong_secret_is_refused(self, sandbox: Sandbox) -> None:
         stranger = BinanceExchange(sandbox.rest_url, settings.SANDBOX_API_KEY, "wrong")
         with pytest.raises(Refused, match="-1022"):
             stranger.place(request_for(1))
 
-    def test_a_broken_filter_is_refused(self, account):
+    def test_a_broken_filter_is_refused(self, account: BinanceExchange) -> None:
         with pytest.raises(Refused, match="LOT_SIZE"):
             account.place(request_for(1, quantity="0.000001"))
 
-    def test_what_was_claimed_too_long_ago_is_not_carried_out(self, account):
+    def test_what_was_claimed_too_long_ago_is_not_carried_out(
+        self, account: BinanceExchange
+    ) -> None:
         request = request_for(1)
         old = OrderRequest(
             request.symbol, request.side, request.quantity, "too-old", request.claimed_ms - 6000
@@ -87,7 +90,9 @@ class TestSandboxAlone:
             account.place(old)
         assert account.lookup("BTCUSDT", "too-old", None) is None
 
-    def test_the_ledger_knows_what_was_placed(self, account, sandbox):
+    def test_the_ledger_knows_what_was_placed(
+        self, account: BinanceExchange, sandbox: Sandbox
+    ) -> None:
         request = request_for(9)
         account.place(request)
         ledger = requests.get(f"{sandbox.rest_url}/sandbox/ledger", timeout=5).text

@@ -3,25 +3,27 @@
 import threading
 from collections.abc import Callable
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 from django.db import connection
+from pytest_django import Settings
 
 from candles.models import Candle
 from market.ticks import Side
 from orders.models import Order, OrderChange, Position, Trade
-from orders.services import append_trade_log, open_order, open_stops, record, submit
+from orders.services import append_trade_log, open_stops, record, submit
 from orders.stops import hit
 from strategies.models import Signal, StrategyState
 from strategies.services import evaluate, stop_out
-from tests.builders import NOON, NOON_MS, candle, intent, strategy, symbol, tick
+from tests.builders import NOON, NOON_MS, candle, opened, strategy, symbol, tick
 from tests.fakes import FakeExchange
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
 @pytest.fixture(autouse=True)
-def no_reactions(monkeypatch):
+def no_reactions(monkeypatch: pytest.MonkeyPatch) -> None:
     """Here only the database is raced for."""
     for module, name in (
         ("orders.events", "order_opened"),
@@ -35,7 +37,8 @@ def no_reactions(monkeypatch):
 
 def at_once(work: Callable[[], object], threads: int = 4) -> None:
     """Run `work` in several threads that start together; fail where one failed."""
-    barrier, failures = threading.Barrier(threads), []
+    barrier = threading.Barrier(threads)
+    failures: list[Exception] = []
 
     def run() -> None:
         try:
@@ -54,8 +57,8 @@ def at_once(work: Callable[[], object], threads: int = 4) -> None:
     assert failures == []
 
 
-def test_an_order_is_sent_by_one_worker():
-    order = open_order(intent(symbol()), now=NOON)
+def test_an_order_is_sent_by_one_worker() -> None:
+    order = opened(symbol())
     exchange = FakeExchange()
     at_once(lambda: submit([order.pk], exchange, lambda: NOON))
     assert len(exchange.placed) == 1
@@ -63,8 +66,8 @@ def test_an_order_is_sent_by_one_worker():
     assert OrderChange.objects.count() == 3
 
 
-def test_a_fill_that_several_report_is_booked_once():
-    order = open_order(intent(symbol()), now=NOON)
+def test_a_fill_that_several_report_is_booked_once() -> None:
+    order = opened(symbol())
     exchange = FakeExchange(slices=4)
     submit([order.pk], exchange, lambda: NOON)
     report = exchange.reports[order.client_order_id]
@@ -76,7 +79,7 @@ def test_a_fill_that_several_report_is_booked_once():
     assert Position.objects.get().quantity == order.quantity
 
 
-def test_a_candle_that_several_judge_gives_one_signal_and_one_order():
+def test_a_candle_that_several_judge_gives_one_signal_and_one_order() -> None:
     strategy()
     btc = symbol()
     closes = ["10000"] * 11 + ["11000"]
@@ -86,36 +89,36 @@ def test_a_candle_that_several_judge_gives_one_signal_and_one_order():
     assert Signal.objects.count() == Order.objects.count() == StrategyState.objects.count() == 1
 
 
-def test_a_stop_that_several_see_hit_sells_once():
+def test_a_stop_that_several_see_hit_sells_once() -> None:
     strategy()
     btc = symbol()
-    submit([open_order(intent(btc), now=NOON).pk], FakeExchange(), lambda: NOON)
+    submit([opened(btc).pk], FakeExchange(), lambda: NOON)
     hits = hit(open_stops(), [tick("50000", time_ms=NOON_MS + 1)])
     at_once(lambda: stop_out(hits, NOON))
     assert Order.objects.filter(side=Side.SELL).count() == 1
 
 
-def test_a_stop_and_a_signal_never_both_sell():
+def test_a_stop_and_a_signal_never_both_sell() -> None:
     strategy()
     btc = symbol()
-    submit([open_order(intent(btc), now=NOON).pk], FakeExchange(), lambda: NOON)
+    submit([opened(btc).pk], FakeExchange(), lambda: NOON)
     hits = hit(open_stops(), [tick("50000", time_ms=NOON_MS + 1)])
     turns = iter(range(4))
 
-    def sell():
+    def sell() -> None:
         number = next(turns)
         if number % 2:
             stop_out(hits, NOON)
         else:
-            open_order(intent(btc, Side.SELL, number=10 + number), now=NOON)
+            opened(btc, Side.SELL, number=10 + number)
 
     at_once(sell)
     assert Order.objects.filter(side=Side.SELL, status="PENDING").count() == 1
 
 
-def test_several_writers_log_a_fill_once(settings, tmp_path):
+def test_several_writers_log_a_fill_once(settings: Settings, tmp_path: Path) -> None:
     settings.TRADE_LOG = tmp_path / "trades.jsonl"
-    order = open_order(intent(symbol()), now=NOON)
+    order = opened(symbol())
     submit([order.pk], FakeExchange(slices=20), lambda: NOON)
     at_once(append_trade_log)
     assert settings.TRADE_LOG.read_text().count("\n") == 20

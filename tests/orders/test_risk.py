@@ -26,7 +26,7 @@ FREE = Circumstances(
 HOLDING = replace(FREE, held=Decimal("0.0010099"))
 
 
-def test_an_entry_and_an_exit_pass_where_nothing_is_against_them():
+def test_an_entry_and_an_exit_pass_where_nothing_is_against_them() -> None:
     assert deny(BUY, FREE) is None
     assert deny(SELL, HOLDING) is None
 
@@ -49,21 +49,21 @@ def test_an_entry_and_an_exit_pass_where_nothing_is_against_them():
         ("filter_unmet", BUY, replace(FREE, order_quantity=Decimal("0.000015"))),
     ],
 )
-def test_a_denial_has_its_code(code, intent, circumstances):
+def test_a_denial_has_its_code(code: str, intent: Intent, circumstances: Circumstances) -> None:
     denial = deny(intent, circumstances)
     assert denial is not None
     assert denial.code == code
 
 
-def test_an_exit_passes_the_halt_of_entries():
+def test_an_exit_passes_the_halt_of_entries() -> None:
     assert deny(SELL, replace(HOLDING, entries_halted=True)) is None
 
 
-def test_an_exit_sells_what_is_held_floored_to_the_step():
+def test_an_exit_sells_what_is_held_floored_to_the_step() -> None:
     assert quantity_of(SELL, HOLDING) == Decimal("0.00100")
 
 
 @pytest.mark.parametrize("text", ["", "a b", "ümlaut", "x" * 37])
-def test_an_id_that_the_exchange_would_refuse_is_refused_at_once(text):
+def test_an_id_that_the_exchange_would_refuse_is_refused_at_once(text: str) -> None:
     with pytest.raises(ValueError, match="client order id"):
         replace(BUY, client_order_id=text)

@@ -1,6 +1,7 @@
 """Orders are sent at most once, and looked up where no answer came."""
 
-from datetime import timedelta
+from collections.abc import Callable
+from datetime import datetime, timedelta
 
 import pytest
 
@@ -8,7 +9,6 @@ from market.ticks import Side
 from orders.exchange import Busy, OutcomeUnknown, Refused
 from orders.models import HaltLevel, Order, Position, Trade
 from orders.services import (
-    open_order,
     open_orders,
     reconcile,
     set_halt,
@@ -17,7 +17,7 @@ from orders.services import (
     unsent,
 )
 from orders.status import OrderStatus
-from tests.builders import NOON, intent, symbol
+from tests.builders import NOON, intent, opened, symbol
 from tests.fakes import FakeExchange
 
 pytestmark = pytest.mark.django_db
@@ -25,20 +25,20 @@ SOON = NOON + timedelta(seconds=1)
 LOST = OutcomeUnknown("timed out")
 
 
-def at(time):
+def at(time: datetime) -> Callable[[], datetime]:
     return lambda: time
 
 
 @pytest.fixture
-def order():
-    return open_order(intent(symbol()), now=NOON)
+def order() -> Order:
+    return opened(symbol())
 
 
-def history(order):
+def history(order: Order) -> list[str]:
     return [change.status for change in order.changes.all()]
 
 
-def test_an_order_is_sent_and_its_answer_booked(order):
+def test_an_order_is_sent_and_its_answer_booked(order: Order) -> None:
     exchange = FakeExchange(slices=3)
     submit([order.pk], exchange, at(SOON))
     order.refresh_from_db()
@@ -47,7 +47,7 @@ def test_an_order_is_sent_and_its_answer_booked(order):
     assert Position.objects.get().quantity == order.quantity
 
 
-def test_a_lost_answer_is_looked_up_not_sent_again(order):
+def test_a_lost_answer_is_looked_up_not_sent_again(order: Order) -> None:
     exchange = FakeExchange(fails_with=LOST)
     submit([order.pk], exchange, at(SOON))
     submit([order.pk], exchange, at(SOON))
@@ -58,7 +58,7 @@ def test_a_lost_answer_is_looked_up_not_sent_again(order):
     assert Trade.objects.count() == 1
 
 
-def test_an_order_that_never_arrived_ends_once_it_cannot_arrive_any_more(order):
+def test_an_order_that_never_arrived_ends_once_it_cannot_arrive_any_more(order: Order) -> None:
     exchange = FakeExchange(fails_with=LOST, executes=False)
     submit([order.pk], exchange, at(NOON))
     reconcile(order.pk, exchange, at(NOON + timedelta(seconds=20)))
@@ -69,7 +69,7 @@ def test_an_order_that_never_arrived_ends_once_it_cannot_arrive_any_more(order):
     assert len(exchange.placed) == 1
 
 
-def test_a_lookup_that_fails_decides_nothing(order):
+def test_a_lookup_that_fails_decides_nothing(order: Order) -> None:
     late = NOON + timedelta(hours=1)
     failures = [LOST, Busy(1, "slow down"), Refused(-2015, "Invalid API-key")]
     exchange = FakeExchange(fails_with=LOST, lookups_fail_with=failures)
@@ -83,7 +83,7 @@ def test_a_lookup_that_fails_decides_nothing(order):
     assert order.status == OrderStatus.FILLED
 
 
-def test_fills_that_lag_behind_are_waited_for(order):
+def test_fills_that_lag_behind_are_waited_for(order: Order) -> None:
     exchange = FakeExchange(fails_with=LOST, slices=2)
     submit([order.pk], exchange, at(SOON))
     whole = exchange.hide_fills(order.client_order_id)
@@ -97,14 +97,14 @@ def test_fills_that_lag_behind_are_waited_for(order):
     assert Position.objects.get().quantity == order.quantity
 
 
-def test_a_refusal_ends_the_order_with_its_code(order):
+def test_a_refusal_ends_the_order_with_its_code(order: Order) -> None:
     exchange = FakeExchange(fails_with=Refused(-2010, "insufficient balance"))
     submit([order.pk], exchange, at(SOON))
     order.refresh_from_db()
     assert (order.status, order.reason) == ("REJECTED", "-2010 insufficient balance")
 
 
-def test_a_busy_exchange_gets_the_order_later(order):
+def test_a_busy_exchange_gets_the_order_later(order: Order) -> None:
     exchange = FakeExchange(fails_with=Busy(1, "slow down"))
     submit([order.pk], exchange, at(SOON))
     assert unsent() == [order.pk]
@@ -112,7 +112,7 @@ def test_a_busy_exchange_gets_the_order_later(order):
     assert history(order) == ["PENDING", "SUBMITTED", "PENDING", "SUBMITTED", "FILLED"]
 
 
-def test_an_order_grown_stale_is_not_sent(order):
+def test_an_order_grown_stale_is_not_sent(order: Order) -> None:
     exchange = FakeExchange()
     submit([order.pk], exchange, at(NOON + timedelta(minutes=5, seconds=1)))
     order.refresh_from_db()
@@ -120,7 +120,7 @@ def test_an_order_grown_stale_is_not_sent(order):
     assert exchange.placed == []
 
 
-def test_a_halt_stops_an_entry_that_is_not_sent_yet(order):
+def test_a_halt_stops_an_entry_that_is_not_sent_yet(order: Order) -> None:
     exchange = FakeExchange()
     set_halt(HaltLevel.NO_ENTRIES, None, "", SOON)
     submit([order.pk], exchange, at(SOON))
@@ -128,14 +128,14 @@ def test_a_halt_stops_an_entry_that_is_not_sent_yet(order):
     assert (order.status, exchange.placed) == (OrderStatus.EXPIRED_UNSENT, [])
 
 
-def test_several_are_sent_at_once():
+def test_several_are_sent_at_once() -> None:
     symbols = [symbol(name) for name in ("BTCUSDT", "ETHUSDT")]
     wishes = [
         intent(of, number=10 * n + k, strategy=f"S{k}")
         for n, of in enumerate(symbols)
         for k in range(5)
     ]
-    orders = open_orders(wishes, now=NOON)
+    orders = open_orders(wishes, symbols, now=NOON)
     exchange = FakeExchange(fails_with=[LOST, Busy(1, "wait"), Refused(-1013, "filter")])
     submit([order.pk for order in orders], exchange, at(SOON))
     statuses = sorted(Order.objects.values_list("status", flat=True))
@@ -143,18 +143,18 @@ def test_several_are_sent_at_once():
     assert len({request.client_order_id for request in exchange.placed}) == 10
 
 
-def test_an_order_whose_sender_died_is_looked_up_once_its_answer_is_due(order):
+def test_an_order_whose_sender_died_is_looked_up_once_its_answer_is_due(order: Order) -> None:
     Order.objects.filter(pk=order.pk).update(status=OrderStatus.SUBMITTED, submitted_at=NOON)
     assert unanswered(NOON + timedelta(seconds=2)) == []
     assert unanswered(NOON + timedelta(seconds=4)) == [order.pk]
 
 
-def test_what_was_bought_is_sold_again():
+def test_what_was_bought_is_sold_again() -> None:
     btc = symbol()
     exchange = FakeExchange(fee="0.001")
-    submit([open_order(intent(btc), now=NOON).pk], exchange, at(SOON))
+    submit([opened(btc).pk], exchange, at(SOON))
     exchange.price += 1000
-    sale = open_order(intent(btc, Side.SELL, number=2), now=SOON)
+    sale = opened(btc, Side.SELL, number=2)
     submit([sale.pk], exchange, at(SOON))
     position = Position.objects.get()
     assert position.status == Position.Status.CLOSED

@@ -27,17 +27,19 @@ FULL_WIDTH = [("symbol", "\uff11\uff12\uff13\uff14\uff15\uff16"), *ORDER[1:]]
         (ORDER[-1:], "2222d49722f6af5da13f6da6bfc0d7de19ca2815ebc98bbc49e4942268472f3f"),
     ],
 )
-def test_values_are_encoded_first_and_then_signed(parameters, expected):
+def test_values_are_encoded_first_and_then_signed(
+    parameters: list[tuple[str, str]], expected: str
+) -> None:
     assert signed(SECRET, parameters) == f"{encoded(parameters)}&signature={expected}"
 
 
-def test_query_and_body_are_signed_without_anything_between_them():
+def test_query_and_body_are_signed_without_anything_between_them() -> None:
     payload = encoded(ORDER[:4]) + encoded(ORDER[4:])
     expected = "0fd168b8ddb4876a0358a8d14d0c9f3da0e9b20c5d52b2a00fcf7d1c602f9a77"
     assert signature(SECRET, payload) == expected
 
 
-def test_unencoded_text_has_another_signature():
+def test_unencoded_text_has_another_signature() -> None:
     raw = "&".join(f"{name}={value}" for name, value in FULL_WIDTH)
     wrong = "ca2cdfbf21d2e2958de492c7f2dd1f059dd2ed4d4459d26a5ec7928db50c8d4f"
     assert signature(SECRET, raw) == wrong

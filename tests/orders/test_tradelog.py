@@ -4,33 +4,34 @@ import json
 from pathlib import Path
 
 import pytest
+from pytest_django import Settings
 
-from orders.models import Trade
-from orders.services import append_trade_log, open_order, submit
-from tests.builders import NOON, intent, symbol
+from orders.models import Order, Trade
+from orders.services import append_trade_log, submit
+from tests.builders import NOON, opened, symbol
 from tests.fakes import FakeExchange
 
 pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture
-def log(settings, tmp_path):
+def log(settings: Settings, tmp_path: Path) -> Path:
     settings.TRADE_LOG = tmp_path / "trades.jsonl"
     return Path(settings.TRADE_LOG)
 
 
 @pytest.fixture
-def three_fills():
-    order = open_order(intent(symbol()), now=NOON)
+def three_fills() -> Order:
+    order = opened(symbol())
     submit([order.pk], FakeExchange(slices=3, fee="0.001"), lambda: NOON)
     return order
 
 
-def lines(log):
+def lines(log: Path) -> list[dict[str, object]]:
     return [json.loads(line) for line in log.read_text().splitlines()]
 
 
-def test_every_fill_is_a_line(log, three_fills):
+def test_every_fill_is_a_line(log: Path, three_fills: Order) -> None:
     assert append_trade_log() == 3
     assert [line["trade_id"] for line in lines(log)] == [1, 2, 3]
     assert lines(log)[0] == {
@@ -49,13 +50,15 @@ def test_every_fill_is_a_line(log, three_fills):
     }
 
 
-def test_a_second_run_writes_nothing(log, three_fills):
+def test_a_second_run_writes_nothing(log: Path, three_fills: Order) -> None:
     append_trade_log()
     assert append_trade_log() == 0
     assert len(lines(log)) == 3
 
 
-def test_a_writer_killed_before_it_could_mark_leaves_no_fill_twice(log, three_fills):
+def test_a_writer_killed_before_it_could_mark_leaves_no_fill_twice(
+    log: Path, three_fills: Order
+) -> None:
     append_trade_log()
     Trade.objects.update(logged=False)
     assert append_trade_log() == 0
@@ -63,7 +66,7 @@ def test_a_writer_killed_before_it_could_mark_leaves_no_fill_twice(log, three_fi
     assert not Trade.objects.filter(logged=False).exists()
 
 
-def test_a_half_written_line_is_written_again(log, three_fills):
+def test_a_half_written_line_is_written_again(log: Path, three_fills: Order) -> None:
     append_trade_log()
     whole = log.read_bytes()
     Trade.objects.update(logged=False)
@@ -74,7 +77,7 @@ def test_a_half_written_line_is_written_again(log, three_fills):
         Trade.objects.update(logged=False)
 
 
-def test_a_foreign_line_is_left_alone(log, three_fills):
+def test_a_foreign_line_is_left_alone(log: Path, three_fills: Order) -> None:
     log.write_text("# my notes\n[1]\n")
     append_trade_log()
     assert log.read_text().startswith("# my notes\n[1]\n")

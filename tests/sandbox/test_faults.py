@@ -97,7 +97,7 @@ def test_a_fault_can_be_looked_at_and_taken_back(venue: Venue) -> None:
     venue.fault("skip_ids", symbol="NEXOUSDT", count=900)
     venue.fault("reject")
     waiting = venue.get("/sandbox/faults")
-    assert waiting["skip_ids"] == {"NEXOUSDT": 900}
+    assert 800 < waiting["skip_ids"]["NEXOUSDT"] <= 900  # it trades meanwhile
     assert [fault["fault"] for fault in waiting["orders"]] == ["reject"]
     requests.delete(f"{venue.url}/sandbox/faults", timeout=5)
     assert venue.get("/sandbox/faults")["orders"] == []

@@ -9,8 +9,6 @@ import websocket
 from tests.sandbox.venue import Venue, control, events, reply, until
 from tests.servers import eventually
 
-NO_TRADES = 0
-
 
 def test_a_raw_stream_carries_bare_events_with_contiguous_ids(venue: Venue) -> None:
     aggs = events(venue.socket("/ws/btcusdt@aggTrade"), 8)
@@ -108,12 +106,10 @@ def test_more_than_1024_streams_are_refused(venue: Venue) -> None:
 
 
 def test_a_closed_kline_comes_once_at_once_and_equals_its_rest_twin(venue: Venue) -> None:
-    socket = venue.socket("/ws/nexousdt@kline_1s")  # quiet enough for seconds without a trade
-    seen = events(socket, 9)
+    seen = events(venue.socket("/ws/nexousdt@kline_1s"), 6)
     closed = [event for event in seen if event["k"]["x"]]
     opens = [event["k"]["t"] for event in closed]
     assert opens == list(range(opens[0], opens[-1] + 1, 1000))
-    assert any(event["k"]["n"] == NO_TRADES for event in closed)
     assert all(0 < event["E"] - event["k"]["T"] < 100 for event in closed)
     rows = venue.get(
         "/api/v3/klines",
@@ -137,6 +133,7 @@ def test_open_klines_are_pushed_every_two_seconds(venue: Venue) -> None:
 
 def test_the_server_pings_and_cuts_who_does_not_answer(fresh_venue: Venue) -> None:
     mute, alive = fresh_venue.socket("/ws"), fresh_venue.socket("/ws")
+    assert eventually(lambda: len(fresh_venue.server.hub.connections) == 2)
     for seconds in (20, 40, 60):
         fresh_venue.shift_ms = seconds * 1000
         ping = mute.recv_frame()  # unlike recv, it sends no pong

@@ -1,6 +1,9 @@
 from decimal import Decimal
+from typing import Any
 
 import pytest
+from django.test import Client
+from pytest_django import Settings
 
 from strategies.models import Strategy, StrategyState
 from tests.admins import act, may_not_change, page, row_page, save, signed_in
@@ -13,11 +16,11 @@ FORM["stop_loss"] = "0.05"
 
 
 @pytest.fixture
-def client():
+def client() -> Client:
     return signed_in()
 
 
-def test_a_strategy_is_made_and_changed(client):
+def test_a_strategy_is_made_and_changed(client: Client) -> None:
     save(client, "strategies_strategy", None, FORM)
     made = Strategy.objects.get()
     assert (made.name, made.stop_loss) == ("C", Decimal("0.05"))
@@ -38,18 +41,20 @@ def test_a_strategy_is_made_and_changed(client):
         ({"name": "a b"}, "Use letters, digits and _."),
     ],
 )
-def test_wrong_parameters_are_refused(client, change, told):
+def test_wrong_parameters_are_refused(client: Client, change: dict[str, Any], told: str) -> None:
     assert told in save(client, "strategies_strategy", None, {**FORM, **change})
     assert not Strategy.objects.exists()
 
 
-def test_a_slow_ema_is_kept_with_a_warning(client):
+def test_a_slow_ema_is_kept_with_a_warning(client: Client) -> None:
     told = save(client, "strategies_strategy", None, {**FORM, "ema_period": "10"})
     assert "The EMA is not the faster" in told
     assert Strategy.objects.exists()
 
 
-def test_whoever_changes_what_the_environment_governs_is_told(client, settings):
+def test_whoever_changes_what_the_environment_governs_is_told(
+    client: Client, settings: Settings
+) -> None:
     settings.SET_STRATEGY_PARAMETERS = frozenset({"VARIANT_A_SL", "VARIANT_B_SL"})
     a = strategy("A")
     told = save(client, "strategies_strategy", a, {**FORM, "stop_loss": "0.3"})
@@ -57,14 +62,14 @@ def test_whoever_changes_what_the_environment_governs_is_told(client, settings):
     assert "VARIANT_B_SL" not in told
 
 
-def test_strategies_are_switched_on_and_off(client):
+def test_strategies_are_switched_on_and_off(client: Client) -> None:
     a, b = strategy("A"), strategy("B")
     act(client, "strategies_strategy", "disable", a, b)
     act(client, "strategies_strategy", "enable", b)
     assert list(Strategy.objects.filter(enabled=True)) == [b]
 
 
-def test_signals_and_states_are_shown_and_never_changed(client):
+def test_signals_and_states_are_shown_and_never_changed(client: Client) -> None:
     a, btc = strategy("A"), symbol()
     state = StrategyState.objects.create(
         strategy=a, symbol=btc, interval="1m", open_time=at(1), sma=Decimal("9.500"), note="flat"

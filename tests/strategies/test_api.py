@@ -1,7 +1,12 @@
 from decimal import Decimal
+from typing import Any
 
 import pytest
+from pytest_django import DjangoAssertNumQueries
+from redis import Redis
+from rest_framework.test import APIClient
 
+from market.models import Symbol
 from strategies.api import signal_json
 from strategies.models import Strategy, StrategyState
 from tests.builders import strategy, symbol, tick
@@ -13,21 +18,21 @@ BODY = {"name": "C", "sma_period": 20, "ema_period": 9, "stop_loss": "0.05"}
 
 
 @pytest.fixture
-def btc():
+def btc() -> Symbol:
     return symbol("BTCUSDT")
 
 
 @pytest.fixture
-def program():
+def program() -> APIClient:
     """A program with a token of a staff user."""
     return with_token(staff())
 
 
-def ask(path, query=""):
+def ask(path: str, query: str = "") -> Any:
     return promised(stranger().get(f"{path}?{query}"), path)
 
 
-def test_a_signal_tells_what_led_to_it_and_what_became_of_it(btc):
+def test_a_signal_tells_what_led_to_it_and_what_became_of_it(btc: Symbol) -> None:
     raised = signal(strategy("A"), btc, order=order(btc), outcome="bought")
     [answered] = ask("/signals")["results"]
     assert answered == signal_json(raised)
@@ -51,7 +56,7 @@ def test_a_signal_tells_what_led_to_it_and_what_became_of_it(btc):
         ("limit=1", [3]),
     ],
 )
-def test_signals_are_filtered(btc, query, numbers):
+def test_signals_are_filtered(btc: Symbol, query: str, numbers: list[int]) -> None:
     a, b = strategy("A"), strategy("B")
     signal(a, btc, 1)
     signal(a, btc, 2, side="SELL", reason="stop_loss", candle_open_time=None)
@@ -60,7 +65,9 @@ def test_signals_are_filtered(btc, query, numbers):
     assert found == [str(number) for number in numbers]
 
 
-def test_a_strategy_shows_its_parameters_and_how_it_stands_on_every_symbol(btc, redis):
+def test_a_strategy_shows_its_parameters_and_how_it_stands_on_every_symbol(
+    btc: Symbol, redis: Redis
+) -> None:
     a = strategy("A", stop_loss="0.150", interval="")
     StrategyState.objects.create(
         strategy=a, symbol=btc, interval="1m", open_time=at(3), sma=Decimal("100.50"), note="flat"
@@ -77,7 +84,7 @@ def test_a_strategy_shows_its_parameters_and_how_it_stands_on_every_symbol(btc, 
     assert (unseen["symbol"], unseen["open_time"], unseen["position"]) == ("ETHUSDT", None, None)
 
 
-def test_a_strategy_that_names_symbols_trades_those_alone(btc):
+def test_a_strategy_that_names_symbols_trades_those_alone(btc: Symbol) -> None:
     eth = symbol("ETHUSDT")
     strategy("A").symbols.add(eth)
     [answered] = ask("/strategy")["strategies"]
@@ -85,14 +92,16 @@ def test_a_strategy_that_names_symbols_trades_those_alone(btc):
     assert [state["symbol"] for state in answered["states"]] == ["ETHUSDT"]
 
 
-def test_many_strategies_take_as_many_queries_as_one(btc, django_assert_num_queries):
+def test_many_strategies_take_as_many_queries_as_one(
+    btc: Symbol, django_assert_num_queries: DjangoAssertNumQueries
+) -> None:
     for name in "ABCDEFG":
         strategy(name).symbols.add(btc)
     with django_assert_num_queries(5):
         ask("/strategy")
 
 
-def test_staff_make_a_strategy(btc, program):
+def test_staff_make_a_strategy(btc: Symbol, program: APIClient) -> None:
     response = program.post("/strategy", {**BODY, "symbols": ["btcusdt"], "stop_loss": 0.05})
     answer = promised(response, "/strategy", "post")
     assert response.status_code == 201
@@ -101,7 +110,9 @@ def test_staff_make_a_strategy(btc, program):
     assert answer["symbols"] == ["BTCUSDT"]
 
 
-def test_staff_change_a_strategy_and_what_they_leave_out_stays(btc, program):
+def test_staff_change_a_strategy_and_what_they_leave_out_stays(
+    btc: Symbol, program: APIClient
+) -> None:
     strategy("A", stop_loss="0.1").symbols.add(btc)
     response = program.patch("/strategy/A", {"stop_loss": "0.20", "enabled": False})
     answer = promised(response, "/strategy/{name}", "patch")
@@ -129,27 +140,29 @@ def test_staff_change_a_strategy_and_what_they_leave_out_stays(btc, program):
         ({"symbols": "BTCUSDT"}, "symbols='BTCUSDT'"),
     ],
 )
-def test_bad_parameters_make_no_strategy(program, change, named):
+def test_bad_parameters_make_no_strategy(
+    program: APIClient, change: dict[str, Any], named: str
+) -> None:
     strategy("A")
     response = program.post("/strategy", {**BODY, **change})
     assert named in refused(response, 400, "bad_parameter")
     assert Strategy.objects.count() == 1
 
 
-def test_a_strategy_keeps_its_name(program):
+def test_a_strategy_keeps_its_name(program: APIClient) -> None:
     strategy("A")
     refused(program.patch("/strategy/A", {"name": "Z"}), 400, "bad_parameter")
     refused(program.patch("/strategy/A", {"stop_loss": "2"}), 400, "bad_parameter")
     assert program.patch("/strategy/A", {"name": "A"}).status_code == 200
 
 
-def test_what_is_unknown_is_not_found(program):
+def test_what_is_unknown_is_not_found(program: APIClient) -> None:
     assert "'Z'" in refused(stranger().get("/strategy/Z"), 404, "unknown_strategy")
     refused(program.patch("/strategy/Z", {}), 404, "unknown_strategy")
     refused(program.post("/strategy", {**BODY, "symbols": ["NOPE"]}), 404, "unknown_symbol")
 
 
-def test_nobody_else_makes_or_changes_strategies():
+def test_nobody_else_makes_or_changes_strategies() -> None:
     strategy("A")
     refused(stranger().post("/strategy", BODY), 401, "not_authenticated")
     refused(stranger().patch("/strategy/A", {"enabled": False}), 401, "not_authenticated")
@@ -157,7 +170,7 @@ def test_nobody_else_makes_or_changes_strategies():
     assert Strategy.objects.get().enabled
 
 
-def test_without_redis_strategies_are_shown_without_prices(btc):
+def test_without_redis_strategies_are_shown_without_prices(btc: Symbol) -> None:
     strategy("A")
     position(btc, "A")
     with redis_away():

@@ -1,53 +1,54 @@
 """Candles judged once and in order; signal and order written together."""
 
-from datetime import timedelta
+from collections.abc import Sequence
+from datetime import datetime, timedelta
 from decimal import Decimal
 
 import pytest
+from pytest_django import DjangoAssertNumQueries, Settings
 
 from candles.models import Candle
+from market.models import Symbol
 from market.ticks import Side
 from orders.models import Order
 from orders.status import OrderStatus
 from strategies.models import Signal, SignalReason, StrategyState
 from strategies.services import catch_up, evaluate
-from tests.builders import NOON, candle, strategy, symbol
+from tests.builders import NOON, candle, decimals, strategy, symbol
 
 pytestmark = pytest.mark.django_db
 FLAT = ["10000"] * 11  # as much as a strategy with an EMA of 1 needs
 FLAT_END = NOON + timedelta(minutes=len(FLAT))
 
 
-def closed(of, closes, *, first=0, **fields):
+def closed(of: Symbol, closes: Sequence[str], *, first: int = 0) -> list[Candle]:
     """Consecutive closed candles in the database, oldest first."""
-    rows = [
-        candle(of, close, minute=first + minute, **fields) for minute, close in enumerate(closes)
-    ]
+    rows = [candle(of, close, minute=first + minute) for minute, close in enumerate(closes)]
     return Candle.objects.bulk_create(rows)
 
 
-def after(candle):
+def after(candle: Candle) -> datetime:
     """Half a second after it closed."""
     return candle.open_time + timedelta(seconds=60.5)
 
 
-def judged(*candles):
+def judged(*candles: Candle) -> list[Signal]:
     return evaluate(candles, after(candles[-1]))
 
 
-def test_a_cross_becomes_a_signal_with_its_order():
+def test_a_cross_becomes_a_signal_with_its_order() -> None:
     strategy()
     *_, last = closed(symbol(), [*FLAT, "11000"])
     [signal] = judged(last)
     assert (signal.side, signal.reason, signal.outcome) == (Side.BUY, "crossover", "ordered")
-    assert (signal.price, signal.ema, signal.sma) == (11000, 11000, 10500)
-    assert (signal.previous_ema, signal.previous_sma) == (10000, 10000)
+    assert (signal.price, signal.ema, signal.sma) == decimals("11000", "11000", "10500")
+    assert (signal.previous_ema, signal.previous_sma) == decimals("10000", "10000")
     assert signal.order is not None
     assert signal.order.client_order_id == signal.key
     assert signal.order.expires_at == last.open_time + timedelta(minutes=3)
 
 
-def test_a_candle_judged_twice_is_judged_once():
+def test_a_candle_judged_twice_is_judged_once() -> None:
     strategy()
     *_, last = closed(symbol(), [*FLAT, "11000"])
     assert len(judged(last)) == 1
@@ -55,23 +56,24 @@ def test_a_candle_judged_twice_is_judged_once():
     assert (Signal.objects.count(), Order.objects.count()) == (1, 1)
 
 
-def test_without_a_cross_the_state_says_so():
+def test_without_a_cross_the_state_says_so() -> None:
     strategy()
     *_, last = closed(symbol(), FLAT)
     assert judged(last) == []
     state = StrategyState.objects.get()
-    assert (state.open_time, state.ema, state.sma) == (last.open_time, 10000, 10000)
+    assert (state.ema, state.sma) == decimals("10000", "10000")
+    assert state.open_time == last.open_time
     assert state.note == "no cross: EMA 10000, SMA 10000"
 
 
-def test_too_little_history_gives_no_signal():
+def test_too_little_history_gives_no_signal() -> None:
     strategy()
     *_, last = closed(symbol(), ["10000", "11000"])
     assert judged(last) == []
     assert "2 candles in a row, 11 are needed" in StrategyState.objects.get().note
 
 
-def test_a_hole_in_the_history_gives_no_signal():
+def test_a_hole_in_the_history_gives_no_signal() -> None:
     strategy()
     *_, last = closed(symbol(), [*FLAT, "11000"])
     Candle.objects.filter(open_time=NOON + timedelta(minutes=7)).delete()
@@ -79,7 +81,7 @@ def test_a_hole_in_the_history_gives_no_signal():
     assert "that of 2026-01-02 12:07:00 is missing" in StrategyState.objects.get().note
 
 
-def test_candles_that_were_missed_are_judged_first_and_in_order():
+def test_candles_that_were_missed_are_judged_first_and_in_order() -> None:
     strategy()
     btc = symbol()
     *_, last = closed(btc, FLAT)
@@ -93,7 +95,7 @@ def test_candles_that_were_missed_are_judged_first_and_in_order():
     )
 
 
-def test_an_older_candle_never_takes_a_state_back():
+def test_an_older_candle_never_takes_a_state_back() -> None:
     strategy()
     *_, before, last = closed(symbol(), [*FLAT, "11000"])
     judged(last)
@@ -101,7 +103,7 @@ def test_an_older_candle_never_takes_a_state_back():
     assert StrategyState.objects.get().open_time == last.open_time
 
 
-def test_a_signal_of_an_old_candle_is_kept_but_not_acted_on():
+def test_a_signal_of_an_old_candle_is_kept_but_not_acted_on() -> None:
     strategy()
     *_, last = closed(symbol(), [*FLAT, "11000"])
     closed_at = last.open_time + timedelta(minutes=1)
@@ -110,14 +112,14 @@ def test_a_signal_of_an_old_candle_is_kept_but_not_acted_on():
     assert signal.outcome == "stale: judged 1.0 s after it was too late to act"
 
 
-def test_a_candle_of_two_intervals_is_still_acted_on():
+def test_a_candle_of_two_intervals_is_still_acted_on() -> None:
     strategy()
     *_, last = closed(symbol(), [*FLAT, "11000"])
     [signal] = evaluate([last], last.open_time + timedelta(minutes=3))
     assert signal.outcome == "ordered"
 
 
-def test_two_strategies_judge_the_same_candle_each_for_itself():
+def test_two_strategies_judge_the_same_candle_each_for_itself() -> None:
     strategy("A")
     strategy("B", stop_loss="0.2")
     *_, last = closed(symbol(), [*FLAT, "11000"])
@@ -128,7 +130,7 @@ def test_two_strategies_judge_the_same_candle_each_for_itself():
     ]
 
 
-def test_a_strategy_sees_its_own_symbols_and_interval_alone():
+def test_a_strategy_sees_its_own_symbols_and_interval_alone() -> None:
     btc, eth, off = symbol(), symbol("ETHUSDT"), symbol("BNBUSDT", followed=False)
     strategy("named").symbols.add(eth)
     strategy("slow", interval="5m")
@@ -137,7 +139,7 @@ def test_a_strategy_sees_its_own_symbols_and_interval_alone():
     assert [(s.strategy.name, s.symbol.name) for s in judged(*last)] == [("named", "ETHUSDT")]
 
 
-def test_without_an_interval_a_strategy_takes_the_first_setting(settings):
+def test_without_an_interval_a_strategy_takes_the_first_setting(settings: Settings) -> None:
     settings.INTERVALS = ["5m", "1m"]
     strategy(interval="")
     *_, minute = closed(symbol(), [*FLAT, "11000"])
@@ -145,7 +147,9 @@ def test_without_an_interval_a_strategy_takes_the_first_setting(settings):
     assert not StrategyState.objects.exists()
 
 
-def test_the_number_of_queries_does_not_grow_with_the_symbols(django_assert_max_num_queries):
+def test_the_number_of_queries_does_not_grow_with_the_symbols(
+    django_assert_max_num_queries: DjangoAssertNumQueries,
+) -> None:
     strategy("A")
     strategy("B")
     last = [closed(symbol(f"X{n}USDT"), [*FLAT, "11000"])[-1] for n in range(20)]
@@ -154,7 +158,7 @@ def test_the_number_of_queries_does_not_grow_with_the_symbols(django_assert_max_
 
 
 class TestSweep:
-    def test_judges_what_nobody_judged(self):
+    def test_judges_what_nobody_judged(self) -> None:
         strategy()
         btc = symbol()
         *_, last = closed(btc, FLAT)
@@ -164,7 +168,7 @@ class TestSweep:
         assert (signal.side, signal.candle_open_time) == (Side.BUY, FLAT_END)
         assert catch_up(after(last)) == []
 
-    def test_a_new_strategy_begins_at_the_newest_candle_and_acts_on_the_next(self):
+    def test_a_new_strategy_begins_at_the_newest_candle_and_acts_on_the_next(self) -> None:
         strategy()
         btc = symbol()
         *_, last = closed(btc, [*FLAT, "11000"])
@@ -173,7 +177,7 @@ class TestSweep:
         *_, last = closed(btc, ["9000"], first=len(FLAT) + 1)
         assert [signal.side for signal in catch_up(after(last))] == [Side.SELL]
 
-    def test_a_long_absence_is_caught_up_with(self):
+    def test_a_long_absence_is_caught_up_with(self) -> None:
         strategy()
         btc = symbol()
         *_, last = closed(btc, FLAT)
@@ -188,7 +192,7 @@ class TestSweep:
             "denied",
         ]
 
-    def test_a_strategy_that_left_a_symbol_does_not_hold_the_sweep_up(self):
+    def test_a_strategy_that_left_a_symbol_does_not_hold_the_sweep_up(self) -> None:
         left = strategy()
         btc, eth = symbol(), symbol("ETHUSDT")
         *_, last = closed(btc, FLAT)
@@ -198,7 +202,7 @@ class TestSweep:
         assert catch_up(after(last)) == []
 
 
-def test_an_order_is_written_with_its_signal_or_not_at_all(monkeypatch):
+def test_an_order_is_written_with_its_signal_or_not_at_all(monkeypatch: pytest.MonkeyPatch) -> None:
     strategy()
     *_, last = closed(symbol(), [*FLAT, "11000"])
     monkeypatch.setattr(Signal.objects, "bulk_create", lambda _: 1 / 0)

@@ -1,18 +1,18 @@
 """Stops and halts sell a position: once at a time, and until it is sold."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 
 import pytest
+from pytest_django import Settings
 
-from market.ticks import Side
 from orders.exchange import Refused
 from orders.models import HaltLevel, Position
-from orders.services import open_order, open_stops, set_halt, submit
-from orders.stops import hit
+from orders.services import open_stops, set_halt, submit
+from orders.stops import Hit, hit
 from strategies.models import Signal
 from strategies.services import finish_exits, flatten, stop_out
-from tests.builders import NOON, NOON_MS, candle, intent, strategy, symbol, tick
+from tests.builders import NOON, NOON_MS, candle, opened, strategy, symbol, tick
 from tests.fakes import FakeExchange
 
 pytestmark = pytest.mark.django_db
@@ -21,49 +21,54 @@ REFUSED = Refused(-2010, "no funds")
 
 
 @pytest.fixture
-def exchange():
+def exchange() -> FakeExchange:
     return FakeExchange()
 
 
 @pytest.fixture
-def position(exchange):
+def position(exchange: FakeExchange) -> Position:
     """Bought by A at 60,000, with a stop at 54,000."""
     strategy()
-    submit([open_order(intent(symbol()), now=NOON).pk], exchange, lambda: NOON)
+    submit([opened(symbol()).pk], exchange, lambda: NOON)
     return Position.objects.get()
 
 
-def hits():
+def hits() -> list[Hit]:
     return hit(open_stops(), [tick("53999", time_ms=NOON_MS + 5000)])
 
 
-def sell(signal, exchange, at=LATER):
+def sell(signal: Signal | None, exchange: FakeExchange, at: datetime = LATER) -> None:
+    assert signal is not None and signal.order is not None  # noqa: PT018
     submit([signal.order.pk], exchange, lambda: at)
 
 
-def test_a_hit_stop_sells_the_position(position, exchange):
+def test_a_hit_stop_sells_the_position(position: Position, exchange: FakeExchange) -> None:
     [signal] = stop_out(hits(), LATER)
-    assert (signal.reason, signal.side, signal.price) == ("stop_loss", Side.SELL, 53999)
+    assert (signal.reason, signal.side, signal.price) == ("stop_loss", "SELL", Decimal(53999))
     assert signal.outcome == "ordered"
     sell(signal, exchange)
     position.refresh_from_db()
     assert position.status == Position.Status.CLOSED
 
 
-def test_the_same_hit_twice_sells_once(position):
+def test_the_same_hit_twice_sells_once(position: Position) -> None:
     seen = hits()
     assert len(stop_out(seen, LATER)) == 1
     assert stop_out(seen, LATER) == []
     assert finish_exits(LATER + timedelta(hours=1)) == []  # the first is still under way
 
 
-def test_a_hit_of_a_position_already_sold_does_nothing(position, exchange):
+def test_a_hit_of_a_position_already_sold_does_nothing(
+    position: Position, exchange: FakeExchange
+) -> None:
     seen = hits()
     sell(stop_out(seen, LATER)[0], exchange)
     assert stop_out(seen, LATER) == []
 
 
-def test_a_sale_that_failed_is_tried_again_after_a_pause(position, exchange):
+def test_a_sale_that_failed_is_tried_again_after_a_pause(
+    position: Position, exchange: FakeExchange
+) -> None:
     exchange.failures = [REFUSED]
     sell(stop_out(hits(), LATER)[0], exchange)
     assert finish_exits(LATER + timedelta(seconds=1)) == []
@@ -74,7 +79,9 @@ def test_a_sale_that_failed_is_tried_again_after_a_pause(position, exchange):
     assert position.status == Position.Status.CLOSED
 
 
-def test_attempts_that_keep_failing_come_less_often(position, exchange):
+def test_attempts_that_keep_failing_come_less_often(
+    position: Position, exchange: FakeExchange
+) -> None:
     now, pauses = LATER, []
     stop_out(hits(), now)
     for _ in range(7):
@@ -88,11 +95,13 @@ def test_attempts_that_keep_failing_come_less_often(position, exchange):
     assert pauses == [2, 4, 8, 16, 32, 60, 60]
 
 
-def test_a_position_never_hit_is_left_alone(position):
+def test_a_position_never_hit_is_left_alone(position: Position) -> None:
     assert finish_exits(LATER) == []
 
 
-def test_disabled_trading_keeps_the_position_and_sells_it_once_enabled(position, settings):
+def test_disabled_trading_keeps_the_position_and_sells_it_once_enabled(
+    position: Position, settings: Settings
+) -> None:
     settings.TRADING_ENABLED = False
     [signal] = stop_out(hits(), LATER)
     assert signal.outcome.startswith("denied: trading_disabled")
@@ -101,7 +110,7 @@ def test_disabled_trading_keeps_the_position_and_sells_it_once_enabled(position,
     assert signal.outcome == "ordered"
 
 
-def test_flatten_sells_every_open_position(position, exchange):
+def test_flatten_sells_every_open_position(position: Position, exchange: FakeExchange) -> None:
     candle(position.symbol, "58000").save()
     [signal] = flatten(LATER)
     assert (signal.reason, signal.price) == ("halt", Decimal(58000))
@@ -110,12 +119,14 @@ def test_flatten_sells_every_open_position(position, exchange):
 
 
 @pytest.mark.parametrize(("level", "sales"), [("off", 0), ("no_entries", 0), ("flatten", 1)])
-def test_the_sweep_sells_while_the_halt_says_flatten(position, level, sales):
+def test_the_sweep_sells_while_the_halt_says_flatten(
+    position: Position, level: str, sales: int
+) -> None:
     set_halt(HaltLevel(level), None, "", NOON)
     assert len(finish_exits(LATER)) == sales
 
 
-def test_a_stop_and_a_flatten_never_both_sell(position):
+def test_a_stop_and_a_flatten_never_both_sell(position: Position) -> None:
     set_halt("flatten", None, "", NOON)
     assert len(stop_out(hits(), LATER)) == 1
     assert flatten(LATER) == []

@@ -11,7 +11,7 @@ from market.ticks import Side
 from strategies.rules import Averages, crossover, judge
 
 
-def at(ema, sma="100"):
+def at(ema: str, sma: str = "100") -> Averages:
     return Averages(sma=Decimal(sma), ema=Decimal(ema))
 
 
@@ -27,11 +27,11 @@ def at(ema, sma="100"):
         ("100", "100", None),
     ],
 )
-def test_the_ema_crosses_the_sma(before, now, side):
+def test_the_ema_crosses_the_sma(before: str, now: str, side: Side | None) -> None:
     assert crossover(at(before), at(now)) == side
 
 
-def test_a_jump_up_is_bought_and_a_fall_is_sold():
+def test_a_jump_up_is_bought_and_a_fall_is_sold() -> None:
     flat = [Decimal(100)] * 10
     assert judge([*flat, Decimal(110)], 2, 1).side is Side.BUY
     assert judge([*flat, Decimal(90)], 2, 1).side is Side.SELL
@@ -40,7 +40,7 @@ def test_a_jump_up_is_bought_and_a_fall_is_sold():
 
 @settings(deadline=None)
 @given(st.lists(st.decimals("1", "100", places=2), min_size=40, max_size=60))
-def test_buys_and_sells_take_turns(closes):
+def test_buys_and_sells_take_turns(closes: list[Decimal]) -> None:
     judged = [judge(closes[: end + 1], 4, 2) for end in range(20, len(closes))]
     # An EMA that meets the SMA exactly and turns back signals the same side again.
     assume(all(one.current.ema != one.current.sma for one in judged))

@@ -1,7 +1,10 @@
 import threading
 import time
+from typing import Any
 
 import pytest
+from pytest_django import Settings
+from redis import Redis
 
 from tests.builders import symbol, tick
 from tests.clients import promised, redis_away, stranger, user, with_session
@@ -14,7 +17,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 
 @pytest.fixture
-def system(redis):
+def system(redis: Redis) -> Redis:
     """A database with a followed symbol, a stream that runs and a worker that answers."""
     symbol("BTCUSDT")
     write_stream(redis, [tick("61000", time_ms=now_ms())])
@@ -22,18 +25,18 @@ def system(redis):
     return redis
 
 
-def ask():
+def ask() -> tuple[int, Any]:
     response = stranger().get("/health")
     return response.status_code, promised(response, "/health")
 
 
-def failing():
+def failing() -> dict[str, Any]:
     status, answer = ask()
     assert (status, answer["status"]) == (503, "failing")
     return {name: part for name, part in answer["parts"].items() if not part["ok"]}
 
 
-def test_a_system_that_works_is_healthy(system):
+def test_a_system_that_works_is_healthy(system: Redis) -> None:
     status, answer = ask()
     assert (status, answer["status"]) == (200, "ok")
     parts = answer["parts"]
@@ -46,14 +49,14 @@ def test_a_system_that_works_is_healthy(system):
     assert parts["unanswered_orders"] == {"ok": True, "count": 0, "oldest_age_ms": None}
 
 
-def test_a_fresh_system_says_what_is_not_running_yet(redis):
+def test_a_fresh_system_says_what_is_not_running_yet(redis: Redis) -> None:
     parts = failing()
     assert set(parts) == {"stream", "worker", "exchange_clock"}
     assert "runstream" in parts["stream"]["error"]
     assert "celery" in parts["worker"]["error"]
 
 
-def test_a_stream_without_connection_is_failing(system):
+def test_a_stream_without_connection_is_failing(system: Redis) -> None:
     write_stream(system, [tick(tick_id=2, time_ms=now_ms())], connected=False)
     parts = failing()
     assert set(parts) == {"stream"}
@@ -61,28 +64,28 @@ def test_a_stream_without_connection_is_failing(system):
     assert parts["stream"]["symbols"]["BTCUSDT"]["state"] == "down"
 
 
-def test_a_stream_process_that_is_gone_is_failing(system):
+def test_a_stream_process_that_is_gone_is_failing(system: Redis) -> None:
     write_stream(system, [tick(tick_id=2, time_ms=now_ms())], beat_ms=now_ms() - 60_000)
     assert "nothing is heard" in failing()["stream"]["error"]
 
 
-def test_a_quiet_market_is_no_failure(system):
+def test_a_quiet_market_is_no_failure(system: Redis) -> None:
     hour_ago = now_ms() - 3_600_000
     write_stream(system, [tick(tick_id=2, time_ms=hour_ago)], last_frame_ms=hour_ago)
     assert ask()[0] == 200
 
 
-def test_a_worker_that_fell_silent_is_failing(system):
+def test_a_worker_that_fell_silent_is_failing(system: Redis) -> None:
     system.set("worker:beat", now_ms() - 31_000)
     assert "31 s" in failing()["worker"]["error"]
 
 
-def test_a_clock_that_the_exchange_would_refuse_is_failing(system):
+def test_a_clock_that_the_exchange_would_refuse_is_failing(system: Redis) -> None:
     write_stream(system, [tick(tick_id=2, time_ms=now_ms())], clock_offset_ms=-1500)
     assert failing()["exchange_clock"]["offset_ms"] == -1500
 
 
-def test_an_order_long_without_an_answer_is_failing(system):
+def test_an_order_long_without_an_answer_is_failing(system: Redis) -> None:
     from market.models import Symbol
 
     order(Symbol.objects.get(), status="UNKNOWN")  # sent on 2 January
@@ -91,7 +94,7 @@ def test_an_order_long_without_an_answer_is_failing(system):
     assert part["oldest_age_ms"] > 60_000
 
 
-def test_a_dead_redis_is_told_at_once(system):
+def test_a_dead_redis_is_told_at_once(system: Redis) -> None:
     started = time.monotonic()
     with redis_away():
         parts = failing()
@@ -100,12 +103,14 @@ def test_a_dead_redis_is_told_at_once(system):
     assert time.monotonic() - started < health.ANSWERS_WITHIN_S + 1
 
 
-def test_a_part_that_hangs_holds_up_neither_the_answer_nor_the_others(monkeypatch):
+def test_a_part_that_hangs_holds_up_neither_the_answer_nor_the_others(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(health, "ANSWERS_WITHIN_S", 0.2)
     released = threading.Event()
     started = []
 
-    def hangs():
+    def hangs() -> dict[str, Any]:
         started.append(1)
         released.wait(10)
         return {}
@@ -119,8 +124,8 @@ def test_a_part_that_hangs_holds_up_neither_the_answer_nor_the_others(monkeypatc
     assert len(started) == 1  # the first was still at it
 
 
-def test_whatever_a_part_raises_is_reported_and_not_raised():
-    def broken():
+def test_whatever_a_part_raises_is_reported_and_not_raised() -> None:
+    def broken() -> dict[str, Any]:
         raise RuntimeError("first line\nsecond line")
 
     assert health.health({"part": Probe(broken)}) == {
@@ -128,13 +133,15 @@ def test_whatever_a_part_raises_is_reported_and_not_raised():
     }
 
 
-def test_where_reads_are_closed_strangers_learn_the_status_alone(system, settings):
+def test_where_reads_are_closed_strangers_learn_the_status_alone(
+    system: Redis, settings: Settings
+) -> None:
     settings.PUBLIC_READ = False
     assert ask() == (200, {"status": "ok"})
     client = with_session(user())
     assert promised(client.get("/health"), "/health")["parts"]["worker"]["ok"]
 
 
-def test_a_worker_answers_by_the_beat_task(redis):
+def test_a_worker_answers_by_the_beat_task(redis: Redis) -> None:
     beat()
     assert worker()["beat_age_ms"] < 5000

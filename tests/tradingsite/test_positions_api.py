@@ -1,7 +1,11 @@
 from decimal import Decimal
+from typing import Any
 
 import pytest
+from redis import Redis
 
+from market.models import Symbol
+from orders.models import Position
 from tests.builders import strategy, symbol, tick
 from tests.clients import promised, redis_away, refused, stranger
 from tests.rows import at, order, position, trade, write_stream
@@ -10,23 +14,23 @@ pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture
-def btc():
+def btc() -> Symbol:
     return symbol("BTCUSDT")
 
 
-def ask(query="", path="/positions"):
+def ask(query: str = "", path: str = "/positions") -> Any:
     template = "/positions/{symbol}" if path.startswith("/positions/") else path
     return promised(stranger().get(f"{path}?{query}"), template)
 
 
-def closed(of, name="A", minute=1, **fields):
+def closed(of: Symbol, name: str = "A", minute: int = 1, **fields: Any) -> Position:
     """A position that was closed; without a quantity unless told."""
     nothing = {"quantity": Decimal(0), "cost": Decimal(0)}
     times = {"opened_at": at(minute), "closed_at": at(minute + 1), "status": "closed"}
     return position(of, name, **{**nothing, **times, **fields})
 
 
-def test_an_open_position_is_valued_at_the_last_price(btc, redis):
+def test_an_open_position_is_valued_at_the_last_price(btc: Symbol, redis: Redis) -> None:
     position(btc, "A", cost=Decimal("60.06"), realised=Decimal("-1.50"))
     write_stream(redis, [tick("61000.123")])
     [answered] = ask()["results"]
@@ -46,13 +50,13 @@ def test_an_open_position_is_valued_at_the_last_price(btc, redis):
         ("status=all&start=2026-01-02T12:01:00Z", {"B"}),
     ],
 )
-def test_positions_are_filtered(btc, redis, query, found):
+def test_positions_are_filtered(btc: Symbol, redis: Redis, query: str, found: Any) -> None:
     position(btc, "A")
     closed(btc, "B")
     assert {one["strategy"] for one in ask(query)["results"]} == found
 
 
-def test_positions_of_one_symbol(btc, redis):
+def test_positions_of_one_symbol(btc: Symbol, redis: Redis) -> None:
     position(btc)
     position(symbol("ETHUSDT"))
     assert [one["symbol"] for one in ask(path="/positions/btcusdt")["results"]] == ["BTCUSDT"]
@@ -62,7 +66,7 @@ def test_positions_of_one_symbol(btc, redis):
     refused(stranger().get("/positions?status=half"), 400, "bad_parameter")
 
 
-def test_closed_positions_come_in_pages_newest_first(btc, redis):
+def test_closed_positions_come_in_pages_newest_first(btc: Symbol, redis: Redis) -> None:
     made = [closed(btc, minute=minute).pk for minute in range(5)]
     page = ask("status=closed&limit=3")
     rest = promised(stranger().get(page["next"]), "/positions")
@@ -70,7 +74,7 @@ def test_closed_positions_come_in_pages_newest_first(btc, redis):
     assert page["results"][0]["unrealised"] is None
 
 
-def test_without_redis_positions_are_shown_unpriced(btc):
+def test_without_redis_positions_are_shown_unpriced(btc: Symbol) -> None:
     position(btc)
     with redis_away():
         [answered] = ask()["results"]
@@ -79,7 +83,7 @@ def test_without_redis_positions_are_shown_unpriced(btc):
     assert (total["unpriced"], total["unrealised"]) == (1, "0")
 
 
-def test_performance_counts_each_strategy_and_all_together(btc, redis):
+def test_performance_counts_each_strategy_and_all_together(btc: Symbol, redis: Redis) -> None:
     strategy("A"), strategy("B")
     closed(btc, "A", 1, realised=Decimal(3), fees=Decimal("0.10"))
     closed(btc, "A", 2, realised=Decimal(-1))
@@ -101,14 +105,14 @@ def test_performance_counts_each_strategy_and_all_together(btc, redis):
     assert total["maximum_drawdown"] == "1"
 
 
-def test_amounts_in_different_assets_are_never_added_up(btc, redis):
+def test_amounts_in_different_assets_are_never_added_up(btc: Symbol, redis: Redis) -> None:
     closed(btc, realised=Decimal(5))
     closed(symbol("ETHBTC", quote_asset="BTC"), realised=Decimal("0.1"))
     total = {one["quote_asset"]: one["realised"] for one in ask(path="/performance")["total"]}
     assert total == {"USDT": "5", "BTC": "0.1"}
 
 
-def test_a_strategy_that_never_traded_has_figures_too(btc, redis):
+def test_a_strategy_that_never_traded_has_figures_too(btc: Symbol, redis: Redis) -> None:
     strategy("A")
     [figures] = ask(path="/performance")["strategies"]
     assert (figures["positions"], figures["pnl"], figures["equity"]) == (0, "0", [])

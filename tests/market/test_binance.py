@@ -1,0 +1,102 @@
+import gzip
+import json
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from market.binance import (
+    BadFrame,
+    read_agg_trades,
+    read_exchange_info,
+    read_frames,
+    read_klines,
+    read_server_time,
+)
+from market.ticks import Side, Tick
+
+FRAME = (
+    b'{"stream":"btcusdt@aggTrade","data":{"e":"aggTrade","E":1723161255343,"s":"BTCUSDT",'
+    b'"a":26129,"p":"61837.63000000","q":"0.02000000","f":100,"l":105,"T":1723161255342,'
+    b'"m":true,"M":true,"new":"field"}}'
+)
+
+
+def test_an_aggregate_trade_becomes_a_tick() -> None:
+    (tick,) = read_frames([FRAME]).ticks
+    assert tick == Tick(
+        "BTCUSDT", 26129, Decimal("61837.63"), Decimal("0.02"), 100, 105, 1723161255342, True
+    )
+    assert tick.taker is Side.SELL
+    assert tick.trades == 6
+
+
+@pytest.mark.parametrize(
+    ("reply", "refused"),
+    [
+        (b'{"result":null,"id":1}', False),
+        (b'{"result":["btcusdt@aggTrade"],"id":1}', False),
+        (b'{"error":{"code":2,"msg":"Invalid request: invalid stream"},"id":1}', True),
+        (b'{"code":2,"msg":"Invalid request: invalid stream","id":1}', True),
+    ],
+)
+def test_control_replies_are_told_from_ticks(reply: bytes, refused: bool) -> None:
+    arrived = read_frames([FRAME, reply, FRAME])
+    assert len(arrived.ticks) == 2
+    assert [answer.id for answer in arrived.replies] == [1]
+    assert arrived.replies[0].refused is refused
+
+
+@pytest.mark.parametrize(
+    "frame",
+    [
+        b"",
+        b"\xff\xfe",
+        b"[]",
+        b'{"stream":"!serverShutdown","data":{"e":"serverShutdown","E":1}}',
+        FRAME.replace(b'"0.02000000"', b'"much"'),
+        FRAME[:-20],
+    ],
+)
+def test_what_is_neither_is_set_aside_whole(frame: bytes) -> None:
+    arrived = read_frames([FRAME, frame])
+    assert len(arrived.ticks) == 1
+    assert arrived.unread == [frame]
+
+
+def test_recorded_frames_are_read_as_json_reads_them(recorded: Path) -> None:
+    path = recorded / "raw_ws" / "cryptofeed_BINANCE.ws.1.0.txt.gz"
+    lines = gzip.decompress(path.read_bytes()).decode().splitlines()[1:]
+    frames = [line.split(": ", 1)[1].encode() for line in lines if ": {" in line]
+    trades = [f for f in map(json.loads, frames) if f.get("data", {}).get("e") == "aggTrade"]
+    ticks = read_frames(frames).ticks
+    assert trades
+    assert [(t.symbol, t.tick_id, str(t.price)) for t in ticks] == [
+        (f["data"]["s"], f["data"]["a"], f["data"]["p"]) for f in trades
+    ]
+
+
+def test_recorded_rest_answers_are_read(recorded: Path) -> None:
+    rest = recorded / "rest"
+    ticks = read_agg_trades(
+        "BTCUSDT", (rest / "recorded-BTCUSDT-agg_trades-2021-10-22.json").read_bytes()
+    )
+    assert ticks
+    assert ticks[0].symbol == "BTCUSDT"
+    rows = read_klines((rest / "recorded-BTCUSDT-klines-2021-10-22.json").read_bytes())
+    assert len(rows) == 10
+    assert all(row[6] - row[0] == 59_999 for row in rows)
+    (info,) = [
+        info
+        for info in read_exchange_info(
+            (rest / "exchangeInfo-prod-2025-10-26_BTCUSDT_ETHUSDT_BNBUSDT.json").read_bytes()
+        )
+        if info.symbol == "ETHUSDT"
+    ]
+    assert (info.base_asset, info.quote_asset, info.status) == ("ETH", "USDT", "TRADING")
+
+
+def test_an_answer_that_is_not_what_it_should_be_says_so() -> None:
+    with pytest.raises(BadFrame, match="not a server time: b'<html>'"):
+        read_server_time(b"<html>")
+    assert read_server_time(b'{"serverTime":1499827319559}') == 1499827319559
