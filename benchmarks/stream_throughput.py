@@ -20,10 +20,8 @@ import threading
 import time
 from pathlib import Path
 
-from benchmarks.flood import FIRST_ID, symbol_names
+from benchmarks.exchange import FIRST_ID, symbol_names
 from tests.servers import PYTHON, Redis, Server, answers, free_port
-
-QUIET_AFTER_S = 30  # no progress for this long: something is broken
 
 
 def cpu_s() -> float:
@@ -117,7 +115,7 @@ def measured(way: str, symbols: int, ticks: int) -> dict[str, float]:
     with tempfile.TemporaryDirectory(prefix="bench-") as name:
         folder, port = Path(name), free_port()
         redis = Redis(folder)
-        words = [PYTHON, "-m", "benchmarks.flood", str(port), str(symbols), str(ticks), "0"]
+        words = [PYTHON, "-m", "benchmarks.flood", str(port), str(symbols), str(ticks)]
         flood = Server(words, folder / "flood.log")
         flood.await_ready(lambda: answers(port), seconds=60)
         environment = os.environ | {

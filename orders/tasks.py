@@ -34,10 +34,9 @@ def send(orders: Sequence[Order]) -> None:
 
     A worker that has just judged the candles sends from where it stands: another trip through
     the queue would double the time from candle to order. Anywhere else (stream, web) nothing
-    may wait for the exchange, so a worker gets the order. Both are claimed alike.
+    may wait for the exchange, so a worker gets the orders.
     """
-    order_ids = [order.pk for order in orders]
     if current_task:
-        submit_orders(order_ids)
+        services.submit_opened(orders, exchange())
     else:
-        submit_orders.delay(order_ids)
+        submit_orders.delay([order.pk for order in orders])

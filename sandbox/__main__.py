@@ -122,6 +122,7 @@ async def serve(exchange: Exchange, host: str, port: int) -> None:
 def main() -> int:
     decimal.getcontext().prec = DIGITS
     logging.basicConfig(format="sandbox: %(levelname)s %(message)s")
+    logging.getLogger("aiohttp.server").setLevel(logging.CRITICAL)  # malformed HTTP gets its 400
     options = parser()
     arguments = options.parse_args()
     if arguments.speed and not arguments.replay:

@@ -9,7 +9,7 @@ from django.urls import reverse
 
 def signed_in() -> Client:
     client = Client()
-    client.force_login(User.objects.create_superuser("root", password="a long password"))
+    client.force_login(User.objects.create_superuser("root"))
     return client
 
 

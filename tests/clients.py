@@ -20,7 +20,7 @@ def stranger() -> APIClient:
 
 
 def user(name: str = "ursula", **fields: Any) -> User:
-    return User.objects.create_user(name, password="a long password", **fields)
+    return User.objects.create_user(name, **fields)
 
 
 def staff(name: str = "stefan") -> User:

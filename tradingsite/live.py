@@ -144,7 +144,7 @@ def _publisher() -> Publisher:
 
 def _forget() -> None:
     """A forked child inherits the publisher but not its thread."""
-    global _current, _making  # noqa: PLW0603
+    global _current, _making
     _current, _making = None, threading.Lock()
 
 

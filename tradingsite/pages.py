@@ -1,6 +1,5 @@
 """The pages people look at."""
 
-
 from django.conf import settings
 from django.contrib.auth.views import redirect_to_login
 from django.http import HttpRequest, HttpResponseBase

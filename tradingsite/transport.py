@@ -11,8 +11,6 @@ import time
 from functools import partial
 
 from daphne.ws_protocol import WebSocketProtocol
-from twisted.internet.interfaces import IPushProducer
-from zope.interface import implementer
 
 from tradingsite.feed import Feed, Send
 
@@ -20,15 +18,17 @@ UNSENT_MOST = 16 * 1024  # bytes the kernel may hold for a client that does not 
 CLOSE_WITHIN = 30.0  # seconds a slow client has to read why it was closed
 
 
-@implementer(IPushProducer)
 class Valve:
-    """Tells a feed when its transport is full and when it has room again."""
+    """Tells a feed when its transport is full and when it has room again.
+
+    What Twisted calls a push producer, hence the names.
+    """
 
     def __init__(self, feed: Feed) -> None:
         self._feed = feed
         self._flushing: asyncio.Task[None] | None = None
 
-    def pauseProducing(self) -> None:  # noqa: N802  # Twisted's name
+    def pauseProducing(self) -> None:  # noqa: N802
         if self._feed.full_since is None:
             self._feed.full_since = time.monotonic()
 

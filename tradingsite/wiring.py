@@ -2,12 +2,7 @@
 
 from collections.abc import Sequence
 
-from orders.tasks import send as send_to_exchange
-from orders.tasks import write_trade_log
-from strategies.api import signal_json
-from strategies.tasks import evaluate, flatten
-
-from candles.api import candle_json
+from candles.api import candle_json, last_prices
 from candles.events import candle_closed
 from candles.models import Candle
 from market.redis import connection
@@ -20,8 +15,12 @@ from orders.events import (
     trade_booked,
 )
 from orders.models import Halt, Order, Position, Trade
+from orders.tasks import send as send_to_exchange
+from orders.tasks import write_trade_log
+from strategies.api import signal_json
 from strategies.events import signal_raised
 from strategies.models import Signal
+from strategies.tasks import evaluate, flatten
 from tradingsite import live
 from tradingsite.stopwatch import positions_changed
 
@@ -70,11 +69,13 @@ def show_trades(trades: Sequence[Trade]) -> None:
 
 
 def show_positions(positions: Sequence[Position]) -> None:
-    messages = [
-        live.Message("position", p.symbol.name, position_json(p, last_price=None))
-        for p in positions
-    ]
-    live.publish(messages)
+    prices = last_prices([position.symbol.name for position in positions])
+    live.publish(
+        [
+            live.Message("position", p.symbol.name, position_json(p, prices.get(p.symbol.name)))
+            for p in positions
+        ]
+    )
 
 
 def show_halt(_: Sequence[Halt]) -> None:

@@ -4,7 +4,7 @@ from orders.services.booking import record
 from orders.services.halts import current_halt, set_halt
 from orders.services.opening import open_order, open_orders, open_stops
 from orders.services.results import results
-from orders.services.sending import reconcile, submit, unanswered, unsent
+from orders.services.sending import reconcile, submit, submit_opened, unanswered, unsent
 from orders.services.tradelog import append_trade_log
 
 __all__ = [
@@ -18,6 +18,7 @@ __all__ = [
     "results",
     "set_halt",
     "submit",
+    "submit_opened",
     "unanswered",
     "unsent",
 ]

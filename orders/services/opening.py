@@ -148,8 +148,9 @@ def _write(orders: Sequence[Order], now: datetime) -> None:
         return
     Order.objects.bulk_create(orders)
     note(orders, now)
-    order_changed.announce([order for order in orders if order.status == OrderStatus.DENIED])
+    # First what is to be sent: telling the page can wait for that.
     order_opened.announce([order for order in orders if order.status == OrderStatus.PENDING])
+    order_changed.announce([order for order in orders if order.status == OrderStatus.DENIED])
 
 
 def _ms(time: datetime) -> int:

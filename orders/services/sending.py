@@ -1,7 +1,7 @@
 """Orders sent, at most once, and looked up where no answer came."""
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from datetime import UTC, datetime, timedelta
 from functools import cache
@@ -22,6 +22,7 @@ from orders.services.life import locked, move, move_by_id, note
 from orders.status import UNANSWERED, OrderStatus
 
 SENDERS = 8  # threads; an order waits for the exchange, not for a processor
+QUICK_S = 0.25  # an answer within this time is told at once, without "submitted" before it
 ANSWER_DUE = timedelta(seconds=3)
 # The exchange refuses a request 5 s after the time it bears, that of its claim, and gives its
 # engine 10 s more; the rest is margin. Source: Binance Spot REST, "Timing security" and
@@ -40,8 +41,15 @@ def submit(order_ids: Sequence[int], exchange: Exchange, clock: Clock = timezone
     An order is claimed, and that committed, before it is sent. No transaction is open over the
     network, and the threads that wait there touch no database.
     """
-    for order, answer in _answers(claim(order_ids, clock()), exchange):
-        _book_answer(order, answer, clock())
+    _send(claim(order_ids, clock()), exchange, clock)
+
+
+def submit_opened(orders: Sequence[Order], exchange: Exchange, clock: Clock = timezone.now) -> None:
+    """Send orders that this process has written down an instant ago, without reading them again."""
+    if claim_opened(orders, clock()):
+        _send(orders, exchange, clock)
+    else:
+        submit([order.pk for order in orders], exchange, clock)
 
 
 @transaction.atomic
@@ -67,8 +75,23 @@ def claim(order_ids: Sequence[int], now: datetime) -> list[Order]:
             status=OrderStatus.SUBMITTED, submitted_at=now
         )
         note(claimed, now)
-        order_changed.announce(claimed)
     return claimed
+
+
+@transaction.atomic
+def claim_opened(orders: Sequence[Order], now: datetime) -> bool:
+    """Take all of these orders for sending, or none. They passed our checks when opened."""
+    pending = Order.objects.filter(
+        pk__in=[order.pk for order in orders], status=OrderStatus.PENDING, expires_at__gte=now
+    )
+    taken = pending.update(status=OrderStatus.SUBMITTED, submitted_at=now)
+    if taken != len(orders):
+        transaction.set_rollback(True)  # another worker has some: sort them out one by one
+        return False
+    for order in orders:
+        order.status, order.submitted_at = OrderStatus.SUBMITTED, now
+    note(orders, now)
+    return True
 
 
 def reconcile(order_id: int, exchange: Exchange, clock: Clock = timezone.now) -> None:
@@ -123,13 +146,16 @@ def _why_not_sent(order: Order, halted: bool, now: datetime) -> str | None:
     return None
 
 
-def _answers(orders: Sequence[Order], exchange: Exchange) -> Iterator[tuple[Order, Answer]]:
-    if len(orders) == 1:  # the usual case needs no other thread
-        yield orders[0], _place(exchange, _request(orders[0]))
-        return
+def _send(orders: Sequence[Order], exchange: Exchange, clock: Clock) -> None:
+    """Send claimed orders and book their answers; where these take long, tell of the sending."""
     waiting = {_senders().submit(_place, exchange, _request(order)): order for order in orders}
-    for future in as_completed(waiting):
-        yield waiting[future], future.result()
+    try:
+        for future in as_completed(list(waiting), timeout=QUICK_S):
+            _book_answer(waiting.pop(future), future.result(), clock())
+    except TimeoutError:
+        order_changed.announce(list(waiting.values()))
+        for future in as_completed(waiting):
+            _book_answer(waiting[future], future.result(), clock())
 
 
 def _place(exchange: Exchange, request: OrderRequest) -> Answer:

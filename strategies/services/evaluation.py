@@ -50,8 +50,12 @@ def evaluate(candles: Sequence[Candle], now: datetime) -> list[Signal]:
     has a natural key. What is decided depends on the candles alone; whether it is acted on, on
     the time and on our risk checks. Give candles with their symbol loaded.
     """
-    wanted = watches(candles)
-    return _act(judge_all(wanted), now) if wanted else []
+    signals: list[Signal] = []
+    waiting = watches(candles)
+    while waiting:
+        raised, waiting = _act(judge_all(waiting), now)
+        signals += raised
+    return signals
 
 
 @transaction.atomic
@@ -61,13 +65,26 @@ def begin(judged: Sequence[Judged]) -> None:
 
 
 @transaction.atomic
-def _act(judged: Sequence[Judged], now: datetime) -> list[Signal]:
+def _act(judged: Sequence[Judged], now: datetime) -> tuple[list[Signal], list[Watch]]:
+    """Write down what is due, each series in order; with it, what has still to be judged.
+
+    Nearly always a series is level: the candle after its place is the newest one. So that is
+    judged first, and only where the place turns out to lie further back, the candles between.
+    """
     places = _lock_places(judged)
-    fresh = [one for one in judged if one.open_ms > places[one.watch.key]]
-    signals = _raise_signals(_crossings(fresh), now)
-    _save_states(fresh, signals)
+    due = []
+    for one in judged:
+        if one.open_ms == places[one.watch.key] + one.watch.interval_ms:
+            places[one.watch.key] = one.open_ms
+            due.append(one)
+    signals = _raise_signals(_crossings(due), now)
+    _save_states(due, signals)
     signal_raised.announce(signals)
-    return signals
+    watched = {one.watch.key: one.watch for one in judged}
+    behind = [
+        watch.after(places[key]) for key, watch in watched.items() if places[key] < watch.target_ms
+    ]
+    return signals, behind
 
 
 def _lock_places(judged: Iterable[Judged]) -> dict[Key, int]:

@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
@@ -12,24 +12,33 @@ from candles.intervals import INTERVALS_MS
 from candles.models import Candle
 from market.models import Symbol
 from strategies.indicators import history_needed
-from strategies.models import Strategy, StrategyState
+from strategies.models import Strategy
 
 EPOCH = datetime.fromtimestamp(0, UTC)
-# Candles of one series judged in one go. A longer absence is caught up with in several, so that
-# no live candle waits behind it.
+# Candles of one series judged in one transaction; a longer absence is caught up with in several.
 MOST_AT_ONCE = 500
 Key = tuple[int, int, str]  # strategy, symbol, interval
 
 
 @dataclass(frozen=True, slots=True)
 class Watch:
-    """The candles of one series that one strategy has still to judge, first and last."""
+    """The candles of one series that one strategy judges now, first and last by open time.
+
+    They lead up to the one of `target_ms`, which an absence may put out of reach for now.
+    """
 
     strategy: Strategy
     symbol: Symbol
     interval: str
     first_ms: int
     last_ms: int
+    target_ms: int
+
+    def after(self, place_ms: int) -> "Watch":
+        """What is to be judged once the candle of `place_ms` has been."""
+        first = place_ms + self.interval_ms
+        last = min(self.target_ms, first + (MOST_AT_ONCE - 1) * self.interval_ms)
+        return replace(self, first_ms=first, last_ms=last)
 
     @property
     def key(self) -> Key:
@@ -68,10 +77,10 @@ def interval_of(strategy: Strategy) -> str:
 
 
 def enabled_strategies() -> list[Strategy]:
-    return list(Strategy.objects.filter(enabled=True))
+    return list(Strategy.objects.filter(enabled=True).order_by("pk"))
 
 
-def named_symbols() -> dict[int, set[int]]:
+def _named_symbols() -> dict[int, set[int]]:
     """The symbols that strategies name; a strategy that names none trades every followed one."""
     named: defaultdict[int, set[int]] = defaultdict(set)
     rows = Strategy.symbols.through.objects.values_list("strategy_id", "symbol_id")
@@ -81,45 +90,24 @@ def named_symbols() -> dict[int, set[int]]:
 
 
 def watches(candles: Iterable[Candle]) -> list[Watch]:
-    """What the newest of these candles gives every strategy to judge."""
+    """The newest of these candles in each series, for every strategy that judges it."""
     newest: dict[tuple[int, str], Candle] = {}
     for candle in sorted(candles, key=lambda candle: candle.open_time):
         newest[candle.symbol_id, candle.interval] = candle
-    strategies, named = enabled_strategies(), named_symbols()
-    places = _places(strategies, newest.values())
-    found = []
-    for candle in newest.values():
-        if not candle.symbol.followed:
-            continue
-        for strategy in strategies:
-            mine = candle.symbol_id in named.get(strategy.pk, {candle.symbol_id})
-            if mine and candle.interval == interval_of(strategy):
-                place = places.get((strategy.pk, candle.symbol_id, candle.interval))
-                found.append(_watch(strategy, candle, place))
-    return [watch for watch in found if watch.first_ms <= watch.last_ms]
+    strategies, named = enabled_strategies(), _named_symbols()
+    return [
+        _watch(strategy, candle)
+        for candle in newest.values()
+        if candle.symbol.followed
+        for strategy in strategies
+        if candle.interval == interval_of(strategy)
+        and candle.symbol_id in named.get(strategy.pk, {candle.symbol_id})
+    ]
 
 
-def _places(strategies: Sequence[Strategy], candles: Iterable[Candle]) -> dict[Key, int]:
-    """The open time of the candle that each strategy judged last."""
-    rows = StrategyState.objects.filter(
-        strategy_id__in=[strategy.pk for strategy in strategies],
-        symbol_id__in={candle.symbol_id for candle in candles},
-    )
-    return {
-        (strategy_id, symbol_id, interval): to_ms(open_time)
-        for strategy_id, symbol_id, interval, open_time in rows.values_list(
-            "strategy_id", "symbol_id", "interval", "open_time"
-        )
-    }
-
-
-def _watch(strategy: Strategy, candle: Candle, place: int | None) -> Watch:
-    interval_ms = INTERVALS_MS[candle.interval]
-    last = to_ms(candle.open_time)
-    # The first candle ever judged is this one: a new strategy begins now, not in the past.
-    first = last if place is None else place + interval_ms
-    last = min(last, first + (MOST_AT_ONCE - 1) * interval_ms)
-    return Watch(strategy, candle.symbol, candle.interval, first, last)
+def _watch(strategy: Strategy, candle: Candle) -> Watch:
+    open_ms = to_ms(candle.open_time)
+    return Watch(strategy, candle.symbol, candle.interval, open_ms, open_ms, open_ms)
 
 
 def read_closes(wanted: Sequence[Watch]) -> dict[tuple[int, str], Closes]:

@@ -19,10 +19,7 @@ def catch_up(now: datetime) -> list[Signal]:
     """
     newest = _newest_candles()
     _begin_new_strategies(newest)
-    signals: list[Signal] = []
-    while watches(newest):  # a long absence takes several goes
-        signals += evaluate(newest, now)
-    return signals
+    return evaluate(newest, now)
 
 
 def _newest_candles() -> list[Candle]:

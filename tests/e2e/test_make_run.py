@@ -2,7 +2,6 @@
 
 import os
 import signal
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -24,7 +23,7 @@ COMMANDS = {
 class Launched(Server):
     """The launcher in `folder`, on free ports."""
 
-    def __init__(self, folder: Path, database_url: str) -> None:
+    def __init__(self, folder: Path, database_url: str = "") -> None:
         self.folder = folder
         ports = {name: str(free_port()) for name in ("PORT", "WS_PORT", "SANDBOX_PORT")}
         self.url = f"http://127.0.0.1:{ports['PORT']}"
@@ -40,71 +39,72 @@ class Launched(Server):
     def await_healthy(self, seconds: float = 30.0) -> None:
         self.await_ready(self.is_healthy, seconds)
 
+    def is_up(self) -> bool:
+        return "Ctrl+C stops everything" in self.text()
+
     def processes(self) -> dict[int, str]:
-        """All that runs in this system's folder, by process id."""
-        mark = f"VAR_DIR={self.folder}".encode()
+        """The command lines of all that runs in this system's folder, by process id."""
+        mark = str(self.folder)
         found = {}
-        for folder in Path("/proc").glob("[0-9]*"):
+        for process in Path("/proc").glob("[0-9]*"):
             try:
-                inside = mark in (folder / "environ").read_bytes().split(b"\0")
-                command = (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode()
+                command = (process / "cmdline").read_bytes().replace(b"\0", b" ").decode()
+                settings = (process / "environ").read_text(errors="replace")
             except OSError:
                 continue
-            if inside and runs(int(folder.name)):
-                found[int(folder.name)] = command
+            if (mark in settings or mark in command) and runs(int(process.name)):
+                found[int(process.name)] = command
         return found
 
     def pids_of(self, name: str) -> set[int]:
         return {pid for pid, command in self.processes().items() if COMMANDS[name] in command}
 
 
-@pytest.fixture
-def launched(own_folder: Path, own_database: str) -> Iterator[Launched]:
-    system = Launched(own_folder, own_database)
-    yield system
-    system.stop()
-
-
-def test_it_starts_stops_cleanly_and_goes_on(launched, own_folder, own_database):
-    launched.await_healthy()
-    first_login = (own_folder / "admin_password").read_text().strip()
-    assert f"user admin, password {first_login}" in launched.text()
-    assert launched.stop(signal.SIGINT, seconds=8) == 0
-    assert launched.processes() == {}
+def test_it_starts_stops_cleanly_and_goes_on(own_folder, own_database):
+    first = Launched(own_folder, own_database)
+    first.await_healthy()
+    password = (own_folder / "admin_password").read_text().strip()
+    assert f"user admin, password {password}" in first.text()
+    assert first.stop(signal.SIGINT, seconds=8) == 0
+    assert first.processes() == {}
     assert not (own_folder / "redis.sock").exists()
-    assert "Traceback" not in launched.text()
+    assert "Traceback" not in first.text()
 
     again = Launched(own_folder, own_database)
     again.await_healthy(20)
-    assert again.text().count(first_login) == 1, "a password is shown at the first start alone"
     again.stop()
+    assert again.text().count(password) == 1, "a password is shown at the first start alone"
     assert again.processes() == {}
 
 
-@pytest.mark.parametrize("name", ["worker", "stream", "web", "beat", "sandbox", "redis"])
-def test_a_killed_process_comes_back(launched, name):
-    launched.await_healthy()
-    before = launched.pids_of(name)
-    assert before
-    for pid in before:
+def test_whoever_is_killed_comes_back(own_folder, own_database):
+    system = Launched(own_folder, own_database)
+    system.await_healthy()
+    before = {name: system.pids_of(name) for name in COMMANDS}
+    assert all(before.values())
+    for pid in set().union(*before.values()):
         os.kill(pid, signal.SIGKILL)
-    assert eventually(lambda: launched.pids_of(name) - before, 15)
-    launched.await_healthy(40)
+    for name, killed in before.items():
+        assert eventually(lambda n=name, k=killed: system.pids_of(n) - k, 15), name
+    assert eventually(system.is_healthy, 40)
+    system.stop()
 
 
-def test_nothing_outlives_a_killed_launcher(launched):
-    launched.await_healthy()
-    launched.process.kill()
-    launched.process.wait()
-    assert eventually(lambda: not launched.processes(), 15)
-
-
-def test_a_second_one_in_the_same_folder_is_refused(launched, own_folder, own_database):
-    launched.await_healthy()
-    second = Launched(own_folder, own_database)
+def test_a_second_one_in_the_same_folder_is_refused(own_folder):
+    first = Launched(own_folder)
+    first.await_ready(first.is_up)
+    second = Launched(own_folder)
     assert second.process.wait(10) == 2
     assert f"VAR_DIR={own_folder} is in use" in second.text()
-    assert launched.is_healthy()
+    first.stop()
+
+
+def test_nothing_outlives_a_killed_launcher(own_folder):
+    system = Launched(own_folder)
+    system.await_ready(system.is_up)
+    system.process.kill()
+    system.process.wait()
+    assert eventually(lambda: not system.processes(), 15)
 
 
 def test_wrong_settings_end_it_with_one_line(own_folder):

@@ -12,6 +12,7 @@ from tests.sandbox.venue import Venue
 @pytest.fixture(scope="module")
 def shared_venue() -> Iterator[Venue]:
     venue = Venue(Plan(["BTCUSDT"], seed=7, rate=2.5))
+    venue.exchange.asleep.clear()  # only what the tests ask for wakes
     yield venue
     venue.stop()
 
@@ -29,6 +30,6 @@ def venue(shared_venue: Venue) -> Iterator[Venue]:
 def fresh_venue() -> Iterator[Venue]:
     """An exchange of the test's own, every balance as granted."""
     venue = Venue(Plan([], seed=3))
-    venue.exchange.asleep.clear()  # only what the test asks for wakes
+    venue.exchange.asleep.clear()
     yield venue
     venue.stop()

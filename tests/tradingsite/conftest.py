@@ -12,7 +12,9 @@ from tests.tradingsite.web import Web
 def symbols(transactional_db: None) -> list[Symbol]:
     """Two followed symbols."""
     return [
-        Symbol.objects.create(name=f"{base}USDT", base_asset=base, quote_asset="USDT", followed=True)
+        Symbol.objects.create(
+            name=f"{base}USDT", base_asset=base, quote_asset="USDT", followed=True
+        )
         for base in ("BTC", "ETH")
     ]
 

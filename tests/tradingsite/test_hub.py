@@ -2,6 +2,7 @@
 
 import socket
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -156,8 +157,10 @@ def test_pages_see_a_gap_when_redis_was_away(symbols: list[Symbol], tmp_path: Pa
 
 
 @pytest.fixture
-def private(symbols: list[Symbol], redis: Redis, tmp_path: Path) -> Web:
-    return Web(tmp_path, PUBLIC_READ="false")
+def private(symbols: list[Symbol], redis: Redis, tmp_path: Path) -> Iterator[Web]:
+    server = Web(tmp_path, PUBLIC_READ="false")
+    yield server
+    server.stop()
 
 
 def test_without_public_read_a_session_or_a_token_is_needed(private: Web) -> None:
@@ -172,7 +175,6 @@ def test_without_public_read_a_session_or_a_token_is_needed(private: Web) -> Non
     header = {"Authorization": f"Token {token}"}
     assert private.connect(header=header).next()["type"] == "snapshot"
     assert private.connect("/?token=wrong").close_code() == 4401
-    private.stop()
 
 
 def memory_mb(pid: int) -> int:

@@ -13,6 +13,7 @@ from django.conf import settings
 from tests import servers
 from tradingsite import live
 from tradingsite.live import GROUP, Message, publish
+from tradingsite.messages import written
 
 Receive = Any
 
@@ -48,12 +49,13 @@ async def test_messages_arrive_in_order_and_numbered(batches: Receive) -> None:
     for number in range(100):
         publish([candle(number)])
     found: list[list[Any]] = []
+    first = None
     while len(found) < 100:
         batch = await batches()
-        before = batch["after"] if not found else before
-        assert batch["after"] == before + len(found)
+        first = batch["after"] if first is None else first
+        assert batch["after"] == first + len(found)
         found += batch["messages"]
-    assert [text for _, _, text in found] == [live.written(candle(n)).text for n in range(100)]
+    assert [text for _, _, text in found] == [written(candle(n)).text for n in range(100)]
 
 
 async def test_a_forked_child_tells_with_a_thread_of_its_own(batches: Receive) -> None:
@@ -66,7 +68,7 @@ async def test_a_forked_child_tells_with_a_thread_of_its_own(batches: Receive) -
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
     batch = await batches()
     assert batch["from"] != parent["from"]
-    assert batch["messages"][0][2] == live.written(candle(2)).text
+    assert batch["messages"][0][2] == written(candle(2)).text
 
 
 def test_a_dead_redis_neither_blocks_nor_fails_and_the_loss_is_told_later(
@@ -75,10 +77,10 @@ def test_a_dead_redis_neither_blocks_nor_fails_and_the_loss_is_told_later(
     first = servers.Redis(tmp_path)
     settings.CHANNEL_LAYERS = layers_at(first.url)
     publisher = live.Publisher()
-    publisher.put([live.written(candle(1))])
+    publisher.put([written(candle(1))])
     assert publisher.flush(within=5)
     first.kill()
-    publisher.put([live.written(candle(2))])
+    publisher.put([written(candle(2))])
     assert not publisher.flush(within=0.5)
     second = servers.Redis(tmp_path)
     assert publisher.flush(within=10)

@@ -11,10 +11,10 @@ from tests.servers import PYTHON, Server, answers, free_port
 
 
 class Web(Server):
-    """daphne on a free port, `settings` being environment variables."""
+    """daphne on `port`, or a free one; `settings` are environment variables."""
 
-    def __init__(self, folder: Path, **settings: str) -> None:
-        self.port = free_port()
+    def __init__(self, folder: Path, port: int | None = None, **settings: str) -> None:
+        self.port = port or free_port()
         endpoint = f"tcp:{self.port}:interface=127.0.0.1"
         command = [PYTHON, "-m", "daphne", "-e", endpoint, "tradingsite.asgi:application"]
         environment = {"DATABASE_URL": database_url()} | settings

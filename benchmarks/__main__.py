@@ -1,0 +1,15 @@
+"""All benchmarks, one after the other: `make bench`."""
+
+import subprocess
+import sys
+
+COMMANDS = (
+    ["benchmarks.stream_throughput"],
+    ["benchmarks.latency", "order"],
+    ["benchmarks.latency", "page"],
+)
+
+if __name__ == "__main__":
+    for module, *words in COMMANDS:
+        print(f"== python -m {' '.join([module, *words])}", flush=True)
+        subprocess.run([sys.executable, "-m", module, *words], check=True)

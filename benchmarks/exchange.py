@@ -1,0 +1,129 @@
+"""The exchange of the benchmarks: no market of its own, it sends what a benchmark tells it.
+
+Its REST knows one old trade a symbol and no klines, fills every order at once, and notes when
+an order arrived.
+"""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from aiohttp import WSMsgType, web
+
+FIRST_ID = 1_000_000  # of the first tick of each symbol
+LONG_AGO_MS = 60_000
+FRAME = (
+    '{{"stream":"{low}@aggTrade","data":{{"e":"aggTrade","E":{time},"s":"{symbol}","a":{id},'
+    '"p":"{price}","q":"{quantity}","f":{id},"l":{id},"T":{time},"m":{maker},"M":true}}}}'
+)
+Json = dict[str, Any]
+FILTERS = [
+    {"filterType": "PRICE_FILTER", "minPrice": "0.01", "maxPrice": "1000000", "tickSize": "0.01"},
+    {"filterType": "LOT_SIZE", "minQty": "0.001", "maxQty": "9000", "stepSize": "0.001"},
+    {
+        "filterType": "NOTIONAL", "minNotional": "5", "applyMinToMarket": True,
+        "maxNotional": "9000000", "applyMaxToMarket": False, "avgPriceMins": 5,
+    },
+]  # fmt: skip
+
+
+def symbol_names(count: int) -> list[str]:
+    return [f"COIN{number}USDT" for number in range(count)]
+
+
+def tick_text(
+    symbol: str, tick_id: int, time_ms: int, price: str, quantity: str = "0.01000000"
+) -> str:
+    """An aggregate trade as the combined stream sends it."""
+    maker = "true" if tick_id % 3 else "false"
+    return FRAME.format(
+        low=symbol.lower(), symbol=symbol, id=tick_id, time=time_ms, price=price,
+        quantity=quantity, maker=maker,
+    )  # fmt: skip
+
+
+@dataclass
+class Exchange:
+    """`orders` holds, per order, its symbol and when it arrived (`time.monotonic`)."""
+
+    symbols: list[str]
+    on_order: Callable[[str, float], None] = lambda symbol, at: None
+    started_ms: int = field(default_factory=lambda: int(time.time() * 1000))
+    subscribed: set[str] = field(default_factory=set)
+    requests: list[web.Request] = field(default_factory=list)
+    sockets: list[web.WebSocketResponse] = field(default_factory=list)
+    orders: int = 0
+
+    def app(self) -> web.Application:
+        app = web.Application()
+        app.router.add_get("/api/v3/time", self._time)
+        app.router.add_get("/api/v3/exchangeInfo", self._exchange_info)
+        app.router.add_get("/api/v3/klines", self._nothing)
+        app.router.add_get("/api/v3/aggTrades", self._agg_trades)
+        app.router.add_post("/api/v3/order", self._order)
+        app.router.add_get("/stream", self._stream)
+        return app
+
+    @property
+    def complete(self) -> bool:
+        """Every symbol is subscribed."""
+        return len(self.subscribed) >= len(self.symbols)
+
+    async def subscribed_to_all(self) -> None:
+        """For benchmarks to override: what happens once the stream process listens."""
+
+    async def _time(self, _: web.Request) -> web.Response:
+        return web.json_response({"serverTime": int(time.time() * 1000)})
+
+    async def _exchange_info(self, request: web.Request) -> web.Response:
+        symbol = request.query["symbol"]
+        entry = {"symbol": symbol, "status": "TRADING", "filters": FILTERS}
+        entry |= {"baseAsset": symbol.removesuffix("USDT"), "quoteAsset": "USDT"}
+        return web.json_response({"symbols": [entry]})
+
+    async def _nothing(self, _: web.Request) -> web.Response:
+        return web.json_response([])
+
+    async def _agg_trades(self, request: web.Request) -> web.Response:
+        if "fromId" in request.query or "startTime" in request.query:
+            return web.json_response([])
+        before = FIRST_ID - 1
+        row = {"a": before, "p": "100", "q": "1", "f": before, "l": before, "m": True, "M": True}
+        return web.json_response([row | {"T": self.started_ms - LONG_AGO_MS}])
+
+    async def _order(self, request: web.Request) -> web.Response:
+        arrived = time.monotonic()
+        query = request.query or await request.post()
+        self.orders += 1
+        self.on_order(str(query["symbol"]), arrived)
+        return web.json_response(_filled(query, self.orders))
+
+    async def _stream(self, request: web.Request) -> web.WebSocketResponse:
+        socket = web.WebSocketResponse(max_msg_size=0, compress=False)
+        await socket.prepare(request)
+        self.requests.append(request)
+        self.sockets.append(socket)
+        async for message in socket:
+            if message.type is WSMsgType.TEXT:
+                asked = message.json()
+                before = self.complete
+                self.subscribed |= set(asked.get("params", []))
+                await socket.send_json({"result": None, "id": asked["id"]})
+                if self.complete and not before:
+                    await self.subscribed_to_all()
+        return socket
+
+
+def _filled(query: Any, number: int) -> Json:
+    quantity = str(query["quantity"])
+    now_ms = int(time.time() * 1000)
+    fill = {"price": "100", "qty": quantity, "commission": "0", "commissionAsset": "USDT"}
+    return {
+        "symbol": query["symbol"], "orderId": number, "orderListId": -1,
+        "clientOrderId": query["newClientOrderId"], "transactTime": now_ms, "price": "0",
+        "origQty": quantity, "executedQty": quantity, "origQuoteOrderQty": "0",
+        "cummulativeQuoteQty": str(100 * float(quantity)), "status": "FILLED",
+        "timeInForce": "GTC", "type": "MARKET", "side": query["side"], "workingTime": now_ms,
+        "selfTradePreventionMode": "EXPIRE_MAKER", "fills": [fill | {"tradeId": number}],
+    }  # fmt: skip

@@ -1,0 +1,141 @@
+"""How long a tick takes to a page, and a closing candle to an order, through real processes.
+
+`python -m benchmarks.latency order|page`
+
+`order`: from the moment the exchange sends the tick that closes a one-second candle to the
+moment an order request reaches it: socket, candle, Redis, database, Celery, strategy, commit,
+signed request. Every candle crosses; the stream, one worker (prefork) and Redis are the real
+ones.
+
+`page`: from the moment the exchange sends a tick to the moment ten WebSocket clients have it,
+under a steady 5,000 ticks a second: stream, Redis, daphne. Clients see the newest state at
+most 20 times a second, so what counts is the age of the newest tick when it arrives.
+"""
+
+import argparse
+import asyncio
+import json
+import statistics
+import tempfile
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import aiohttp
+from aiohttp import web
+
+from benchmarks.exchange import FIRST_ID, Exchange, symbol_names, tick_text
+from tests.servers import Site, free_port
+
+SYMBOLS = symbol_names(4)
+CLOSINGS_S = 45
+WARM_UP_S = 14  # candles until the averages have their history, and the worker its code
+PAGE_S, TICKS_A_SECOND, CLIENTS = 10, 5_000, 10
+
+
+@asynccontextmanager
+async def running(exchange: Exchange, *processes: str) -> AsyncIterator[Site]:
+    """The exchange on a free port, and a site on it with the named processes."""
+    port = free_port()
+    runner = web.AppRunner(exchange.app())
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", port).start()
+    settings = {
+        "BINANCE_REST_URL": f"http://127.0.0.1:{port}",
+        "BINANCE_STREAM_URL": f"ws://127.0.0.1:{port}",
+        "BINANCE_WS_API_URL": f"ws://127.0.0.1:{port}/ws-api/v3",
+        "SYMBOLS": ",".join(exchange.symbols),
+        "INTERVALS": "1s",
+        "SMA_PERIOD": "2",
+        "EMA_PERIOD": "1",
+    }
+    with tempfile.TemporaryDirectory(prefix="bench-") as name:
+        site = await asyncio.to_thread(Site, Path(name) / "site", settings)
+        for process in processes:
+            await asyncio.to_thread(site.start, process)
+        while not exchange.complete:
+            await asyncio.sleep(0.1)
+        await asyncio.sleep(2)
+        try:
+            yield site
+        finally:
+            await asyncio.to_thread(site.stop)
+            await runner.cleanup()
+
+
+def row(what: str, seconds: list[float]) -> str:
+    """Percentiles in milliseconds."""
+    cuts = statistics.quantiles(seconds, n=100)
+    return (
+        f"{what}: p50 {cuts[49] * 1000:.1f} ms, p99 {cuts[98] * 1000:.1f} ms"
+        f"  ({len(seconds)} measured)"
+    )
+
+
+async def candle_to_order() -> None:
+    """Every symbol's candle closes by a tick of its own, a fifth of a second apart."""
+    closed: dict[str, float] = {}
+    waited: list[float] = []
+
+    def on_order(symbol: str, at: float) -> None:
+        if symbol in closed:  # the first of the two variants' orders counts
+            waited.append(at - closed.pop(symbol))
+
+    exchange = Exchange(SYMBOLS, on_order)
+    async with running(exchange, "worker", "stream"):
+        second = int(time.time()) + 2
+        for number in range(WARM_UP_S + CLOSINGS_S):
+            for place, symbol in enumerate(SYMBOLS):
+                due = second + number + 0.1 + place / 5
+                await asyncio.sleep(max(0.0, due - time.time()))
+                price = "200" if number % 2 else "100"
+                text = tick_text(symbol, FIRST_ID + number, int(due * 1000), price)
+                if number > WARM_UP_S:
+                    closed[symbol] = time.monotonic()
+                await exchange.sockets[-1].send_str(text)
+        await asyncio.sleep(1)
+    print(row("candle close to order request", waited))
+
+
+async def tick_to_page() -> None:
+    exchange = Exchange(SYMBOLS[:2])
+    sent: dict[tuple[str, int], float] = {}
+    ages: list[float] = []
+
+    async def client(url: str, session: aiohttp.ClientSession) -> None:
+        async with session.ws_connect(url) as socket:
+            async for message in socket:
+                told = json.loads(message.data)
+                if told["type"] == "forming":
+                    data = told["data"]
+                    began = sent.get((data["symbol"], data["last_tick_id"]))
+                    if began is not None:
+                        ages.append(time.monotonic() - began)
+
+    async with running(exchange, "stream", "web") as site, aiohttp.ClientSession() as session:
+        clients = [asyncio.create_task(client(f"{site.ws_url}/", session)) for _ in range(CLIENTS)]
+        await asyncio.sleep(1)
+        began = time.monotonic()
+        for number in range(PAGE_S * TICKS_A_SECOND):
+            symbol = exchange.symbols[number % 2]
+            tick_id = FIRST_ID + number // 2
+            await asyncio.sleep(max(0.0, began + number / TICKS_A_SECOND - time.monotonic()))
+            sent[symbol, tick_id] = time.monotonic()
+            text = tick_text(symbol, tick_id, int(time.time() * 1000), f"{100 + number % 50}")
+            await exchange.sockets[-1].send_str(text)
+        await asyncio.sleep(0.5)
+        for task in clients:
+            task.cancel()
+    print(row(f"tick to page at {TICKS_A_SECOND} ticks/s, {CLIENTS} clients", ages))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("what", choices=["order", "page"])
+    asked = parser.parse_args()
+    asyncio.run(candle_to_order() if asked.what == "order" else tick_to_page())
+
+
+if __name__ == "__main__":
+    main()

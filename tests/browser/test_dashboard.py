@@ -1,0 +1,109 @@
+"""The page in a real browser, over real daphne and Redis."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import User
+from playwright.sync_api import Page, expect
+from redis import Redis
+
+from candles.api import candle_json
+from market.models import Symbol
+from orders.models import Halt
+from tests.browser.conftest import candle
+from tests.tradingsite.web import Web
+from tradingsite.live import Message, publish
+
+pytestmark = pytest.mark.browser
+
+COLOURED_PIXELS = """() => {
+  const coloured = (canvas) => {
+    const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
+    let count = 0;
+    for (let at = 0; at < data.length; at += 4)
+      if (data[at + 3] && Math.abs(data[at] - data[at + 1]) > 60) count += 1;
+    return count;
+  };
+  return Math.max(...[...document.querySelectorAll("#chart canvas")].map(coloured));
+}"""
+
+
+def forming(price: str, time: str = "2099-01-01T00:00:00.000Z") -> dict[str, Any]:
+    """The open candle after the newest one that the database has."""
+    now = candle_json(candle(Symbol.objects.get(name="BTCUSDT"), 0))
+    changing = {"verdict": None, "closed": False, "close": price, "last_price": price}
+    return now | changing | {"last_tick_id": 1, "time": time}
+
+
+def test_the_page_loads_without_complaints_and_draws_its_chart(
+    page: Page, complaints: list[str]
+) -> None:
+    expect(page.locator("#chart-title")).to_have_text("BTCUSDT 1m")
+    expect(page.locator("#legend")).to_contain_text("C 59,999.00")
+    expect(page.locator("#positions")).to_contain_text("No open positions.")
+    expect(page.locator("#trades")).to_contain_text("No trades yet.")
+    assert page.evaluate(COLOURED_PIXELS) > 2000
+    assert complaints == []
+
+
+def test_ticks_and_candles_arrive_without_reloading(page: Page, complaints: list[str]) -> None:
+    publish([Message("forming", "BTCUSDT", forming("60123.4"))])
+    expect(page.locator("#last-price")).to_have_text("60,123.40")
+    expect(page.locator("#legend")).to_contain_text("C 60,123.40")
+    closed = forming("60200") | {"verdict": "exact", "closed": True}
+    publish([Message("candle", "BTCUSDT", closed)])
+    expect(page.locator("#legend")).to_contain_text("C 60,200.00")
+    assert complaints == []
+
+
+def test_a_cut_connection_is_shown_and_heals(page: Page, web: Web, tmp_path: Path) -> None:
+    web.kill()
+    page.wait_for_selector("body[data-connection=lost][data-fresh=no]")
+    expect(page.locator("#notice")).to_contain_text("Connection lost")
+    again = Web(tmp_path, port=web.port)
+    page.wait_for_selector("body[data-connection=live][data-fresh=yes]", timeout=20_000)
+    expect(page.locator("#notice")).to_be_hidden()
+    again.stop()
+
+
+def test_a_silent_stream_is_shown_as_stale(page: Page, redis: Redis) -> None:
+    redis.flushdb()
+    expect(page.locator("#state-stream")).to_contain_text("stale")
+    expect(page.locator("#notice")).to_contain_text("Prices are stale since")
+    page.wait_for_selector("body[data-fresh=no]")
+
+
+def test_strangers_cannot_halt(page: Page) -> None:
+    for button in page.locator("#halt button").all():
+        expect(button).to_be_disabled()
+    expect(page.locator("#halt-hint")).to_contain_text("Sign in as staff")
+
+
+def test_staff_can_halt_and_is_asked_before_selling(page: Page, web: Web) -> None:
+    User.objects.create_superuser("boss", password="decides-things")
+    page.get_by_role("link", name="Sign in", exact=True).click()
+    page.fill("#id_username", "boss")
+    page.fill("#id_password", "decides-things")
+    page.click("[type=submit]")
+    page.click("#halt [value=no_entries]")
+    expect(page.locator("#state-halt")).to_contain_text("no entries")
+    page.click("#halt [value=flatten]")
+    page.get_by_role("button", name="Keep positions").click()
+    expect(page.locator("#state-halt")).to_contain_text("no entries")
+    assert [halt.level for halt in Halt.objects.all()] == ["no_entries"]
+
+
+def test_nothing_sticks_out_at_any_width(page: Page) -> None:
+    for width in (360, 375, 600, 768, 1024, 1440, 1920):
+        page.set_viewport_size({"width": width, "height": 800})
+        assert page.evaluate("document.documentElement.scrollWidth") == width
+
+
+def test_the_theme_is_switched_and_remembered(page: Page) -> None:
+    light = page.evaluate("getComputedStyle(document.body).backgroundColor")
+    page.click("#theme")
+    dark = page.evaluate("getComputedStyle(document.body).backgroundColor")
+    assert light != dark
+    page.reload()
+    assert page.evaluate("getComputedStyle(document.body).backgroundColor") == dark
