@@ -1,14 +1,15 @@
 """Candles and ticks over REST."""
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from functools import lru_cache
 from heapq import merge
 from typing import Any
 
 import structlog
 from django.conf import settings
-from django.db.models import TextField
+from django.db.models import Func, TextField
 from django.db.models.functions import Cast
 from drf_spectacular.utils import extend_schema
 from redis.exceptions import RedisError
@@ -41,9 +42,7 @@ MOST_CANDLES = 5000
 AMOUNTS = (
     "open", "high", "low", "close", "volume", "quote_volume", "taker_volume", "taker_quote_volume",
 )  # fmt: skip
-# Read as text, decimals cost a tenth: 500 candles are 4000 of them.
-TEXTS = [Cast(name, TextField()) for name in AMOUNTS]
-Row = tuple[Any, ...]  # open time, trades, verdict, then AMOUNTS
+Row = Sequence[Any]  # first and last instant as ISO 8601, trades, verdict, then AMOUNTS
 
 logger = structlog.get_logger(__name__)
 
@@ -115,10 +114,29 @@ class TickQuery(Query):
     )
 
 
+class PlainDigits(Func):
+    """A decimal column as plain text, without a Decimal in between.
+
+    Ten times faster, and 500 candles are 4000 decimals. SQLite keeps plain text anyway.
+    """
+
+    template = "%(expressions)s"
+    output_field = TextField()
+
+    def as_postgresql(self, compiler: Any, connection: Any, **context: Any) -> Any:
+        return self.as_sql(compiler, connection, template="trim_scale(%(expressions)s)::text")
+
+
+COLUMNS: list[Any] = [
+    Cast("open_time", TextField()), "trades", "verdict", *map(PlainDigits, AMOUNTS),
+]  # fmt: skip
+
+
 def candle_json(candle: Candle) -> Json:
     """A closed candle."""
+    span = _span(candle.open_time, candle.interval)
     amounts = [plain(getattr(candle, name)) for name in AMOUNTS]
-    row = (candle.open_time, candle.trades, candle.verdict, *amounts)
+    row = (*span, candle.trades, candle.verdict, *amounts)
     return _json(candle.symbol.name, candle.interval, row)
 
 
@@ -129,26 +147,38 @@ def forming_json(symbol: str, state: SymbolState, interval: str | None = None) -
     """
     interval = interval or state.intervals[0]
     candle = state.forming[interval]
+    span = _span(to_time(candle.open_ms), interval)
     amounts = [plain(getattr(candle, name)) for name in AMOUNTS]
-    row = (to_time(candle.open_ms), candle.trades, None, *amounts)
     return {
-        **_json(symbol, interval, row),
+        **_json(symbol, interval, (*span, candle.trades, None, *amounts)),
         "last_price": plain(state.last_price),
         "last_tick_id": state.last_tick_id,
         "time": iso_ms(state.last_time_ms),
     }
 
 
+def _span(open_time: datetime, interval: str) -> tuple[str, str]:
+    """The first and the last millisecond of a candle."""
+    last = open_time + timedelta(milliseconds=INTERVALS_MS[interval] - 1)
+    return iso(open_time), iso(last)
+
+
 def _json(symbol: str, interval: str, row: Row) -> Json:
-    """A row whose amounts are plain digits; without a verdict while it forms."""
-    open_time, trades, verdict, *amounts = row
-    close_time = open_time + timedelta(milliseconds=INTERVALS_MS[interval] - 1)
+    """A candle; without a verdict while it forms."""
+    open_time, close_time, trades, verdict, first, high, low, last, volume, quote, *taker = row
     return {
         "symbol": symbol,
         "interval": interval,
-        "open_time": iso(open_time),
-        "close_time": iso(close_time),
-        **dict(zip(AMOUNTS, amounts, strict=True)),
+        "open_time": open_time,
+        "close_time": close_time,
+        "open": first,
+        "high": high,
+        "low": low,
+        "close": last,
+        "volume": volume,
+        "quote_volume": quote,
+        "taker_volume": taker[0],
+        "taker_quote_volume": taker[1],
         "trades": trades,
         "verdict": verdict,
         "closed": verdict is not None,
@@ -198,16 +228,16 @@ def _closed_rows(
         found = found.filter(open_time__lte=end)
     from_start = start is not None and end is None
     order = "open_time" if from_start else "-open_time"
-    columns = found.order_by(order).values_list("open_time", "trades", "verdict", *TEXTS)
-    rows = list(columns[:limit])
+    rows = list(found.order_by(order).values_list(*COLUMNS)[:limit])
     if not from_start:
         rows.reverse()
-    return [(*row[:3], *map(_trimmed, row[3:])) for row in rows]
+    return [(*_read_span(text, interval), *row) for text, *row in rows]
 
 
-def _trimmed(text: str) -> str:
-    """A decimal as the database writes it, made plain: PostgreSQL keeps trailing zeros."""
-    return text.rstrip("0").rstrip(".") if "." in text else text
+@lru_cache(maxsize=20_000)  # the newest ones are asked for again and again, by every chart
+def _read_span(text: str, interval: str) -> tuple[str, str]:
+    """The span of an open time as the database writes it: whole seconds, in UTC."""
+    return _span(datetime.fromisoformat(text[:19]).replace(tzinfo=UTC), interval)
 
 
 def _asked(request: Request) -> dict[str, Any]:

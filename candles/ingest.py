@@ -40,7 +40,13 @@ class Folded(msgspec.Struct):
 class SymbolFeed:
     """One symbol on its way from the socket to its candles. Does no input or output itself."""
 
-    def __init__(self, symbol: str, intervals: Sequence[str], state: SymbolState | None) -> None:
+    def __init__(
+        self,
+        symbol: str,
+        intervals: Sequence[str],
+        state: SymbolState | None = None,
+        recent: Sequence[Tick] = (),
+    ) -> None:
         self.symbol = symbol
         self.intervals = list(intervals)
         self.candles: SymbolCandles | None = None
@@ -50,8 +56,10 @@ class SymbolFeed:
         self.wanted: Wanted | None = None  # asked for, not yet here
         self.waiting: list[Tick] = []  # arrived ahead of what is wanted
         self._outdated = False  # the line was cut after `wanted` was asked for
-        self.recent: deque[Tick] = deque(maxlen=KEPT_TICKS)  # newest last
-        self._unsaved = 0  # how many of them, or of those before, Redis doesn't have
+        self.recent: deque[Tick] = deque(recent, maxlen=KEPT_TICKS)  # newest last
+        # How many of them still go to Redis. What was read from there goes back as one run, so
+        # that lengths of runs need not be remembered there.
+        self._unsaved = len(self.recent)
         self._runs: deque[int] = deque()  # lengths of the runs in Redis, newest last
         if state is not None and state.intervals == self.intervals:
             self.candles = SymbolCandles(intervals, state.base, state.parts)
@@ -217,14 +225,24 @@ class Ingest:
         self.feeds: dict[str, SymbolFeed] = {}
         self._fetch = fetch
 
-    def follow(self, symbols: Sequence[str], states: Mapping[str, SymbolState]) -> list[str]:
-        """Follow exactly `symbols`; return those that were dropped."""
+    def follow(
+        self,
+        symbols: Sequence[str],
+        states: Mapping[str, SymbolState],
+        recent: Mapping[str, Sequence[Tick]],
+    ) -> list[str]:
+        """Follow exactly `symbols`, from their stored states and recent ticks on.
+
+        Returns those that were dropped.
+        """
         dropped = [symbol for symbol in self.feeds if symbol not in symbols]
         for symbol in dropped:
             del self.feeds[symbol]
         for symbol in symbols:
             if symbol not in self.feeds:
-                self.feeds[symbol] = SymbolFeed(symbol, self.intervals, states.get(symbol))
+                self.feeds[symbol] = SymbolFeed(
+                    symbol, self.intervals, states.get(symbol), recent.get(symbol, ())
+                )
         return dropped
 
     def went_live(self, symbols: Sequence[str], now_ms: int) -> None:

@@ -22,7 +22,9 @@ EPOCH = datetime.fromtimestamp(0, UTC)
 
 def iso(time: datetime) -> str:
     """`time` as 2026-01-02T03:04:05.678Z; an aware time of any zone."""
-    return time.astimezone(UTC).isoformat(timespec="milliseconds")[:-6] + "Z"
+    if time.tzinfo is not UTC:
+        time = time.astimezone(UTC)
+    return time.isoformat(timespec="milliseconds")[:-6] + "Z"
 
 
 def to_time(time_ms: int) -> datetime:

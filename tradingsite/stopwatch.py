@@ -1,5 +1,6 @@
 """Stops watched on every tick, in the stream process."""
 
+import time
 from collections.abc import Callable, Iterable, Sequence
 from itertools import chain
 
@@ -16,6 +17,7 @@ from strategies.services import stop_out
 logger = structlog.get_logger(__name__)
 
 VERSION_KEY = "orders:positions"  # rises whenever a position changes
+REREAD_S = 5.0  # stops are read again at least this often: the word of a change may be lost
 
 
 def positions_changed(client: redis.Redis) -> None:
@@ -31,7 +33,8 @@ class StopWatch:
     """
 
     def __init__(self) -> None:
-        self._read_at: bytes | None = b"never"
+        self._version: bytes | None = b"none read"
+        self._next_read_s = 0.0
         self._stops: list[Stop] = []
         self._hits: list[Hit] = []
 
@@ -43,12 +46,12 @@ class StopWatch:
             self._sell()
 
     def heed(self, version: bytes | None, recent: Callable[[str], Iterable[Tick]]) -> None:
-        """Read the stops again where `version` says that positions have changed.
+        """Read the stops again where `version` says that positions have changed, or it is time.
 
         A stop that is new to us is held against the `recent` ticks of its symbol too: its
         position may have been opened before they came.
         """
-        if version == self._read_at:
+        if version == self._version and time.monotonic() < self._next_read_s:
             return
         try:
             stops = open_stops()
@@ -62,7 +65,7 @@ class StopWatch:
         new = [stop for stop in stops if stop.position_id not in known]
         waiting = {h.stop.position_id for h in self._hits}
         self._stops = [stop for stop in stops if stop.position_id not in waiting]
-        self._read_at = version
+        self._version, self._next_read_s = version, time.monotonic() + REREAD_S
         for stop in new:
             self._take(hit([stop], recent(stop.symbol)))
         if self._hits:

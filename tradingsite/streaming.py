@@ -152,7 +152,9 @@ class Ownership:
         if set(followed) == self.ingest.feeds.keys():
             return
         client = self.writer.client
-        for symbol in self.ingest.follow(followed, store.read_states(client, followed)):
+        states = store.read_states(client, [s for s in followed if s not in self.ingest.feeds])
+        recent = {symbol: store.recent_ticks(client, symbol) for symbol in states}
+        for symbol in self.ingest.follow(followed, states, recent):
             store.forget(client, symbol)
         self.stream.follow(followed)
 

@@ -9,7 +9,7 @@ from market.models import Symbol
 from strategies.models import Signal, StrategyState
 from strategies.services.evaluation import begin, evaluate
 from strategies.services.judging import judge_all
-from strategies.services.series import enabled_strategies, interval_of, watches
+from strategies.services.series import Key, enabled_strategies, interval_of, to_ms, watches
 
 
 def catch_up(now: datetime) -> list[Signal]:
@@ -18,8 +18,17 @@ def catch_up(now: datetime) -> list[Signal]:
     A strategy without a state gets one at the newest closed candle and acts from the next on.
     """
     newest = _newest_candles()
-    _begin_new_strategies(newest)
-    return evaluate(newest, now)
+    places = _places()
+    watched = watches(newest)
+    new = [watch for watch in watched if watch.key not in places]
+    if new:
+        begin(judge_all(new))
+    late = {
+        (watch.symbol.pk, watch.interval)
+        for watch in watched
+        if places.get(watch.key, watch.target_ms) < watch.target_ms
+    }
+    return evaluate([c for c in newest if (c.symbol_id, c.interval) in late], now)
 
 
 def _newest_candles() -> list[Candle]:
@@ -32,8 +41,7 @@ def _newest_candles() -> list[Candle]:
     return list(Candle.objects.filter(pk__in=newest).select_related("symbol"))
 
 
-def _begin_new_strategies(newest: list[Candle]) -> None:
-    known = set(StrategyState.objects.values_list("strategy_id", "symbol_id", "interval"))
-    new = [watch for watch in watches(newest) if watch.key not in known]
-    if new:
-        begin(judge_all(new))
+def _places() -> dict[Key, int]:
+    """The open time of the candle that each strategy judged last."""
+    rows = StrategyState.objects.values_list("strategy_id", "symbol_id", "interval", "open_time")
+    return {(strategy, symbol, interval): to_ms(at) for strategy, symbol, interval, at in rows}

@@ -17,10 +17,6 @@ from strategies.models import Strategy
 from tests.conftest import missing
 from tests.tradingsite.web import Web
 
-# Playwright's synchronous interface keeps an event loop in this thread, and Django would
-# refuse the database because of it.
-os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "true"
-
 FLAGS = [
     "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
     "--disable-background-networking", "--disable-component-update", "--disable-sync",
@@ -29,15 +25,20 @@ PRICE_STEP = [{"filterType": "PRICE_FILTER", "tickSize": "0.01000000"}]
 HISTORY = 120
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def chromium() -> Iterator[Browser]:
+    """Not for the whole session: while it lives, an event loop runs in this thread, in which
+    asynchronous tests cannot run and Django would refuse the database.
+    """
     path = which("chromium") or which("chromium-browser") or which("google-chrome")
     if path is None:
         missing("no Chromium on the PATH")
+    os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "true"
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=path, args=FLAGS)
         yield browser
         browser.close()
+    del os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"]
 
 
 def minute(back: int) -> datetime:

@@ -1,5 +1,6 @@
 """The page in a real browser, over real daphne and Redis."""
 
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -9,9 +10,8 @@ from playwright.sync_api import Page, expect
 from redis import Redis
 
 from candles.api import candle_json
-from market.models import Symbol
+from candles.models import Candle
 from orders.models import Halt
-from tests.browser.conftest import candle
 from tests.tradingsite.web import Web
 from tradingsite.live import Message, publish
 
@@ -29,11 +29,12 @@ COLOURED_PIXELS = """() => {
 }"""
 
 
-def forming(price: str, time: str = "2099-01-01T00:00:00.000Z") -> dict[str, Any]:
+def forming(price: str) -> dict[str, Any]:
     """The open candle after the newest one that the database has."""
-    now = candle_json(candle(Symbol.objects.get(name="BTCUSDT"), 0))
-    changing = {"verdict": None, "closed": False, "close": price, "last_price": price}
-    return now | changing | {"last_tick_id": 1, "time": time}
+    newest = Candle.objects.filter(symbol__name="BTCUSDT").latest("open_time")
+    newest.open_time += timedelta(minutes=1)
+    tick = {"last_price": price, "last_tick_id": 1, "time": "2099-01-01T00:00:00.000Z"}
+    return candle_json(newest) | {"verdict": None, "closed": False, "close": price} | tick
 
 
 def test_the_page_loads_without_complaints_and_draws_its_chart(

@@ -24,14 +24,14 @@ def joined(ticks: list[Tick] | None = None, last_tick_id: int = 0) -> Joined:
 
 
 def live_feed() -> SymbolFeed:
-    feed = SymbolFeed(SYMBOL, ["1m"], None)
+    feed = SymbolFeed(SYMBOL, ["1m"])
     feed.went_live(0)
     feed.fetched(joined())
     return feed
 
 
 def test_a_new_symbol_waits_for_its_past() -> None:
-    feed = SymbolFeed(SYMBOL, ["1m"], None)
+    feed = SymbolFeed(SYMBOL, ["1m"])
     assert feed.went_live(0) == Wanted(SYMBOL)
     assert feed.take(series(3)).ticks == []
     assert feed.fetched(joined()).ticks == series(3)
@@ -114,11 +114,25 @@ def test_other_intervals_than_before_begin_afresh() -> None:
     assert second.went_live(0) == Wanted(SYMBOL)
 
 
+def test_recent_ticks_are_handed_to_redis_in_runs_that_cover_what_is_kept() -> None:
+    feed = SymbolFeed(SYMBOL, ["1m"], recent=series(700))
+    first = feed.unsaved_run()
+    assert first is not None
+    assert (first.ticks, first.keep) == (series(700), 1)
+    assert feed.unsaved_run() is None
+    feed.went_live(0)
+    feed.fetched(joined(last_tick_id=700))
+    feed.take(series(1800)[700:])
+    second = feed.unsaved_run()
+    assert second is not None
+    assert (second.ticks, second.keep) == (series(1800)[-1000:], 1)
+
+
 def test_a_dropped_symbol_is_no_longer_folded() -> None:
     asked: list[Wanted] = []
     ingest = Ingest(["1m"], asked.append)
-    ingest.follow([SYMBOL], {})
-    assert ingest.follow([], {}) == [SYMBOL]
+    ingest.follow([SYMBOL], {}, {})
+    assert ingest.follow([], {}, {}) == [SYMBOL]
     assert ingest.take(series(2)) == {}
     assert ingest.fetched(joined()).ticks == []
 
@@ -132,7 +146,7 @@ class Line:
         self.asked: list[Wanted] = []
         self.closed: list[OHLCV] = []
         self.ingest = Ingest(["1m", "5m"], self.asked.append)
-        self.ingest.follow([SYMBOL], {})
+        self.ingest.follow([SYMBOL], {}, {})
         self.reconnect()
 
     def reconnect(self) -> None:

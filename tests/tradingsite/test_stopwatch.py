@@ -1,0 +1,102 @@
+from collections.abc import Iterator
+from decimal import Decimal
+
+import pytest
+from django.db import OperationalError
+
+from market.ticks import Tick
+from orders.stops import Hit, Stop
+from tests.builders import tick
+from tradingsite import stopwatch
+from tradingsite.stopwatch import StopWatch
+
+STOP = Stop(1, "BTCUSDT", Decimal(90), since_ms=1_000)
+
+
+class Book:
+    """Stands for the database: the open stops, and the hits that were sold."""
+
+    def __init__(self) -> None:
+        self.stops = [STOP]
+        self.sold: list[Hit] = []
+        self.gone = False
+
+    def open_stops(self) -> list[Stop]:
+        if self.gone:
+            raise OperationalError("gone")
+        return self.stops
+
+    def stop_out(self, hits: list[Hit], _: object) -> None:
+        if self.gone:
+            raise OperationalError("gone")
+        self.sold += hits
+
+
+@pytest.fixture
+def book(monkeypatch: pytest.MonkeyPatch) -> Iterator[Book]:
+    book = Book()
+    monkeypatch.setattr(stopwatch, "open_stops", book.open_stops)
+    monkeypatch.setattr(stopwatch, "stop_out", book.stop_out)
+    return book
+
+
+def no_ticks(_: str) -> list[Tick]:
+    return []
+
+
+def watching(book: Book) -> StopWatch:
+    watch = StopWatch()
+    watch.heed(b"1", no_ticks)
+    return watch
+
+
+def test_the_tick_that_reaches_the_stop_sells_once(book: Book) -> None:
+    watch = watching(book)
+    watch.check([[tick("91", tick_id=1)], [tick("90", tick_id=2), tick("80", tick_id=3)]])
+    watch.check([[tick("70", tick_id=4)]])
+    assert [(hit.tick_id, hit.price) for hit in book.sold] == [(2, Decimal(90))]
+
+
+def test_a_hit_waits_for_the_database_whatever_the_price_does(book: Book) -> None:
+    watch = watching(book)
+    book.gone = True
+    watch.check([[tick("89", tick_id=2)]])
+    book.gone = False
+    watch.check([[tick("120", tick_id=3)]])
+    assert [hit.tick_id for hit in book.sold] == [2]
+
+
+def test_a_new_stop_is_held_against_the_ticks_just_seen(book: Book) -> None:
+    book.stops = []
+    watch = watching(book)
+    book.stops = [STOP]
+    seen = [tick("85", tick_id=1, time_ms=999), tick("88", tick_id=2, time_ms=1_000)]
+    watch.heed(b"2", lambda _: seen)
+    assert [hit.tick_id for hit in book.sold] == [2]  # the first came before the position
+
+
+def test_stops_are_read_again_only_when_something_changed(book: Book) -> None:
+    watch = watching(book)
+    book.stops = []
+    watch.heed(b"1", no_ticks)
+    watch.check([[tick("80")]])
+    assert len(book.sold) == 1
+
+
+def test_the_word_of_a_change_may_be_lost(book: Book, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stopwatch, "REREAD_S", 0.0)
+    book.stops = []
+    watch = watching(book)
+    book.stops = [STOP]
+    watch.heed(b"1", no_ticks)
+    watch.check([[tick("80")]])
+    assert len(book.sold) == 1
+
+
+def test_without_the_database_the_known_stops_stay(book: Book) -> None:
+    watch = watching(book)
+    book.gone = True
+    watch.heed(b"2", no_ticks)
+    book.gone = False
+    watch.check([[tick("80")]])
+    assert len(book.sold) == 1
