@@ -17,13 +17,14 @@ TIME_ALLOWED = "use ISO 8601, as 2026-01-02T03:04:05Z, or milliseconds since the
 
 def known_symbol(name: str) -> Symbol:
     """The symbol of that name, in any case of letters. Raises NotFound, which answers 404."""
-    try:
-        return Symbol.objects.get(name=name.upper())
-    except Symbol.DoesNotExist:
+    # PostgreSQL fails on a NUL instead of not finding it.
+    symbol = Symbol.objects.filter(name=name.upper()).first() if name.isprintable() else None
+    if symbol is None:
         raise NotFound(
             f"symbol {name!r} is unknown; GET /symbols lists the followed ones",
             code="unknown_symbol",
-        ) from None
+        )
+    return symbol
 
 
 @extend_schema_field({"type": "string", "example": "BTCUSDT"})

@@ -232,12 +232,12 @@ def _strategies() -> QuerySet[Strategy]:
 
 
 def _known_strategy(name: str) -> Strategy:
-    try:
-        return _strategies().get(name=name)
-    except Strategy.DoesNotExist:
+    strategy = _strategies().filter(name=name).first() if name.isprintable() else None
+    if strategy is None:
         raise NotFound(
             f"strategy {name!r} is unknown; GET /strategy lists them", code="unknown_strategy"
-        ) from None
+        )
+    return strategy
 
 
 def _saved(body: StrategyBody) -> Json:

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import requests
 from honcho.environ import parse_procfile
 
 from launcher import redis_server
@@ -62,7 +63,7 @@ class Server:
     def __init__(
         self, command: Sequence[str], output: Path, environment: dict[str, str] | None = None
     ) -> None:
-        self.output = output
+        self.output, self.name = output, " ".join(command)
         with output.open("ab") as file:
             self.process = subprocess.Popen(
                 command,
@@ -86,7 +87,7 @@ class Server:
         eventually(lambda: self.process.poll() is not None or ready(), seconds)
         if self.process.poll() is not None or not ready():
             self.kill()
-            raise ServerFailedError(f"{self.process.args}: {self.text()[-3000:]}")
+            raise ServerFailedError(f"{self.name}: {self.text()[-3000:]}")
 
     def stop(self, by: signal.Signals = signal.SIGTERM, seconds: float = 10.0) -> int:
         """Ask it to stop and wait; killed, and an error, where it is still there after that."""
@@ -97,7 +98,7 @@ class Server:
         except subprocess.TimeoutExpired:
             self.kill()
             raise ServerFailedError(
-                f"{self.process.args} did not stop in {seconds} s: {self.text()[-3000:]}"
+                f"{self.name} did not stop in {seconds} s: {self.text()[-3000:]}"
             ) from None
 
     def kill(self) -> None:
@@ -105,6 +106,13 @@ class Server:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait()
+
+
+def is_healthy(url: str) -> bool:
+    """Does the site at `url` say that all its parts are alive?"""
+    with contextlib.suppress(requests.RequestException):
+        return requests.get(f"{url}/health", timeout=5).status_code == 200
+    return False
 
 
 class Redis(Server):
@@ -135,6 +143,12 @@ class Sandbox(Server):
         command = [PYTHON, "-m", "sandbox", "--port", str(self.port), *options]
         super().__init__(command, folder / f"sandbox-{self.port}.log")
         self.await_ready(lambda: answers(self.port))
+
+    def inject(self, fault: str, **parameters: object) -> None:
+        """Have a fault happen; `sandbox.faults` knows which there are."""
+        body = {"fault": fault, **parameters}
+        answer = requests.post(f"{self.rest_url}/sandbox/faults", json=body, timeout=5)
+        assert answer.ok, answer.text
 
     @property
     def environment(self) -> dict[str, str]:

@@ -6,8 +6,10 @@ from channels.routing import ProtocolTypeRouter
 from django.core.asgi import get_asgi_application
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tradingsite.settings")
-http = get_asgi_application()  # sets Django up, before anything that needs its models
+django = get_asgi_application()  # sets Django up, before anything that needs its models
 
 from tradingsite.consumers import DashboardConsumer  # noqa: E402
+from tradingsite.stopping import finishing, stop_in_time  # noqa: E402
 
-application = ProtocolTypeRouter({"http": http, "websocket": DashboardConsumer()})
+stop_in_time()
+application = ProtocolTypeRouter({"http": finishing(django), "websocket": DashboardConsumer()})

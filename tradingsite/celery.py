@@ -1,14 +1,18 @@
 """Celery: the worker's queues and the sweeps' timetable."""
 
 import os
+import signal
+import threading
 from typing import Any
 
 from celery import Celery
-from celery.signals import setup_logging
+from celery.signals import setup_logging, worker_shutting_down
 
 from tradingsite import logs
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tradingsite.settings")
+
+STOP_WITHIN_S = 2.0
 
 app = Celery("tradingsite")
 app.config_from_object("django.conf:settings", namespace="CELERY")
@@ -17,8 +21,6 @@ app.conf.update(
     task_acks_late=True,  # a task whose worker was killed goes to another
     task_reject_on_worker_lost=True,
     worker_prefetch_multiplier=1,
-    worker_soft_shutdown_timeout=3.0,  # seconds; what is not finished by then is swept up
-    worker_enable_soft_shutdown_on_idle=False,
     broker_connection_retry_on_startup=True,
     broker_connection_max_retries=None,  # Redis comes back some day
     # A publisher that waits for Redis holds up its own work; sweeps do what is not published.
@@ -59,3 +61,12 @@ app.autodiscover_tasks()
 def _set_up_logging(**_: Any) -> None:
     """Keep Celery from replacing our logging; of its own lines, warnings are enough."""
     logs.set_up()
+
+
+@worker_shutting_down.connect
+def _bound_shutdown(how: str, **_: Any) -> None:
+    """Celery waits for running tasks for ever; ours go back to the queue after a while."""
+    if how == "Warm":
+        timer = threading.Timer(STOP_WITHIN_S, os.kill, [os.getpid(), signal.SIGQUIT])
+        timer.daemon = True
+        timer.start()

@@ -7,7 +7,7 @@ import structlog
 from django.db import InterfaceError, OperationalError
 from redis.exceptions import RedisError
 from rest_framework import status
-from rest_framework.exceptions import APIException, ParseError, ValidationError
+from rest_framework.exceptions import APIException, NotAuthenticated, ParseError, ValidationError
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import exception_handler
@@ -19,6 +19,7 @@ AWAY: list[tuple[type[Exception], str, str]] = [
     (OperationalError, "database_unavailable", "the database does not answer; try again later"),
     (InterfaceError, "database_unavailable", "the database does not answer; try again later"),
 ]
+SIGN_IN = "sign in under /admin/, or send a token as Authorization: Token …"
 NAMES: dict[type[Exception], str] = {ValidationError: "bad_parameter", ParseError: "bad_json"}
 
 logger = structlog.get_logger(__name__)
@@ -35,9 +36,10 @@ def refuse(error: Exception, context: dict[str, Any]) -> Response | None:
     response = exception_handler(error, context)
     if response is None:
         return None
+    detail = _text(response.data, _given(context["request"]))
     response.data = {
         "error": _code(error, response.status_code),
-        "detail": _text(response.data, _given(context["request"])),
+        "detail": SIGN_IN if isinstance(error, NotAuthenticated) else detail,
     }
     return response
 

@@ -7,7 +7,7 @@ from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
 from candles import api as candles
 from orders import api as orders
 from strategies import api as strategies
-from tradingsite import positions_api, symbols_api, views
+from tradingsite import pages, positions_api, symbols_api, views
 
 admin.site.site_header = "Trading system"
 admin.site.site_title = "Trading system"
@@ -16,6 +16,7 @@ admin.site.index_title = "What it knows and what it did"
 handler500 = "tradingsite.views.fault"
 
 urlpatterns = [
+    path("", pages.dashboard),
     path("admin/", admin.site.urls),
     path("health", views.HealthView.as_view()),
     path("symbols", symbols_api.SymbolsView.as_view()),

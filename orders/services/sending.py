@@ -45,11 +45,16 @@ def submit(order_ids: Sequence[int], exchange: Exchange, clock: Clock = timezone
 
 
 def submit_opened(orders: Sequence[Order], exchange: Exchange, clock: Clock = timezone.now) -> None:
-    """Send orders that this process has written down an instant ago, without reading them again."""
+    """Send orders that this process has written down an instant ago, without reading them first.
+
+    Afterwards they are what became of them, for whoever is told of them next.
+    """
     if claim_opened(orders, clock()):
         _send(orders, exchange, clock)
     else:
         submit([order.pk for order in orders], exchange, clock)
+    for order in orders:
+        order.refresh_from_db(from_queryset=Order.objects.select_related("symbol"))
 
 
 @transaction.atomic

@@ -81,10 +81,8 @@ def _act(judged: Sequence[Judged], now: datetime) -> tuple[list[Signal], list[Wa
     _save_states(due, signals)
     signal_raised.announce(signals)
     watched = {one.watch.key: one.watch for one in judged}
-    behind = [
-        watch.after(places[key]) for key, watch in watched.items() if places[key] < watch.target_ms
-    ]
-    return signals, behind
+    rest = (watch.after(places[key]) for key, watch in watched.items())
+    return signals, [watch for watch in rest if watch.first_ms <= watch.last_ms]
 
 
 def _lock_places(judged: Iterable[Judged]) -> dict[Key, int]:

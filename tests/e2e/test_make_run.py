@@ -5,9 +5,8 @@ import signal
 from pathlib import Path
 
 import pytest
-import requests
 
-from tests.servers import PYTHON, Server, eventually, free_port, runs
+from tests.servers import PYTHON, Server, eventually, free_port, is_healthy, runs
 
 pytestmark = pytest.mark.processes
 COMMANDS = {
@@ -30,14 +29,8 @@ class Launched(Server):
         settings = ports | {"VAR_DIR": str(folder), "DATABASE_URL": database_url, "REDIS_URL": ""}
         super().__init__([PYTHON, "-m", "launcher"], folder / "terminal.log", settings)
 
-    def is_healthy(self) -> bool:
-        try:
-            return requests.get(f"{self.url}/health", timeout=5).status_code == 200
-        except requests.RequestException:
-            return False
-
     def await_healthy(self, seconds: float = 30.0) -> None:
-        self.await_ready(self.is_healthy, seconds)
+        self.await_ready(lambda: is_healthy(self.url), seconds)
 
     def is_up(self) -> bool:
         return "Ctrl+C stops everything" in self.text()
@@ -86,7 +79,7 @@ def test_whoever_is_killed_comes_back(own_folder, own_database):
         os.kill(pid, signal.SIGKILL)
     for name, killed in before.items():
         assert eventually(lambda n=name, k=killed: system.pids_of(n) - k, 15), name
-    assert eventually(system.is_healthy, 40)
+    assert eventually(lambda: is_healthy(system.url), 40)
     system.stop()
 
 

@@ -1,17 +1,15 @@
-"""Recorded trades through the real processes: the candles are the exchange's own."""
+"""Recorded trades through the real processes and a bad line: the candles are the exchange's."""
 
+import time
 from collections.abc import Callable
-from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
 
 import pytest
-import requests
 
 from candles.intervals import INTERVALS_MS, MINUTE_MS
-from candles.services import ms_of
 from tests import recorded as data
+from tests.e2e.candles import assert_equal, klines, stored
 from tests.e2e.conftest import Built
 from tests.servers import Sandbox, Site, eventually
 
@@ -19,28 +17,6 @@ SYMBOLS = ("BTCUSDT", "ETHUSDT")
 RECORDED_START_MS = 1723161240000  # 23:54 UTC, the minute of the first recorded trade
 FULL = range(1, 11)  # the ten minutes after it are recorded whole
 PRICES = ("open", "high", "low", "close", "volume")
-# Where /api/v3/klines has what a candle of ours has.
-KLINE_FIELDS = {
-    "open": 1, "high": 2, "low": 3, "close": 4, "volume": 5, "quote_volume": 7, "trades": 8,
-    "taker_volume": 9, "taker_quote_volume": 10,
-}  # fmt: skip
-
-
-def stored(site: Site, symbol: str, interval: str) -> dict[int, dict[str, Any]]:
-    """The site's closed candles by open time."""
-    query = {"interval": interval, "limit": "5000"}
-    answer = requests.get(f"{site.url}/candles/{symbol}", query, timeout=10).json()
-    return {
-        ms_of(datetime.fromisoformat(candle["open_time"])): candle
-        for candle in answer["candles"]
-        if candle["closed"]
-    }
-
-
-def klines(sandbox: Sandbox, symbol: str, interval: str) -> dict[int, list[Any]]:
-    query = {"symbol": symbol, "interval": interval, "limit": "1000"}
-    rows = requests.get(f"{sandbox.rest_url}/api/v3/klines", query, timeout=10).json()
-    return {row[0]: row for row in rows}
 
 
 def check(site: Site, sandbox: Sandbox, recorded: Path, interval: str) -> None:
@@ -52,12 +28,21 @@ def check(site: Site, sandbox: Sandbox, recorded: Path, interval: str) -> None:
         start_ms = min(ours)
         for number in FULL:
             candle = ours[start_ms + number * INTERVALS_MS[interval]]
-            kline = theirs[start_ms + number * INTERVALS_MS[interval]]
+            assert_equal(candle, theirs[start_ms + number * INTERVALS_MS[interval]])
             recorded_kline = official[RECORDED_START_MS + number * MINUTE_MS]
             for name in PRICES:
                 assert Decimal(candle[name]) == Decimal(recorded_kline[name]), (symbol, number)
-            for name, place in KLINE_FIELDS.items():
-                assert Decimal(candle[name]) == Decimal(kline[place]), (symbol, number, name)
+
+
+def disturb(sandbox: Sandbox) -> None:
+    """Ticks that never come, ticks that come twice, and cuts, while trades pour in."""
+    for _ in range(3):
+        for symbol in SYMBOLS:
+            sandbox.inject("skip_ids", symbol=symbol, count=7)
+            sandbox.inject("duplicate", symbol=symbol, count=7)
+        time.sleep(0.5)
+        sandbox.inject("disconnect")
+        time.sleep(1)
 
 
 def replay(system: Callable[..., Built], recorded: Path, interval: str, speed: str) -> None:
@@ -65,7 +50,9 @@ def replay(system: Callable[..., Built], recorded: Path, interval: str, speed: s
     sandbox, site = system("--speed", speed, "--replay", *files, INTERVALS=interval)
     site.start("stream")
     site.start("web")
-    wait_s = 75 + 12 * INTERVALS_MS[interval] / 1000
+    assert eventually(lambda: stored(site, "BTCUSDT", interval), 75)
+    disturb(sandbox)
+    wait_s = 20 + 12 * INTERVALS_MS[interval] / 1000
     assert eventually(lambda: len(stored(site, "ETHUSDT", interval)) > max(FULL), wait_s)
     check(site, sandbox, recorded, interval)
 

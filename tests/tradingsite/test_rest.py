@@ -1,3 +1,4 @@
+import json
 from pathlib import Path
 from typing import Any
 
@@ -72,6 +73,14 @@ def test_a_method_that_is_not_there_is_refused(path: str) -> None:
     assert "GET" in response["Allow"]
 
 
+@pytest.mark.parametrize(
+    "path",
+    ["/candles/BTC%00", "/positions/%00", "/symbols/%00", "/strategy/%00", "/trades?symbol=%00"],
+)
+def test_letters_that_no_database_takes_name_nothing(path: str) -> None:
+    assert stranger().get(path).status_code == 404
+
+
 def test_a_body_that_is_not_json_is_refused() -> None:
     response = with_token(staff()).post("/halt", "level=off", content_type="text/plain")
     assert "text/plain" in refused(response, 415, "unsupported_media_type")
@@ -87,17 +96,11 @@ def test_a_database_that_does_not_answer_is_named(monkeypatch: pytest.MonkeyPatc
 
 
 def test_a_fault_of_ours_is_told_in_the_shape_of_whoever_asked(rf: RequestFactory) -> None:
-    assert refused_json(fault(rf.get("/candles/BTCUSDT"))) == {
+    assert json.loads(fault(rf.get("/candles/BTCUSDT")).content) == {
         "error": "internal",
         "detail": "a fault of ours; the log has it",
     }
     assert fault(rf.get("/admin/"))["Content-Type"].startswith("text/html")
-
-
-def refused_json(response: Any) -> Any:
-    import json
-
-    return json.loads(response.content)
 
 
 def test_the_schema_describes_every_endpoint_without_a_warning(tmp_path: Path) -> None:
