@@ -1,10 +1,13 @@
 """A WebSocket that reads what the kernel holds instead of one message at a time."""
 
+import socket
+import time
 from typing import Any
 
 from websocket import WebSocket, WebSocketConnectionClosedException, WebSocketProtocolException
 
-READS = 4  # a batch
+READS = 6  # a batch
+KERNEL_BYTES = 1 << 20  # what the kernel may hold for us, so that a burst waits there
 READ_BYTES = 65_536  # above 128 KiB a read under TLS costs a memory mapping
 TEXT, CLOSE, PING, PONG, CONTINUATION, FINAL = 0x1, 0x8, 0x9, 0xA, 0x0, 0x80
 FINAL_TEXT = FINAL | TEXT
@@ -18,51 +21,62 @@ class BatchSocket(WebSocket):
     """
 
     def __init__(self, **options: Any) -> None:
-        super().__init__(skip_utf8_validation=True, **options)  # the JSON decoder checks it
+        room = (socket.SOL_SOCKET, socket.SO_RCVBUF, KERNEL_BYTES)
+        # The JSON decoder notices bad UTF-8 anyway.
+        super().__init__(skip_utf8_validation=True, sockopt=(room,), **options)
         self._rest = b""
         self._fragments: list[bytes] = []
         self.more_waiting = False
-        self.frames_read = 0  # control frames included: a ping is a sign of life
+        self.last_frame_s = 0.0  # time.monotonic(); a ping is a sign of life too
 
     def read_batch(self) -> list[bytes]:
-        """The messages that one read brings, possibly none.
+        """The messages that READS reads bring at most, possibly none.
 
         Answers pings. Raises WebSocketConnectionClosedException at the connection's end.
         """
+        messages: list[bytes] = []
+        for _ in range(READS):
+            data = self._read()
+            if data:
+                messages += self._messages(self._rest + data if self._rest else data)
+            self.more_waiting = len(data) == READ_BYTES
+            if not self.more_waiting:
+                break
+        return messages
+
+    def _read(self) -> bytes:
+        """What one read brings; nothing where the socket stays quiet for its time-out."""
         if self.sock is None:
             raise WebSocketConnectionClosedException("not connected")
         try:
-            data = self.sock.recv(READ_BYTES)
+            data: bytes = self.sock.recv(READ_BYTES)
         except TimeoutError:
-            self.more_waiting = False
-            return []
+            return b""
         if not data:
             raise WebSocketConnectionClosedException("the exchange closed the connection")
-        self.more_waiting = len(data) == READ_BYTES
-        return self._messages(self._rest + data if self._rest else data)
+        return data
 
     def _messages(self, data: bytes) -> list[bytes]:
         messages: list[bytes] = []
+        add = messages.append
         at, size = 0, len(data)
         while at + 2 <= size:
             head, length = data[at], data[at + 1]
-            start = at + 2
-            if length == 126:
+            # What a tick looks like comes first: text in one frame, 126 to 65,535 bytes.
+            if length == 126 and at + 4 <= size:
                 start = at + 4
-                length = int.from_bytes(data[at + 2 : start], "big")
-            elif length == 127:
-                start = at + 10
-                length = int.from_bytes(data[at + 2 : start], "big")
-            elif length > 127:
-                raise WebSocketProtocolException("a server must not mask its frames")
-            if start + length > size or start > size:
-                break
-            at = start + length
-            if head == FINAL_TEXT:
-                messages.append(data[start:at])
+                end = start + (data[at + 2] << 8 | data[at + 3])
             else:
-                self._other_frame(head, data[start:at], messages)
-            self.frames_read += 1
+                start, end = _bounds(data, at)
+            if end > size:
+                break
+            if head == FINAL_TEXT:
+                add(data[start:end])
+            else:
+                self._other_frame(head, data[start:end], messages)
+            at = end
+        if at:
+            self.last_frame_s = time.monotonic()
         self._rest = data[at:]
         return messages
 
@@ -80,3 +94,16 @@ class BatchSocket(WebSocket):
                 self._fragments.clear()
         elif kind != PONG:
             raise WebSocketProtocolException(f"unexpected frame type {kind}")
+
+
+def _bounds(data: bytes, at: int) -> tuple[int, int]:
+    """Where the payload of the frame at `at` begins and ends; the end may lie beyond `data`."""
+    length = data[at + 1]
+    if length < 126:
+        return at + 2, at + 2 + length
+    if length > 127:
+        raise WebSocketProtocolException("a server must not mask its frames")
+    if at + 10 > len(data):  # nor is its length whole
+        return at, len(data) + 1
+    start = at + 10
+    return start, start + int.from_bytes(data[at + 2 : start], "big")

@@ -96,12 +96,9 @@ class TickStream:
         began_s = 0.0
         while not self._stopping:
             self._send_next(socket)
-            seen = socket.frames_read
             frames = socket.read_batch()
-            now_s = time.monotonic()
-            if socket.frames_read > seen:
-                self.last_frame_s = now_s
-            elif now_s - self.last_frame_s > SILENCE_S:
+            self.last_frame_s = max(self.last_frame_s, socket.last_frame_s)
+            if time.monotonic() - self.last_frame_s > SILENCE_S:
                 raise WebSocketException(f"no frame for {SILENCE_S} s")
             yield self._ticks(frames) if frames else []
             if frames and not socket.more_waiting:

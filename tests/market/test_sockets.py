@@ -66,7 +66,7 @@ def test_a_ping_is_answered_with_its_own_payload(line: Line) -> None:
     reader, exchange = line
     exchange.sendall(frame(b"1795336456828", 0x89) + frame(b"tick"))
     assert reader.read_batch() == [b"tick"]
-    assert reader.frames_read == 2
+    assert reader.last_frame_s > 0
     answer = exchange.recv(100)
     mask, masked = answer[2:6], answer[6:]
     assert answer[0] == 0x8A

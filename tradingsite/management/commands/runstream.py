@@ -1,5 +1,6 @@
 """`manage.py runstream`: the exchange's stream, folded into candles."""
 
+import gc
 import signal
 from typing import Any
 
@@ -35,6 +36,7 @@ class Command(BaseCommand):
             signal.signal(number, lambda *_: process.stop())
         ensure_variants()
         self._load_symbols(process)
+        gc.freeze()  # what is loaded by now stays: no need to look through it again and again
         process.run()
 
     def _load_symbols(self, process: StreamProcess) -> None:
