@@ -1,9 +1,9 @@
 """Closed candles written down."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 
-from django.db import transaction
+from django.db import IntegrityError, transaction
 
 from candles.events import candle_closed
 from candles.intervals import INTERVALS_MS
@@ -40,27 +40,39 @@ def _row(symbol: Symbol, interval: str, candle: OHLCV, verdict: Verdict) -> Cand
     )
 
 
-@transaction.atomic
-def record_closed(closed: Sequence[ClosedCandle]) -> list[Candle]:
+def record_closed(
+    closed: Sequence[ClosedCandle], symbols: Mapping[str, Symbol] | None = None
+) -> list[Candle]:
     """Write down candles that closed together and tell of them; return the new ones.
 
     A candle that stands already is left as it is: writing it twice is writing it once.
+    `symbols` are those that the caller knows by name; others are looked up.
     """
-    symbols = Symbol.objects.in_bulk({c.symbol for c in closed}, field_name="name")
-    rows = [_row(symbols[c.symbol], c.interval, c.candle, Verdict.UNVERIFIED) for c in closed]
-    stored = _stored_keys(rows)
-    new = [row for row in rows if (row.symbol_id, row.interval, row.open_time) not in stored]
-    Candle.objects.bulk_create(new, batch_size=ROWS_A_STATEMENT)
-    candle_closed.announce(new)
-    return new
+    known = dict(symbols or {})
+    unknown = {c.symbol for c in closed} - known.keys()
+    if unknown:
+        known |= Symbol.objects.in_bulk(unknown, field_name="name")
+    rows = [_row(known[c.symbol], c.interval, c.candle, Verdict.UNVERIFIED) for c in closed]
+    try:
+        return _insert(rows)  # nearly always all of them are new
+    except IntegrityError:
+        return _insert(_not_stored(rows))
 
 
-def _stored_keys(rows: Sequence[Candle]) -> set[tuple[int, str, datetime]]:
+@transaction.atomic
+def _insert(rows: list[Candle]) -> list[Candle]:
+    Candle.objects.bulk_create(rows, batch_size=ROWS_A_STATEMENT)
+    candle_closed.announce(rows)
+    return rows
+
+
+def _not_stored(rows: Sequence[Candle]) -> list[Candle]:
     stored = Candle.objects.filter(
         symbol__in={row.symbol_id for row in rows},
         open_time__in={row.open_time for row in rows},
     )
-    return set(stored.values_list("symbol_id", "interval", "open_time"))
+    keys = set(stored.values_list("symbol_id", "interval", "open_time"))
+    return [row for row in rows if (row.symbol_id, row.interval, row.open_time) not in keys]
 
 
 @transaction.atomic

@@ -23,7 +23,7 @@ class BatchSocket(WebSocket):
     def __init__(self, **options: Any) -> None:
         room = (socket.SOL_SOCKET, socket.SO_RCVBUF, KERNEL_BYTES)
         # The JSON decoder notices bad UTF-8 anyway.
-        super().__init__(skip_utf8_validation=True, sockopt=(room,), **options)
+        super().__init__(skip_utf8_validation=True, sockopt=[room], **options)
         self._rest = b""
         self._fragments: list[bytes] = []
         self.more_waiting = False

@@ -11,6 +11,7 @@ from strategies import services
 def evaluate(candle_ids: list[int]) -> None:
     """Judge all candles that closed together."""
     candles = Candle.objects.filter(pk__in=candle_ids).select_related("symbol")
+    candles = candles.only("interval", "open_time", "symbol")
     services.evaluate(list(candles), timezone.now())
 
 

@@ -47,13 +47,14 @@ def complaint(settings: dict[str, str]) -> str:
 
 def names_read() -> set[str]:
     """The first argument of every call that reads a variable."""
-    calls = [
-        node
-        for node in ast.walk(ast.parse((ROOT / "tradingsite" / "settings.py").read_text()))
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)
-    ]
-    readers = [call for call in calls if re.match(r"env_|_exchange_url", call.func.id)]
-    return {call.args[0].value for call in readers if isinstance(call.args[0], ast.Constant)}
+    tree = ast.parse((ROOT / "tradingsite" / "settings.py").read_text())
+    calls = (node for node in ast.walk(tree) if isinstance(node, ast.Call) and node.args)
+    named = ((ast.unparse(call.func), call.args[0]) for call in calls)
+    return {
+        str(argument.value)
+        for name, argument in named
+        if re.match(r"env_|_exchange_url", name) and isinstance(argument, ast.Constant)
+    }
 
 
 def test_the_example_names_every_setting_and_no_other():

@@ -133,6 +133,7 @@ except ValueError:
     raise BadSetting("DATABASE_URL", "…", "use postgres://… or sqlite:///…") from None
 if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
     DATABASES["default"]["OPTIONS"] = _SQLITE_OPTIONS
+    DATABASES["default"]["CONN_MAX_AGE"] = None  # opening a file again costs more than a query
 elif DATABASES["default"]["ENGINE"].endswith("postgresql"):
     # CONN_MAX_AGE has no effect under ASGI, so connections are pooled.
     DATABASES["default"]["OPTIONS"] = {"pool": {"min_size": 1, "max_size": 8, "timeout": 10}}

@@ -1,12 +1,13 @@
 """The stream process: from the socket to candles, stops and pages, batch by batch.
 
 One process at a time owns the symbols; others stand by. The order within a pass is what keeps
-things whole: stops before the place in the stream moves on, Redis before the database.
+things whole: stops and closed candles first, then the place in the stream moves on. Whoever
+takes over folds again what came after that place, and what it writes twice stands once.
 """
 
 import threading
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 
 import structlog
@@ -107,7 +108,9 @@ class Ownership:
         self.fetcher = Fetcher()
         self.ingest = Ingest(process.intervals, self._fetch)
         self.stops = StopWatch()
-        self.unrecorded: list[ClosedCandle] = []
+        self.symbols: dict[str, Symbol] = {}
+        self.unrecorded: list[ClosedCandle] = []  # closed, and not in the database
+        self.unsaved: list[ClosedCandle] = []  # those of them that Redis doesn't have either
         self.history: list[Joined] = []
         self.lag_ms = 0
         self._shown: live.Conflation[None] = live.Conflation()
@@ -132,8 +135,8 @@ class Ownership:
         if ticks:
             self.lag_ms = self.clock.now_ms() - ticks[-1].time_ms
         self.stops.check(step.ticks for step in folded.values())
+        self._record(_closed(folded))
         self._save(folded)
-        self._record()
         self._show(folded)
 
     # --- What is followed, and what has to be fetched ----------------------------------------
@@ -145,11 +148,12 @@ class Ownership:
         self._next_look_s = time.monotonic() + LOOK_S
         try:
             close_old_connections()
-            followed = list(Symbol.objects.followed().values_list("name", flat=True))
+            self.symbols = {symbol.name: symbol for symbol in Symbol.objects.followed()}
         except DATABASE_GONE as error:
             logger.warning("database.unreachable", error=str(error))
             return
-        if set(followed) == self.ingest.feeds.keys():
+        followed = list(self.symbols)
+        if self.symbols.keys() == self.ingest.feeds.keys():
             return
         client = self.writer.client
         states = store.read_states(client, [s for s in followed if s not in self.ingest.feeds])
@@ -209,7 +213,7 @@ class Ownership:
             try:
                 self.stops.heed(self.writer.save(batch), self._recent_ticks)
                 self._next_beat_s = time.monotonic() + BEAT_S
-                self.unrecorded += batch.closed
+                self.unsaved = []
                 return
             except RedisError as error:
                 logger.warning("redis.unreachable", error=str(error))
@@ -222,12 +226,7 @@ class Ownership:
     def _batch(self, folded: dict[str, Folded]) -> Batch:
         feeds = [self.ingest.feeds[symbol] for symbol in folded]
         states = [state for feed in feeds if (state := feed.state()) is not None]
-        closed = [
-            ClosedCandle(symbol, NAMES[candle.interval_ms], candle)
-            for symbol, step in folded.items()
-            for candle in step.closed
-        ]
-        return Batch(self._stream_state(), states, closed, self._tick_runs())
+        return Batch(self._stream_state(), states, self.unsaved, self._tick_runs())
 
     def _tick_runs(self) -> list[TickRun]:
         """The ticks themselves are written more seldom: in a rush most are soon superseded."""
@@ -250,16 +249,22 @@ class Ownership:
             refilling={symbol: feed.missing for symbol, feed in feeds if not feed.whole},
         )
 
-    def _record(self) -> None:
-        """Write closed candles and history to the database; where it is gone, try again soon."""
+    def _record(self, closed: list[ClosedCandle]) -> None:
+        """Write closed candles and history to the database, before the place moves on in Redis.
+
+        Where the database is gone they wait, in Redis too, and are tried again soon.
+        """
+        self.unrecorded += closed
+        self.unsaved += closed
         if not (self.unrecorded or self.history) or time.monotonic() < self._next_record_s:
             return
         try:
             self._record_history()
             if self.unrecorded:
-                services.record_closed(self.unrecorded)
-                self.unrecorded = []
-                self.writer.tick_off()
+                services.record_closed(self.unrecorded, self.symbols)
+                if self.unsaved != self.unrecorded:
+                    self.writer.tick_off()
+                self.unrecorded, self.unsaved = [], []
         except DATABASE_GONE as error:
             logger.warning("database.unreachable", waiting=len(self.unrecorded), error=str(error))
             self._next_record_s = time.monotonic() + RETRY_S
@@ -283,6 +288,14 @@ class Ownership:
         state = feed.state() if feed else None
         if state is not None:
             live.publish([live.Message("forming", state.symbol, forming_json(state.symbol, state))])
+
+
+def _closed(folded: Mapping[str, Folded]) -> list[ClosedCandle]:
+    return [
+        ClosedCandle(symbol, NAMES[candle.interval_ms], candle)
+        for symbol, step in folded.items()
+        for candle in step.closed
+    ]
 
 
 def _add(folded: dict[str, Folded], symbol: str, step: Folded) -> None:

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 from django.conf import settings
+from django.db.models import F
 
 from candles.intervals import INTERVALS_MS
 from candles.models import Candle
@@ -76,17 +77,15 @@ def interval_of(strategy: Strategy) -> str:
     return strategy.interval or str(settings.INTERVALS[0])
 
 
-def enabled_strategies() -> list[Strategy]:
-    return list(Strategy.objects.filter(enabled=True).order_by("pk"))
-
-
-def _named_symbols() -> dict[int, set[int]]:
-    """The symbols that strategies name; a strategy that names none trades every followed one."""
-    named: defaultdict[int, set[int]] = defaultdict(set)
-    rows = Strategy.symbols.through.objects.values_list("strategy_id", "symbol_id")
-    for strategy_id, symbol_id in rows:
-        named[strategy_id].add(symbol_id)
-    return dict(named)
+def enabled_strategies() -> dict[Strategy, set[int]]:
+    """Each with the symbols that it names; one that names none trades every followed one."""
+    named: dict[Strategy, set[int]] = {}
+    rows = Strategy.objects.filter(enabled=True).order_by("pk").annotate(named=F("symbols"))
+    for strategy in rows:  # one row for each symbol that a strategy names
+        named.setdefault(strategy, set())
+        if strategy.named is not None:
+            named[strategy].add(strategy.named)
+    return named
 
 
 def watches(candles: Iterable[Candle]) -> list[Watch]:
@@ -94,14 +93,13 @@ def watches(candles: Iterable[Candle]) -> list[Watch]:
     newest: dict[tuple[int, str], Candle] = {}
     for candle in sorted(candles, key=lambda candle: candle.open_time):
         newest[candle.symbol_id, candle.interval] = candle
-    strategies, named = enabled_strategies(), _named_symbols()
+    strategies = enabled_strategies()
     return [
         _watch(strategy, candle)
         for candle in newest.values()
         if candle.symbol.followed
-        for strategy in strategies
-        if candle.interval == interval_of(strategy)
-        and candle.symbol_id in named.get(strategy.pk, {candle.symbol_id})
+        for strategy, named in strategies.items()
+        if candle.interval == interval_of(strategy) and (not named or candle.symbol_id in named)
     ]
 
 

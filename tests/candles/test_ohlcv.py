@@ -56,7 +56,7 @@ def runs_of_ticks(draw: st.DrawFn) -> list[Tick]:
         price = Decimal(draw(st.integers(1, 10**13))) / 10**8
         quantity = Decimal(draw(st.integers(1, 10**13))) / 10**8
         ticks.append(
-            tick(price, tick_id=number + 1, quantity=quantity, time_ms=time_ms,
+            tick(str(price), tick_id=number + 1, quantity=quantity, time_ms=time_ms,
                  buyer_is_maker=draw(st.booleans()))
         )  # fmt: skip
     return ticks

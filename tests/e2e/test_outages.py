@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -9,7 +10,7 @@ from tests.e2e.candles import assert_equal, klines, stored
 from tests.e2e.conftest import Built
 from tests.servers import Redis, Site, eventually
 
-FAULTS = [
+FAULTS: list[dict[str, Any]] = [
     {"fault": "duplicate", "symbol": "BTCUSDT", "count": 5},
     {"fault": "disconnect"},
     {"fault": "stall", "seconds": 3},

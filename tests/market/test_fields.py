@@ -44,4 +44,4 @@ def test_what_is_not_an_exact_number_is_refused(value: object) -> None:
 
 def test_sizes_are_not_compared_by_the_database() -> None:
     with pytest.raises(FieldError, match="in Python"):
-        Symbol.objects.filter(order_quantity__gt=Decimal(9))
+        Symbol.objects.filter(**{"order_quantity__gt": Decimal(9)})

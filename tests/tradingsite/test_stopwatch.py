@@ -1,4 +1,3 @@
-from collections.abc import Iterator
 from decimal import Decimal
 
 import pytest
@@ -10,6 +9,7 @@ from tests.builders import tick
 from tradingsite import stopwatch
 from tradingsite.stopwatch import StopWatch
 
+pytestmark = pytest.mark.django_db  # without a database it lets go of its connection
 STOP = Stop(1, "BTCUSDT", Decimal(90), since_ms=1_000)
 
 
@@ -33,7 +33,7 @@ class Book:
 
 
 @pytest.fixture
-def book(monkeypatch: pytest.MonkeyPatch) -> Iterator[Book]:
+def book(monkeypatch: pytest.MonkeyPatch) -> Book:
     book = Book()
     monkeypatch.setattr(stopwatch, "open_stops", book.open_stops)
     monkeypatch.setattr(stopwatch, "stop_out", book.stop_out)
