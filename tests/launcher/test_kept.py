@@ -53,7 +53,7 @@ def keep(tmp_path: Path) -> Iterator[type]:
         assert eventually(started[-1].is_alive)
         return started[-1]
 
-    yield start  # type: ignore[misc]
+    yield start
     for one in started:
         one.runner.terminate()
         one.runner.join(5)
