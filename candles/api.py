@@ -34,12 +34,12 @@ from market.api import (
     iso_ms,
     refusals,
     tick_json,
-    to_time,
 )
 from market.decimals import plain
 from market.models import Symbol
 from market.parameters import OneOf, Query, TimeParameter, known_symbol
 from market.redis import connection
+from market.times import to_time
 
 MOST_CANDLES = 5000
 AMOUNTS = (

@@ -1,7 +1,6 @@
 """Closed candles written down."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import UTC, datetime
 
 from django.db import IntegrityError, transaction
 
@@ -11,6 +10,7 @@ from candles.models import Candle, Verdict
 from candles.ohlcv import OHLCV
 from candles.store import ClosedCandle
 from market.models import Symbol
+from market.times import to_ms, to_time
 
 ROWS_A_STATEMENT = 500
 VALUES = (
@@ -19,22 +19,11 @@ VALUES = (
 )  # fmt: skip
 
 
-def time_of(time_ms: int) -> datetime:
-    """Milliseconds since the epoch as an aware UTC time, without passing through a float."""
-    seconds, milliseconds = divmod(time_ms, 1000)
-    return datetime.fromtimestamp(seconds, UTC).replace(microsecond=milliseconds * 1000)
-
-
-def ms_of(time: datetime) -> int:
-    """The inverse of `time_of`; microseconds are cut off."""
-    return int(time.replace(microsecond=0).timestamp()) * 1000 + time.microsecond // 1000
-
-
 def _row(symbol: Symbol, interval: str, candle: OHLCV, verdict: Verdict) -> Candle:
     return Candle(
         symbol=symbol,
         interval=interval,
-        open_time=time_of(candle.open_ms),
+        open_time=to_time(candle.open_ms),
         verdict=verdict,
         **{name: getattr(candle, name) for name in VALUES},
     )
@@ -93,5 +82,5 @@ def stored_until(symbol: str, intervals: Sequence[str]) -> dict[str, int]:
         newest = Candle.objects.filter(symbol__name=symbol, interval=interval)
         open_time = newest.order_by("-open_time").values_list("open_time", flat=True).first()
         if open_time is not None:
-            ends[interval] = ms_of(open_time) + INTERVALS_MS[interval]
+            ends[interval] = to_ms(open_time) + INTERVALS_MS[interval]
     return ends

@@ -4,7 +4,7 @@ Prices, quantities and money are texts of plain digits; times are ISO 8601 in UT
 milliseconds and a Z.
 """
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
@@ -15,9 +15,9 @@ from market.decimals import ZERO, plain
 from market.models import Symbol
 from market.rules import SymbolRules
 from market.ticks import Side, Tick
+from market.times import to_time
 
 Json = dict[str, Any]
-EPOCH = datetime.fromtimestamp(0, UTC)
 
 
 def iso(time: datetime) -> str:
@@ -25,10 +25,6 @@ def iso(time: datetime) -> str:
     if time.tzinfo is not UTC:
         time = time.astimezone(UTC)
     return time.isoformat(timespec="milliseconds")[:-6] + "Z"
-
-
-def to_time(time_ms: int) -> datetime:
-    return EPOCH + timedelta(milliseconds=time_ms)
 
 
 def iso_ms(time_ms: int) -> str:

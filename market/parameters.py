@@ -11,6 +11,7 @@ from rest_framework.request import Request
 
 from market.models import Symbol
 from market.ticks import Side
+from market.times import to_time
 
 TIME_ALLOWED = "use ISO 8601, as 2026-01-02T03:04:05Z, or milliseconds since the epoch"
 
@@ -44,7 +45,7 @@ class TimeParameter(serializers.Field[datetime, str, str, Any]):
     def to_internal_value(self, data: str) -> datetime:
         try:
             if data.isdecimal():
-                return datetime.fromtimestamp(int(data) / 1000, UTC)
+                return to_time(int(data))
             # A + that was not written as %2B arrives as a blank.
             time = datetime.fromisoformat(data.replace(" ", "+") if "T" in data else data)
             return (time if time.tzinfo else time.replace(tzinfo=UTC)).astimezone(UTC)

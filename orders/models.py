@@ -39,6 +39,7 @@ class Position(models.Model):
 
     class Meta:
         ordering = ["-opened_at", "-id"]
+        indexes = [models.Index(fields=["opened_at", "id"])]
         constraints = [
             models.UniqueConstraint(
                 fields=["strategy", "symbol"],
@@ -77,7 +78,7 @@ class Order(models.Model):
 
     class Meta:
         ordering = ["-created_at", "-id"]
-        indexes = [models.Index(fields=["status"])]
+        indexes = [models.Index(fields=["status"]), models.Index(fields=["created_at", "id"])]
 
     def __str__(self) -> str:
         return self.client_order_id
@@ -117,6 +118,7 @@ class Trade(models.Model):
 
     class Meta:
         ordering = ["-time", "-id"]
+        indexes = [models.Index(fields=["time", "id"])]
         constraints = [
             models.UniqueConstraint(fields=["order", "trade_id"], name="one_trade_per_fill")
         ]

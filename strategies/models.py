@@ -99,6 +99,7 @@ class Signal(models.Model):
 
     class Meta:
         ordering = ["-created_at", "-id"]
+        indexes = [models.Index(fields=["created_at", "id"])]
 
     def __str__(self) -> str:
         return f"{self.strategy} {self.side} {self.symbol} ({self.reason})"

@@ -4,7 +4,7 @@ Read while Django REST framework itself is being imported, so its views are out 
 """
 
 import re
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
 import orjson
@@ -18,7 +18,8 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.utils.urls import replace_query_param
 
-EPOCH = datetime.fromtimestamp(0, UTC)
+from market.times import EPOCH
+
 MICROSECOND = timedelta(microseconds=1)
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from decimal import Decimal
 from functools import reduce
 
@@ -13,6 +13,7 @@ from market.decimals import EXACT, ZERO, plain
 from market.models import Symbol
 from market.rules import SymbolRules
 from market.ticks import Side
+from market.times import to_time
 from orders.events import order_changed, position_changed, trade_booked
 from orders.exchange import ExecutionReport
 from orders.models import Order, Position, Trade
@@ -137,7 +138,7 @@ def _new_book(order: Order, last: Position | None, first: Fill) -> Book:
         strategy=order.strategy,
         symbol=order.symbol,
         entry_price=first.price,
-        opened_at=_time(first.time_ms),
+        opened_at=to_time(first.time_ms),
     )
     return Book(position, dust)
 
@@ -179,12 +180,8 @@ def _trade(order: Order, position: Position, fill: Fill) -> Trade:
         quote_quantity=fill.quote_quantity,
         commission=fill.commission,
         commission_asset=fill.commission_asset,
-        time=_time(fill.time_ms),
+        time=to_time(fill.time_ms),
     )
-
-
-def _time(time_ms: int) -> datetime:
-    return datetime.fromtimestamp(time_ms / 1000, UTC)
 
 
 def _sum(values: Iterable[Decimal]) -> Decimal:

@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from decimal import Decimal
 
 from django.conf import settings
@@ -12,6 +12,7 @@ from django.db.models import Exists, OuterRef, Q
 from market.models import Symbol
 from market.rules import SymbolRules
 from market.ticks import Side
+from market.times import to_ms, to_time
 from orders.events import order_changed, order_opened
 from orders.models import Order, Position
 from orders.risk import Circumstances, Intent, deny, quantity_of
@@ -65,7 +66,7 @@ def open_stops() -> list[Stop]:
     )
     positions = Position.objects.filter(~Exists(selling), status=Position.Status.OPEN)
     return [
-        Stop(pk, name, price, _ms(opened_at))
+        Stop(pk, name, price, to_ms(opened_at))
         for pk, name, price, opened_at in positions.values_list(
             "pk", "symbol__name", "stop_price", "opened_at"
         )
@@ -111,7 +112,7 @@ def _circumstances(
     symbol: Symbol, held: Decimal | None, live: set[Side], halted: bool, now: datetime
 ) -> Circumstances:
     return Circumstances(
-        now_ms=_ms(now),
+        now_ms=to_ms(now),
         trading_enabled=settings.TRADING_ENABLED,
         entries_halted=halted,
         symbol_status=symbol.status,
@@ -139,7 +140,7 @@ def _order_for(
         reason=str(denial)[:REASON_LENGTH] if denial else "",
         created_at=now,
         ended_at=now if denial else None,
-        expires_at=datetime.fromtimestamp(0, UTC) + timedelta(milliseconds=intent.expires_ms),
+        expires_at=to_time(intent.expires_ms),
     )
 
 
@@ -151,7 +152,3 @@ def _write(orders: Sequence[Order], now: datetime) -> None:
     # First what is to be sent: telling the page can wait for that.
     order_opened.announce([order for order in orders if order.status == OrderStatus.PENDING])
     order_changed.announce([order for order in orders if order.status == OrderStatus.DENIED])
-
-
-def _ms(time: datetime) -> int:
-    return (time - datetime.fromtimestamp(0, UTC)) // timedelta(milliseconds=1)

@@ -2,11 +2,11 @@
 
 from collections import defaultdict
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 from market.decimals import EXACT, ZERO
 from market.ticks import Side
+from market.times import to_ms
 from orders.models import Position, Trade
 from orders.performance import Result, unrealised
 
@@ -40,6 +40,5 @@ def _result(position: Position, invested: Decimal, price: Decimal | None) -> Res
         gain = unrealised(position.quantity, position.cost, price)
     closed_ms = None
     if position.closed_at is not None:
-        epoch = datetime.fromtimestamp(0, UTC)
-        closed_ms = (position.closed_at - epoch) // timedelta(milliseconds=1)
+        closed_ms = to_ms(position.closed_at)
     return Result(invested, position.realised, gain, position.fees, closed_ms)

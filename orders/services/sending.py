@@ -3,7 +3,7 @@
 import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from functools import cache
 
 import structlog
@@ -13,6 +13,7 @@ from django.db.models import Q
 from django.utils import timezone
 
 from market.ticks import Side
+from market.times import to_ms
 from orders.events import order_changed
 from orders.exchange import Busy, Exchange, ExecutionReport, OrderRequest, OutcomeUnknown, Refused
 from orders.models import Order
@@ -172,7 +173,7 @@ def _place(exchange: Exchange, request: OrderRequest) -> Answer:
 
 def _request(order: Order) -> OrderRequest:
     assert order.submitted_at is not None  # noqa: S101  # claimed
-    claimed_ms = (order.submitted_at - datetime.fromtimestamp(0, UTC)) // timedelta(milliseconds=1)
+    claimed_ms = to_ms(order.submitted_at)
     side = Side(order.side)
     return OrderRequest(order.symbol.name, side, order.quantity, order.client_order_id, claimed_ms)
 

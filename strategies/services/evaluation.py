@@ -8,6 +8,7 @@ from django.db import transaction
 
 from candles.models import Candle
 from market.ticks import Side
+from market.times import to_ms, to_time
 from orders.models import Order
 from orders.risk import Intent
 from orders.services import open_orders
@@ -17,7 +18,7 @@ from strategies.keys import candle_key
 from strategies.models import Signal, SignalReason, StrategyState
 from strategies.rules import Judgement
 from strategies.services.judging import Judged, judge_all
-from strategies.services.series import Key, Watch, to_ms, to_time, watches
+from strategies.services.series import Key, Watch, watches
 
 STALE_AFTER = 2  # intervals after its close a candle is no longer acted on
 LONGEST_WAIT_MS = 300_000  # nor is an order of a long interval sent later than that

@@ -9,6 +9,7 @@ from django.db import transaction
 
 from candles.models import Candle
 from market.ticks import Side
+from market.times import to_ms
 from orders.models import HaltLevel, Order, Position
 from orders.risk import Intent
 from orders.services import current_halt, open_orders
@@ -18,7 +19,7 @@ from strategies.events import signal_raised
 from strategies.keys import exit_key
 from strategies.models import Signal, SignalReason, Strategy
 from strategies.services.evaluation import outcome_of
-from strategies.services.series import interval_of, to_ms
+from strategies.services.series import interval_of
 
 SEND_WITHIN_MS = 60_000
 PAUSE = timedelta(seconds=2)  # before the second attempt, doubled for every further one

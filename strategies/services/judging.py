@@ -4,8 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
+from market.times import to_time
 from strategies.rules import Judgement, judge
-from strategies.services.series import Closes, Watch, read_closes, to_time
+from strategies.services.series import Closes, Watch, read_closes
 
 
 @dataclass(frozen=True, slots=True)

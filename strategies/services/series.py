@@ -3,7 +3,6 @@
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 from django.conf import settings
@@ -12,10 +11,10 @@ from django.db.models import F
 from candles.intervals import INTERVALS_MS
 from candles.models import Candle
 from market.models import Symbol
+from market.times import to_ms, to_time
 from strategies.indicators import history_needed
 from strategies.models import Strategy
 
-EPOCH = datetime.fromtimestamp(0, UTC)
 # Candles of one series judged in one transaction; a longer absence is caught up with in several.
 MOST_AT_ONCE = 500
 Key = tuple[int, int, str]  # strategy, symbol, interval
@@ -146,11 +145,3 @@ def _read(
         if not off_boundary:
             found[symbol_id, interval].values[place] = close
     return found
-
-
-def to_ms(time: datetime) -> int:
-    return (time - EPOCH) // timedelta(milliseconds=1)
-
-
-def to_time(time_ms: int) -> datetime:
-    return EPOCH + timedelta(milliseconds=time_ms)

@@ -6,10 +6,11 @@ from django.db.models import OuterRef, Subquery
 
 from candles.models import Candle
 from market.models import Symbol
+from market.times import to_ms
 from strategies.models import Signal, StrategyState
 from strategies.services.evaluation import begin, evaluate
 from strategies.services.judging import judge_all
-from strategies.services.series import Key, enabled_strategies, interval_of, to_ms, watches
+from strategies.services.series import Key, enabled_strategies, interval_of, watches
 
 
 def catch_up(now: datetime) -> list[Signal]:

@@ -8,9 +8,10 @@ from candles.events import candle_closed
 from candles.intervals import MINUTE_MS
 from candles.models import Candle, Verdict
 from candles.ohlcv import OHLCV, flat
-from candles.services import ms_of, record_closed, record_history, stored_until, time_of
+from candles.services import record_closed, record_history, stored_until
 from candles.store import ClosedCandle
 from market.models import Symbol
+from market.times import to_ms, to_time
 
 pytestmark = pytest.mark.django_db
 
@@ -43,7 +44,7 @@ def test_a_candle_is_kept_to_the_last_digit() -> None:
     row = Candle.objects.get()
     assert (row.open, row.quote_volume, row.taker_quote_volume) == (huge, huge, huge)
     assert (row.trades, row.first_tick_id, row.last_tick_id) == (7, 1, 9)
-    assert ms_of(row.open_time) == MINUTE_MS
+    assert to_ms(row.open_time) == MINUTE_MS
     assert row.verdict == Verdict.UNVERIFIED
 
 
@@ -54,7 +55,7 @@ def test_writing_twice_is_writing_once_and_tells_once(
         with django_capture_on_commit_callbacks(execute=True):
             record_closed(batch)
     assert Candle.objects.count() == 3
-    assert Candle.objects.get(symbol__name="BTCUSDT", open_time=time_of(MINUTE_MS)).close == 10
+    assert Candle.objects.get(symbol__name="BTCUSDT", open_time=to_time(MINUTE_MS)).close == 10
     assert [str(candle.symbol) for candle in told] == ["BTCUSDT", "BTCUSDT", "ETHUSDT"]
 
 
@@ -75,4 +76,4 @@ def test_stored_candles_say_where_they_end() -> None:
 
 @pytest.mark.parametrize("time_ms", [0, 1, 1723161299999, 4102444799999])
 def test_times_keep_their_millisecond(time_ms: int) -> None:
-    assert ms_of(time_of(time_ms)) == time_ms
+    assert to_ms(to_time(time_ms)) == time_ms

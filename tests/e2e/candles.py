@@ -6,7 +6,7 @@ from typing import Any
 
 import requests
 
-from candles.services import ms_of
+from market.times import to_ms
 from tests.servers import Sandbox, Site
 
 # Where /api/v3/klines has what a candle of ours has.
@@ -23,7 +23,7 @@ def stored(site: Site, symbol: str, interval: str) -> dict[int, dict[str, Any]]:
     if answer.status_code == requests.codes.not_found:
         return {}
     return {
-        ms_of(datetime.fromisoformat(candle["open_time"])): candle
+        to_ms(datetime.fromisoformat(candle["open_time"])): candle
         for candle in answer.json()["candles"]
         if candle["closed"]
     }

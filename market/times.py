@@ -1,0 +1,16 @@
+"""Times: milliseconds since the epoch in the core, aware UTC datetimes in models."""
+
+from datetime import UTC, datetime, timedelta
+
+EPOCH = datetime.fromtimestamp(0, UTC)
+MILLISECOND = timedelta(milliseconds=1)
+
+
+def to_ms(time: datetime) -> int:
+    """Milliseconds since the epoch; microseconds are cut off. No float lies in between."""
+    return (time - EPOCH) // MILLISECOND
+
+
+def to_time(time_ms: int) -> datetime:
+    """The aware UTC time of milliseconds since the epoch."""
+    return EPOCH + time_ms * MILLISECOND
