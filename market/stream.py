@@ -3,7 +3,7 @@
 import json
 import random
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 
 import structlog
 from websocket import WebSocketException
@@ -66,7 +66,7 @@ class TickStream:
         if self.connected and not self._outbox and not self._unanswered:
             self._outbox.append(("LIST_SUBSCRIPTIONS", []))
 
-    def batches(self) -> Iterator[list[Tick]]:
+    def batches(self) -> Generator[list[Tick], None, None]:
         """Ticks as many as the socket holds, an empty list where it holds none.
 
         Ends after `stop`; any trouble with the connection is logged and dialled away.
@@ -77,7 +77,8 @@ class TickStream:
                 yield from self._read()
             except (OSError, WebSocketException) as error:
                 logger.warning("stream.lost", url=self.url, error=str(error))
-            self._hang_up()
+            finally:  # also where the caller has enough
+                self._hang_up()
             yield from self._wait(backoff_s(self._failures))
             self._failures += 1
 

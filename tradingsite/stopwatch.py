@@ -6,13 +6,14 @@ from itertools import chain
 
 import redis
 import structlog
-from django.db import DatabaseError, InterfaceError, close_old_connections
+from django.db import close_old_connections
 from django.utils.timezone import now
 
 from market.ticks import Tick
 from orders.services import open_stops
 from orders.stops import Hit, Stop, hit
 from strategies.services import stop_out
+from tradingsite.recorder import DATABASE_GONE
 
 logger = structlog.get_logger(__name__)
 
@@ -55,7 +56,7 @@ class StopWatch:
             return
         try:
             stops = open_stops()
-        except (DatabaseError, InterfaceError) as error:
+        except DATABASE_GONE as error:
             logger.warning("database.unreachable", error=str(error))
             close_old_connections()
             return
@@ -81,6 +82,6 @@ class StopWatch:
         try:
             stop_out(self._hits, now())
             self._hits = []
-        except (DatabaseError, InterfaceError) as error:
+        except DATABASE_GONE as error:
             logger.warning("database.unreachable", error=str(error))
             close_old_connections()

@@ -8,10 +8,11 @@ takes over folds again what came after that place, and what it writes twice stan
 import threading
 import time
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import closing
 from functools import partial
 
 import structlog
-from django.db import DatabaseError, InterfaceError, close_old_connections
+from django.db import close_old_connections
 from redis.exceptions import RedisError
 
 from candles import fetch, services, store
@@ -27,6 +28,7 @@ from market.rest import ExchangeClock, ExchangeRefused, ExchangeUnreachable, Mar
 from market.stream import TickStream
 from market.ticks import Tick
 from tradingsite import live
+from tradingsite.recorder import DATABASE_GONE, RETRY_S, Recorder
 from tradingsite.stopwatch import StopWatch
 
 logger = structlog.get_logger(__name__)
@@ -36,9 +38,7 @@ TICKS_EVERY_S = 0.25
 BEAT_S = 0.25  # how often a quiet stream says that it lives
 LOOK_S = 1.0  # how often the table of symbols is looked at
 MEASURE_CLOCK_S = 60.0
-RETRY_S = 0.5
 NAMES = {interval_ms: name for name, interval_ms in INTERVALS_MS.items()}
-DATABASE_GONE = (DatabaseError, InterfaceError)
 
 
 class StreamProcess:
@@ -57,7 +57,7 @@ class StreamProcess:
         self.intervals = list(intervals)
         self.clock = ExchangeClock()
         self.stopping = threading.Event()
-        self._grace_ms = min(GRACE_MS, base_interval_ms(intervals) // 2)
+        self.grace_ms = min(GRACE_MS, base_interval_ms(intervals) // 2)
 
     def stop(self) -> None:
         self.stopping.set()
@@ -87,7 +87,7 @@ class StreamProcess:
         Not beyond the last frame: a connection that brings nothing proves nothing.
         """
         age_ms = int((time.monotonic() - self.stream.last_frame_s) * 1000)
-        return self.clock.now_ms() - age_ms - self._grace_ms
+        return self.clock.now_ms() - age_ms - self.grace_ms
 
     def _keep_clock(self) -> None:
         while not self.stopping.is_set():
@@ -109,19 +109,17 @@ class Ownership:
         self.ingest = Ingest(process.intervals, self._fetch)
         self.stops = StopWatch()
         self.symbols: dict[str, Symbol] = {}
-        self.unrecorded: list[ClosedCandle] = []  # closed, and not in the database
-        self.unsaved: list[ClosedCandle] = []  # those of them that Redis doesn't have either
-        self.history: list[Joined] = []
+        self.recorder = Recorder(self.writer)
         self.lag_ms = 0
         self._shown: live.Conflation[None] = live.Conflation()
-        self._next_look_s = self._next_beat_s = self._next_ticks_s = self._next_record_s = 0.0
+        self._next_look_s = self._next_beat_s = self._next_ticks_s = 0.0
 
     def run(self) -> None:
         """Until the process stops or another one owns the symbols (store.Fenced)."""
-        self.unrecorded = self.writer.unrecorded()
         try:
-            for ticks in self.stream.batches():
-                self._pass(ticks)
+            with closing(self.stream.batches()) as batches:
+                for ticks in batches:
+                    self._pass(ticks)
         finally:
             self.fetcher.stop()
 
@@ -135,7 +133,8 @@ class Ownership:
         if ticks:
             self.lag_ms = self.clock.now_ms() - ticks[-1].time_ms
         self.stops.check(step.ticks for step in folded.values())
-        self._record(_closed(folded))
+        self.recorder.add(_closed(folded))
+        self.recorder.record(self.symbols)
         self._save(folded)
         self._show(folded)
 
@@ -191,7 +190,7 @@ class Ownership:
 
     def _fetched(self, answer: Fetched) -> Folded:
         if isinstance(answer, Joined):
-            self.history.append(answer)
+            self.recorder.add_history(answer)
         return self.ingest.fetched(answer)
 
     def _close_by_clock(self, folded: dict[str, Folded]) -> None:
@@ -199,7 +198,7 @@ class Ownership:
             return
         for symbol, step in self.ingest.advance(self.process.settled_ms()).items():
             _add(folded, symbol, step)
-        if self.ingest.overdue(self.clock.now_ms() - self.process._grace_ms):
+        if self.ingest.overdue(self.clock.now_ms() - self.process.grace_ms):
             self.stream.probe()
 
     # --- Keeping and telling -----------------------------------------------------------------
@@ -213,7 +212,7 @@ class Ownership:
             try:
                 self.stops.heed(self.writer.save(batch), self._recent_ticks)
                 self._next_beat_s = time.monotonic() + BEAT_S
-                self.unsaved = []
+                self.recorder.saved()
                 return
             except RedisError as error:
                 logger.warning("redis.unreachable", error=str(error))
@@ -226,7 +225,7 @@ class Ownership:
     def _batch(self, folded: dict[str, Folded]) -> Batch:
         feeds = [self.ingest.feeds[symbol] for symbol in folded]
         states = [state for feed in feeds if (state := feed.state()) is not None]
-        return Batch(self._stream_state(), states, self.unsaved, self._tick_runs())
+        return Batch(self._stream_state(), states, self.recorder.unsaved, self._tick_runs())
 
     def _tick_runs(self) -> list[TickRun]:
         """The ticks themselves are written more seldom: in a rush most are soon superseded."""
@@ -248,34 +247,6 @@ class Ownership:
             clock_offset_ms=self.clock.ahead_ms(),
             refilling={symbol: feed.missing for symbol, feed in feeds if not feed.whole},
         )
-
-    def _record(self, closed: list[ClosedCandle]) -> None:
-        """Write closed candles and history to the database, before the place moves on in Redis.
-
-        Where the database is gone they wait, in Redis too, and are tried again soon.
-        """
-        self.unrecorded += closed
-        self.unsaved += closed
-        if not (self.unrecorded or self.history) or time.monotonic() < self._next_record_s:
-            return
-        try:
-            self._record_history()
-            if self.unrecorded:
-                services.record_closed(self.unrecorded, self.symbols)
-                if self.unsaved != self.unrecorded:
-                    self.writer.tick_off()
-                self.unrecorded, self.unsaved = [], []
-        except DATABASE_GONE as error:
-            logger.warning("database.unreachable", waiting=len(self.unrecorded), error=str(error))
-            self._next_record_s = time.monotonic() + RETRY_S
-            close_old_connections()
-
-    def _record_history(self) -> None:
-        while self.history:
-            joined = self.history[0]
-            for interval, candles in joined.history.items():
-                services.record_history(joined.symbol, interval, candles)
-            self.history.pop(0)
 
     def _show(self, folded: Iterable[str]) -> None:
         """Show pages the newest open candles, at the pace that pages can follow."""

@@ -9,7 +9,9 @@ from tests.builders import tick
 from tradingsite import stopwatch
 from tradingsite.stopwatch import StopWatch
 
-pytestmark = pytest.mark.django_db  # without a database it lets go of its connection
+pytestmark = pytest.mark.django_db(
+    transaction=True
+)  # without a database it lets go of its connection
 STOP = Stop(1, "BTCUSDT", Decimal(90), since_ms=1_000)
 
 

@@ -15,8 +15,9 @@ from market.services import UnknownSymbol, load_symbols
 from market.stream import TickStream
 from strategies.services import ensure_variants
 from tradingsite import logs
+from tradingsite.recorder import RETRY_S
 from tradingsite.stopwatch import VERSION_KEY
-from tradingsite.streaming import RETRY_S, StreamProcess
+from tradingsite.streaming import StreamProcess
 
 logger = structlog.get_logger(__name__)
 
