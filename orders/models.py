@@ -118,7 +118,10 @@ class Trade(models.Model):
 
     class Meta:
         ordering = ["-time", "-id"]
-        indexes = [models.Index(fields=["time", "id"])]
+        indexes = [
+            models.Index(fields=["time", "id"]),
+            models.Index(fields=["id"], condition=Q(logged=False), name="trades_not_yet_logged"),
+        ]
         constraints = [
             models.UniqueConstraint(fields=["order", "trade_id"], name="one_trade_per_fill")
         ]
