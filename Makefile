@@ -9,6 +9,8 @@ PYTHON ?= $(firstword $(foreach name,python3 python3.14 python3.13 python3.12 py
 	$(shell command -v $(name) >/dev/null && $(name) -c \
 	'import sys; sys.version_info >= (3, 11) and print("$(name)")' 2>/dev/null)))
 STEP := $(PYTHON) launcher/step.py
+# Many tests wait for real processes, so more of them run at once than there are processors.
+PYTEST := $(BIN)/python -m pytest -n 3 --dist loadfile
 PIP := $(BIN)/python -m pip install --require-hashes --disable-pip-version-check
 
 .DEFAULT_GOAL := help
@@ -24,9 +26,9 @@ run: set-up ## Set everything up and run the whole system, until Ctrl+C
 
 test: set-up set-up-tests check ## Set everything up and run all checks and tests
 	@echo "== Tests on SQLite"
-	$(BIN)/python -m pytest
+	$(PYTEST)
 	@echo "== Tests that touch the database, on PostgreSQL"
-	@if $(BIN)/python -m tests.postgres; then TEST_DATABASE=postgres $(BIN)/python -m pytest; \
+	@if $(BIN)/python -m tests.postgres; then TEST_DATABASE=postgres $(PYTEST); \
 	else test -z "$$CI"; fi
 
 check: set-up set-up-tests ## Linters, types and import rules alone
