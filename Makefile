@@ -34,7 +34,7 @@ test: set-up set-up-tests check ## Set everything up and run all checks and test
 check: set-up set-up-tests ## Linters, types and import rules alone
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy manage.py launcher tradingsite market candles strategies orders sandbox benchmarks
+	$(BIN)/mypy .
 	$(BIN)/lint-imports
 
 bench: set-up set-up-tests ## The benchmarks
