@@ -6,7 +6,8 @@ These questions take time, so threads ask them (`Fetcher`) while the stream goes
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
+from queue import Empty, SimpleQueue
 
 import msgspec
 import structlog
@@ -148,34 +149,45 @@ def refill(rest: MarketRest, symbol: str, from_id: int, until_id: int | None) ->
 
 
 class Fetcher:
-    """Asks in threads, again and again until there is an answer or `stop`."""
+    """Asks in threads, again and again until there is an answer or `stop`.
+
+    The threads are daemons: a question under way does not keep the process from ending.
+    """
 
     FIRST_RETRY_S, LAST_RETRY_S = 0.5, 30.0
 
     def __init__(self) -> None:
-        self._pool = ThreadPoolExecutor(THREADS, thread_name_prefix="fetch")
-        self._running: list[Future[Fetched | None]] = []
+        self._asked: SimpleQueue[tuple[Callable[[], Fetched], str]] = SimpleQueue()
+        self._answers: SimpleQueue[Fetched] = SimpleQueue()
         self._stopping = threading.Event()
+        for number in range(THREADS):
+            threading.Thread(target=self._work, name=f"fetch-{number}", daemon=True).start()
 
     def start(self, ask: Callable[[], Fetched], symbol: str) -> None:
-        self._running.append(self._pool.submit(self._until_answered, ask, symbol))
+        self._asked.put((ask, symbol))
 
     def finished(self) -> list[Fetched]:
         """The answers that came since the last call."""
-        done = [future for future in self._running if future.done()]
-        if done:
-            self._running = [future for future in self._running if future not in done]
-        return [answer for future in done if (answer := future.result()) is not None]
+        answers: list[Fetched] = []
+        while not self._answers.empty():
+            answers.append(self._answers.get())
+        return answers
 
     def stop(self) -> None:
         self._stopping.set()
-        self._pool.shutdown(wait=False, cancel_futures=True)
 
-    def _until_answered(self, ask: Callable[[], Fetched], symbol: str) -> Fetched | None:
+    def _work(self) -> None:
+        while not self._stopping.is_set():
+            with suppress(Empty):
+                ask, symbol = self._asked.get(timeout=1)
+                self._until_answered(ask, symbol)
+
+    def _until_answered(self, ask: Callable[[], Fetched], symbol: str) -> None:
         wait_s = self.FIRST_RETRY_S
         while not self._stopping.is_set():
             try:
-                return ask()
+                self._answers.put(ask())
+                return
             except ExchangeUnreachable as error:
                 logger.warning("fetch.failed", symbol=symbol, error=str(error))
                 self._stopping.wait(max(wait_s, error.retry_after_s))
@@ -183,4 +195,3 @@ class Fetcher:
                 logger.error("fetch.refused", symbol=symbol, error=str(error))
                 self._stopping.wait(self.LAST_RETRY_S)
             wait_s = min(2 * wait_s, self.LAST_RETRY_S)
-        return None

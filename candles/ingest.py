@@ -18,6 +18,7 @@ from market.ticks import Tick
 
 logger = structlog.get_logger(__name__)
 
+MOST_WAITING = 50_000  # ticks of one symbol; REST fetches what is beyond
 # A gap of this length is not refilled tick by tick: its candles come from the klines.
 LONGEST_REFILL_MS = 15 * 60 * 1000
 
@@ -101,10 +102,14 @@ class SymbolFeed:
         Where ids jump, `wanted` says afterwards what to fetch.
         """
         if self.wanted is not None or self.candles is None:
-            self.waiting += ticks
+            self._keep_waiting(ticks)
             return Folded()
         if self.last_tick_id is not None and not _follows(ticks, self.last_tick_id):
             self.waiting = ticks
+            if self._begins_anew(ticks):
+                self.candles = self.last_tick_id = None
+                self.wanted = Wanted(self.symbol)
+                return Folded()
             return self._fold_waiting()
         return self._fold(ticks)
 
@@ -153,6 +158,23 @@ class SymbolFeed:
         while sum(self._runs) - self._runs[0] >= KEPT_TICKS:
             self._runs.popleft()
         return TickRun(self.symbol, newest, keep=len(self._runs))
+
+    def _keep_waiting(self, ticks: list[Tick]) -> None:
+        self.waiting += ticks
+        if len(self.waiting) > MOST_WAITING:
+            self.waiting = []
+            self._outdated = True  # the answer that is under way cannot be the last word
+
+    def _begins_anew(self, ticks: Sequence[Tick]) -> bool:
+        """Whether the exchange counts from another beginning: an old id at a newer time.
+
+        So it does after a testnet reset. A mere double bears the time that it had.
+        """
+        last_id, last_ms = self.last_tick_id or 0, self.last_time_ms
+        anew = any(tick.tick_id <= last_id and tick.time_ms > last_ms for tick in ticks)
+        if anew:
+            logger.warning("ticks.begin_anew", symbol=self.symbol, last_id=last_id)
+        return anew
 
     def _fold_waiting(self) -> Folded:
         """Fold the part of `waiting` that is in sequence; want what is missing before the rest."""

@@ -41,7 +41,11 @@ def record_closed(
     unknown = {c.symbol for c in closed} - known.keys()
     if unknown:
         known |= Symbol.objects.in_bulk(unknown, field_name="name")
-    rows = [_row(known[c.symbol], c.interval, c.candle, Verdict.UNVERIFIED) for c in closed]
+    rows = [
+        _row(known[c.symbol], c.interval, c.candle, Verdict.UNVERIFIED)
+        for c in closed
+        if c.symbol in known  # else its row was deleted, and with it what we knew of it
+    ]
     try:
         return _insert(rows)  # nearly always all of them are new
     except IntegrityError:

@@ -132,6 +132,11 @@ RELEASE = """
 if redis.call('GET', KEYS[2]) == ARGV[1] then redis.call('DEL', KEYS[1]) end
 """
 
+# KEYS: fence, closed. ARGV: number. Does nothing for an owner that was superseded.
+TICK_OFF = """
+if redis.call('GET', KEYS[1]) == ARGV[1] then redis.call('DEL', KEYS[2]) end
+"""
+
 _encode = msgspec.json.Encoder().encode
 _state = msgspec.json.Decoder(SymbolState)
 _stream = msgspec.json.Decoder(StreamState)
@@ -163,6 +168,7 @@ class Writer:
         self._save = client.register_script(SAVE)
         self._take = client.register_script(TAKE)
         self._release = client.register_script(RELEASE)
+        self._tick_off = client.register_script(TICK_OFF)
 
     def take(self) -> bool:
         """Become the owner unless another one is alive."""
@@ -194,16 +200,17 @@ class Writer:
         return watched[0] if watched else None
 
     def unrecorded(self) -> list[ClosedCandle]:
-        """Closed candles, oldest first, that an owner wrote and nobody ticked off."""
+        """Closed candles, oldest first, that an owner wrote and nobody ticked off.
+
+        Each once: a write whose answer was lost is written again.
+        """
         entries = cast(list[tuple[bytes, dict[bytes, bytes]]], self.client.xrange(self._closed))
-        return [_closed.decode(fields[b"candle"]) for _, fields in entries]
+        closed = [_closed.decode(fields[b"candle"]) for _, fields in entries]
+        return list({(c.symbol, c.interval, c.candle.open_ms): c for c in closed}.values())
 
     def tick_off(self) -> None:
-        """All closed candles written so far stand in the database.
-
-        Only the owner writes and ticks off, one after the other, so none slips in between.
-        """
-        self.client.xtrim(self._closed, maxlen=0, approximate=False)
+        """All closed candles that this owner wrote or found stand in the database."""
+        self._tick_off(keys=[self._fence, self._closed], args=[self.number])
 
 
 def read_state(client: redis.Redis, symbol: str) -> SymbolState | None:

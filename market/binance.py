@@ -15,6 +15,10 @@ class BadFrame(ValueError):
     """A frame or an answer that is not what the exchange documents."""
 
 
+# What msgspec raises for damage; bad UTF-8 comes as it is.
+DAMAGE = (msgspec.DecodeError, UnicodeDecodeError)
+
+
 class _TickFrame(msgspec.Struct, gc=False):
     data: Tick
 
@@ -52,7 +56,7 @@ def read_frames(frames: Sequence[bytes]) -> Arrived:
     """Read frames of a combined stream. Source: WebSocket Streams, "Aggregate Trade Streams"."""
     try:
         return Arrived([_tick_frame(frame).data for frame in frames])
-    except msgspec.DecodeError:  # something else is among them: one by one
+    except DAMAGE:  # something else is among them: one by one
         arrived = Arrived()
         for frame in frames:
             _read_frame(frame, arrived)
@@ -62,7 +66,7 @@ def read_frames(frames: Sequence[bytes]) -> Arrived:
 def _read_frame(frame: bytes, arrived: Arrived) -> None:
     try:
         arrived.ticks.append(_tick_frame(frame).data)
-    except msgspec.DecodeError:
+    except DAMAGE:
         reply = _control_reply(frame)
         if reply is None:
             arrived.unread.append(frame)
@@ -75,7 +79,7 @@ def _control_reply(frame: bytes) -> Reply | None:
         fields = msgspec.json.decode(frame)
         is_reply = isinstance(fields, dict) and bool({"id", "error", "code"} & fields.keys())
         return _reply(frame) if is_reply else None
-    except msgspec.DecodeError:
+    except DAMAGE:
         return None
 
 
@@ -123,7 +127,7 @@ _server_time = msgspec.json.Decoder(_ServerTime)
 def _read(decoder: msgspec.json.Decoder[T], body: bytes, what: str) -> T:
     try:
         return decoder.decode(body)
-    except msgspec.DecodeError as error:
+    except DAMAGE as error:
         raise BadFrame(f"not {what}: {body[:200]!r}") from error
 
 

@@ -19,6 +19,7 @@ from market.binance import (
 from market.ticks import Tick
 
 TIMEOUT_S = (3.05, 10)  # to connect, to answer: the exchange's own bound is 10 s
+LONGEST_WAY_MS = 1_000  # there and back; a slower answer says too little of the time
 PAGE = 1000  # rows an answer holds at most
 
 
@@ -97,7 +98,7 @@ class MarketRest:
 def failure_of(answer: requests.Response) -> ExchangeUnreachable | ExchangeRefused:
     """What an answer other than 200 means: by status first, the body may not be JSON."""
     if answer.status_code in {418, 429}:
-        wait = float(answer.headers.get("Retry-After", "60"))
+        wait = _seconds(answer.headers.get("Retry-After"))
         return ExchangeUnreachable(f"rate limit reached, wait {wait:.0f} s", wait)
     if answer.status_code >= 500 or answer.status_code == 403:
         return ExchangeUnreachable(f"the exchange answered {answer.status_code}")
@@ -106,6 +107,13 @@ def failure_of(answer: requests.Response) -> ExchangeUnreachable | ExchangeRefus
         return ExchangeRefused(int(error["code"]), str(error["msg"]))
     except (ValueError, KeyError, TypeError):
         return ExchangeUnreachable(f"the exchange answered {answer.status_code} and no JSON")
+
+
+def _seconds(retry_after: str | None) -> float:
+    try:
+        return max(0.0, float(retry_after or ""))
+    except ValueError:  # none, or a date, which the exchange doesn't send
+        return 60.0
 
 
 def _cause(error: requests.RequestException) -> str:
@@ -137,7 +145,7 @@ class ExchangeClock:
             sent = time.monotonic() * 1000
             server_ms = rest.server_time()
             received = time.monotonic() * 1000
-            if received - sent < best_way:
+            if received - sent < best_way and (received - sent < LONGEST_WAY_MS or not self.known):
                 best_way = received - sent
                 self._offset_ms = server_ms - (sent + received) / 2
 

@@ -1,5 +1,6 @@
 """Symbols: learned from the exchange, followed or not."""
 
+import structlog
 from django.conf import settings
 
 from market.models import Symbol
@@ -8,6 +9,8 @@ from market.rest import ExchangeRefused, ExchangeUnreachable, MarketRest, market
 __all__ = ["ExchangeUnreachable", "UnknownSymbol", "follow", "load_symbols", "unfollow"]
 
 BAD_SYMBOL_CODES = {-1121, -1100}
+GONE = "GONE"  # our word for a symbol that the exchange no longer lists
+logger = structlog.get_logger(__name__)
 
 
 class UnknownSymbol(Exception):
@@ -69,4 +72,8 @@ def load_symbols(rest: MarketRest) -> None:
             follow(name, rest)
         return
     for symbol in Symbol.objects.followed():
-        refresh(symbol.name, rest)
+        try:
+            refresh(symbol.name, rest)
+        except UnknownSymbol:  # delisted: the others go on
+            Symbol.objects.filter(pk=symbol.pk).update(status=GONE)
+            logger.error("symbol.gone", symbol=symbol.name)

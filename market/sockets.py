@@ -1,13 +1,15 @@
 """A WebSocket that reads what the kernel holds instead of one message at a time."""
 
+import select
 import socket
+import ssl
 import time
 from typing import Any
 
 from websocket import WebSocket, WebSocketConnectionClosedException, WebSocketProtocolException
 
-READS = 6  # a batch
 KERNEL_BYTES = 1 << 20  # what the kernel may hold for us, so that a burst waits there
+BATCH_BYTES = 6 * 65_536  # when more is waiting, it waits for the next batch
 READ_BYTES = 65_536  # above 128 KiB a read under TLS costs a memory mapping
 TEXT, CLOSE, PING, PONG, CONTINUATION, FINAL = 0x1, 0x8, 0x9, 0xA, 0x0, 0x80
 FINAL_TEXT = FINAL | TEXT
@@ -22,27 +24,40 @@ class BatchSocket(WebSocket):
 
     def __init__(self, **options: Any) -> None:
         room = (socket.SOL_SOCKET, socket.SO_RCVBUF, KERNEL_BYTES)
-        # The JSON decoder notices bad UTF-8 anyway.
+        # Bad UTF-8 is noticed where the text is read.
         super().__init__(skip_utf8_validation=True, sockopt=[room], **options)
         self._rest = b""
         self._fragments: list[bytes] = []
+        self._poll: select.poll | None = None
         self.more_waiting = False
         self.last_frame_s = 0.0  # time.monotonic(); a ping is a sign of life too
 
     def read_batch(self) -> list[bytes]:
-        """The messages that READS reads bring at most, possibly none.
+        """The messages that are there, BATCH_BYTES or a little more; possibly none.
 
-        Answers pings. Raises WebSocketConnectionClosedException at the connection's end.
+        Under TLS one read brings one record, often a single message, so what counts is whether
+        more is there. Answers pings. Raises WebSocketConnectionClosedException at the
+        connection's end.
         """
         messages: list[bytes] = []
-        for _ in range(READS):
+        size = 0
+        self.more_waiting = True
+        while size < BATCH_BYTES and self.more_waiting:
             data = self._read()
             if data:
                 messages += self._messages(self._rest + data if self._rest else data)
-            self.more_waiting = len(data) == READ_BYTES
-            if not self.more_waiting:
-                break
+            size += len(data)
+            self.more_waiting = bool(data) and self._readable()
         return messages
+
+    def _readable(self) -> bool:
+        """Whether a read would bring something at once."""
+        if isinstance(self.sock, ssl.SSLSocket) and self.sock.pending():
+            return True
+        if self._poll is None:
+            self._poll = select.poll()
+            self._poll.register(self.fileno(), select.POLLIN)
+        return bool(self._poll.poll(0))
 
     def _read(self) -> bytes:
         """What one read brings; nothing where the socket stays quiet for its time-out."""

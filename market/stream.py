@@ -18,6 +18,8 @@ WAIT_S = 0.05  # how long a quiet socket keeps the caller from its other work
 PAUSE_S = 0.002  # between batches, so that they are worth their round trip to Redis
 NAMES_A_MESSAGE = 200  # longer lists have failed silently
 MESSAGE_EVERY_S = 0.25  # the exchange allows 5 a second, pings included
+CONNECT_S = 3.0
+ANSWER_S = 10.0  # a control message has failed silently if it takes longer
 SILENCE_S = 45  # the exchange pings every 20 s: a connection this quiet is dead
 BACKOFF_S = (0.25, 60.0)
 
@@ -41,10 +43,14 @@ class TickStream:
         self.newly_live: list[str] = []  # for the caller to take; it empties the list
         self.connected = False
         self.last_frame_s = 0.0  # time.monotonic()
+        # What came over this connection proves that all before it has come: a tick up to its
+        # own time, an answer up to when we asked (time.monotonic()).
+        self.last_tick_ms = 0
+        self.answered_s = float("-inf")
         self._followed: set[str] = set()
         self._asked: set[str] = set()
         self._outbox: list[tuple[str, list[str]]] = []
-        self._unanswered: dict[int, tuple[str, list[str]]] = {}
+        self._unanswered: dict[int, tuple[str, list[str], float]] = {}
         self._next_id = 1
         self._next_message_s = 0.0
         self._failures = 0
@@ -84,9 +90,10 @@ class TickStream:
 
     def _connect(self) -> None:
         self._socket = BatchSocket()
-        self._socket.connect(self.url, timeout=10, redirect_limit=0, http_no_proxy=["*"])
+        self._socket.connect(self.url, timeout=CONNECT_S, redirect_limit=0, http_no_proxy=["*"])
         self._socket.settimeout(WAIT_S)
         self.connected, self.last_frame_s = True, time.monotonic()
+        self.last_tick_ms, self.answered_s = 0, float("-inf")
         self._asked = set()
         logger.info("stream.connected", url=self.url)
         self._subscribe()
@@ -99,12 +106,18 @@ class TickStream:
             self._send_next(socket)
             frames = socket.read_batch()
             self.last_frame_s = max(self.last_frame_s, socket.last_frame_s)
-            if time.monotonic() - self.last_frame_s > SILENCE_S:
-                raise WebSocketException(f"no frame for {SILENCE_S} s")
+            self._check_life()
             yield self._ticks(frames) if frames else []
             if frames and not socket.more_waiting:
                 time.sleep(max(0.0, PAUSE_S - (time.monotonic() - began_s)))
             began_s = time.monotonic()
+
+    def _check_life(self) -> None:
+        now_s = time.monotonic()
+        if now_s - self.last_frame_s > SILENCE_S:
+            raise WebSocketException(f"no frame for {SILENCE_S} s")
+        if any(now_s - asked_s > ANSWER_S for _, _, asked_s in self._unanswered.values()):
+            raise WebSocketException(f"no answer to a control message for {ANSWER_S} s")
 
     def _ticks(self, frames: Sequence[bytes]) -> list[Tick]:
         arrived = read_frames(frames)
@@ -114,6 +127,7 @@ class TickStream:
             logger.warning("stream.unread", frame=frame[:200].decode(errors="replace"))
         if arrived.ticks:
             self._failures = 0  # only a real event shows that the line is good
+            self.last_tick_ms = max(self.last_tick_ms, arrived.ticks[-1].time_ms)
         return arrived.ticks
 
     def _subscribe(self) -> None:
@@ -136,15 +150,16 @@ class TickStream:
         if symbols:
             message["params"] = [f"{symbol.lower()}@aggTrade" for symbol in symbols]
         socket.send(json.dumps(message))
-        self._unanswered[self._next_id] = (method, symbols)
+        self._unanswered[self._next_id] = (method, symbols, time.monotonic())
         self._next_id += 1
         self._next_message_s = time.monotonic() + MESSAGE_EVERY_S
 
     def _answered(self, reply: Reply) -> None:
-        method, symbols = self._unanswered.pop(reply.id or 0, ("", []))
+        method, symbols, asked_s = self._unanswered.pop(reply.id or 0, ("", [], float("-inf")))
         if reply.refused:
             # A connection may stay deaf after a control error: begin afresh.
             raise WebSocketException(f"{method or 'a message'} was refused: {reply}")
+        self.answered_s = max(self.answered_s, asked_s)
         if method == "SUBSCRIBE":
             taken = [symbol for symbol in symbols if symbol in self._followed]
             self.live.update(taken)

@@ -11,6 +11,7 @@ import requests
 import urllib3
 from django.conf import settings
 
+from market.binance import BadFrame
 from market.decimals import plain
 from market.rest import ExchangeClock, ExchangeRefused, ExchangeUnreachable, MarketRest
 from orders import answers
@@ -155,8 +156,10 @@ class BinanceExchange:
         try:
             self._clock.measure(self._market)
             self._measured_at = time.monotonic()
-        except (ExchangeUnreachable, ExchangeRefused) as error:
-            raise Busy(1, f"not sent: the exchange's clock is not known ({error})") from None
+        except (ExchangeUnreachable, ExchangeRefused, BadFrame) as error:
+            wait_s = max(1.0, getattr(error, "retry_after_s", 0.0))
+            self._silent_until = time.monotonic() + wait_s
+            raise Busy(wait_s, f"not sent: the exchange's clock is not known ({error})") from None
 
 
 def never_sent(error: requests.RequestException) -> bool:

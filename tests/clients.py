@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from functools import cache
 from typing import Any
 
-import jsonschema  # type: ignore[import-untyped]
+import jsonschema
 from django.contrib.auth.models import User
 from django.test import override_settings
 from drf_spectacular.generators import SchemaGenerator

@@ -4,7 +4,7 @@ import time
 from collections.abc import Mapping
 
 import structlog
-from django.db import DatabaseError, InterfaceError, close_old_connections
+from django.db import InterfaceError, OperationalError, close_old_connections
 
 from candles import services
 from candles.fetch import Joined
@@ -13,7 +13,7 @@ from market.models import Symbol
 
 logger = structlog.get_logger(__name__)
 
-DATABASE_GONE = (DatabaseError, InterfaceError)
+DATABASE_GONE = (OperationalError, InterfaceError)
 RETRY_S = 0.5
 
 

@@ -122,7 +122,7 @@ TRADE_LOG = VAR_DIR / env_str("TRADE_LOG", "trades.jsonl")
 _SQLITE_OPTIONS = {
     # Two writers with deferred transactions run into "database is locked".
     "transaction_mode": "IMMEDIATE",
-    "timeout": 20,
+    "timeout": 5,  # seconds
     "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;",
 }
 DATABASE_URL = env_str("DATABASE_URL", f"sqlite:///{VAR_DIR / 'db.sqlite3'}")
@@ -136,7 +136,8 @@ if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
     DATABASES["default"]["CONN_MAX_AGE"] = None  # opening a file again costs more than a query
 elif DATABASES["default"]["ENGINE"].endswith("postgresql"):
     # CONN_MAX_AGE has no effect under ASGI, so connections are pooled.
-    DATABASES["default"]["OPTIONS"] = {"pool": {"min_size": 1, "max_size": 8, "timeout": 10}}
+    DATABASES["default"]["OPTIONS"] = {"pool": {"min_size": 1, "max_size": 8, "timeout": 2}}
+    DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
 else:
     raise BadSetting("DATABASE_URL", "…", "use postgres://… or sqlite:///…")
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"

@@ -39,8 +39,13 @@ class StopWatch:
         self._stops: list[Stop] = []
         self._hits: list[Hit] = []
 
+    @property
+    def unsold(self) -> bool:
+        """A stop was hit, and the database doesn't know yet."""
+        return bool(self._hits)
+
     def check(self, ticks: Iterable[Sequence[Tick]]) -> None:
-        """Hold runs of ticks, each of one symbol, against the stops; sell what they hit."""
+        """Hold runs of ticks, oldest first in each, against the stops; sell what they hit."""
         if self._stops:
             self._take(hit(self._stops, chain.from_iterable(ticks)))
         if self._hits:

@@ -82,21 +82,27 @@ class StreamProcess:
                 self.stopping.wait(RETRY_S)
 
     def settled_ms(self) -> int:
-        """Up to when nothing can be under way any more, by the exchange's clock.
+        """Up to when every tick is sure to be here, by the exchange's clock.
 
-        Not beyond the last frame: a connection that brings nothing proves nothing.
+        What came proves it, not when we read it: frames may have waited for us for long, and a
+        connection that brings nothing proves nothing.
         """
-        age_ms = int((time.monotonic() - self.stream.last_frame_s) * 1000)
-        return self.clock.now_ms() - age_ms - self.grace_ms
+        if self.stream.answered_s == float("-inf"):
+            return self.stream.last_tick_ms - self.grace_ms
+        asked_ms = self.clock.now_ms() - int((time.monotonic() - self.stream.answered_s) * 1000)
+        return max(self.stream.last_tick_ms, asked_ms) - self.grace_ms
 
     def _keep_clock(self) -> None:
         while not self.stopping.is_set():
             try:
                 self.clock.measure(self.rest)
                 self.stopping.wait(MEASURE_CLOCK_S)
-            except (ExchangeUnreachable, ExchangeRefused, BadFrame) as error:
+            except ExchangeUnreachable as error:
                 logger.warning("clock.unmeasured", error=str(error))
-                self.stopping.wait(RETRY_S)
+                self.stopping.wait(max(RETRY_S, error.retry_after_s))
+            except (ExchangeRefused, BadFrame) as error:
+                logger.error("clock.unmeasured", error=str(error))
+                self.stopping.wait(MEASURE_CLOCK_S)
 
 
 class Ownership:
@@ -127,12 +133,14 @@ class Ownership:
         self._look_at_symbols()
         self._follow_connection()
         folded = self.ingest.take(ticks) if ticks else {}
-        for answer in self.fetcher.finished():
+        answers = self.fetcher.finished()
+        for answer in answers:
             _add(folded, answer.symbol, self._fetched(answer))
         self._close_by_clock(folded)
         if ticks:
             self.lag_ms = self.clock.now_ms() - ticks[-1].time_ms
-        self.stops.check(step.ticks for step in folded.values())
+        # As they arrive: a stop does not wait for a gap to be refilled.
+        self.stops.check([ticks, *(answer.ticks for answer in answers)])
         self.recorder.add(_closed(folded))
         self.recorder.record(self.symbols)
         self._save(folded)
@@ -180,6 +188,8 @@ class Ownership:
 
     def _join(self, wanted: Wanted) -> Fetched:
         symbol, intervals = wanted.symbol, self.process.intervals
+        if not self.clock.known:
+            raise ExchangeUnreachable("the exchange's clock is not measured yet")
         try:
             until = services.stored_until(symbol, intervals)
         except DATABASE_GONE as error:
@@ -225,6 +235,8 @@ class Ownership:
     def _batch(self, folded: dict[str, Folded]) -> Batch:
         feeds = [self.ingest.feeds[symbol] for symbol in folded]
         states = [state for feed in feeds if (state := feed.state()) is not None]
+        if self.stops.unsold:
+            states = []  # whoever takes over from here has to see those ticks again
         return Batch(self._stream_state(), states, self.recorder.unsaved, self._tick_runs())
 
     def _tick_runs(self) -> list[TickRun]:

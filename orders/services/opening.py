@@ -4,6 +4,8 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from decimal import Decimal
+from functools import reduce
+from operator import or_
 
 from django.conf import settings
 from django.db import transaction
@@ -76,12 +78,12 @@ def open_stops() -> list[Stop]:
 
 def _lock_positions(intents: Sequence[Intent]) -> dict[Series, Decimal]:
     """What is held, by strategy and symbol; locked, so that no second sale is written."""
-    positions = Position.objects.select_for_update().order_by("pk")
-    rows = positions.filter(
-        status=Position.Status.OPEN,
-        strategy__in={intent.strategy for intent in intents},
-        symbol_id__in={intent.symbol_id for intent in intents},
-    )
+    # These pairs and no others: whoever locks more than it needs, in another order than the
+    # next one, may wait for that one for ever.
+    pairs = {(intent.strategy, intent.symbol_id) for intent in intents}
+    ours = reduce(or_, (Q(strategy=strategy, symbol_id=symbol) for strategy, symbol in pairs), Q())
+    rows = Position.objects.select_for_update().order_by("pk")
+    rows = rows.filter(ours, status=Position.Status.OPEN)
     return {
         (strategy, symbol_id): quantity
         for strategy, symbol_id, quantity in rows.values_list("strategy", "symbol_id", "quantity")

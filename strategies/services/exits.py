@@ -77,6 +77,8 @@ def _sell(prices: Mapping[int, Decimal], reason: SignalReason, now: datetime) ->
             logger.error("exit.strategy_unknown", strategy=position.strategy, position=position.pk)
             continue
         attempt = _next_attempt(position, now)
+        if attempt is None and reason == SignalReason.STOP_LOSS:
+            attempt = _first_mention(position)
         if attempt is not None:
             key = exit_key(strategy.pk, position.symbol_id, to_ms(position.opened_at), attempt)
             signals.append(
@@ -110,6 +112,16 @@ def _next_attempt(position: Position, now: datetime) -> int | None:
     ended_at = (last.order.ended_at if last.order else None) or last.created_at
     pause = min(PAUSE * 2 ** min(attempts - 1, 10), LONGEST_PAUSE)
     return attempts + 1 if now >= ended_at + pause else None
+
+
+def _first_mention(position: Position) -> int | None:
+    """The number under which a hit is written down although another sale is under way.
+
+    Our checks deny it, but it stands: `finish_exits` knows that the stop was hit if the other
+    sale fails. None where that has been done.
+    """
+    told = Signal.objects.filter(position=position)
+    return None if told.filter(reason=SignalReason.STOP_LOSS).exists() else told.count() + 1
 
 
 def _order(signals: Sequence[Signal], now: datetime) -> None:

@@ -1,9 +1,11 @@
 from decimal import Decimal
 from random import Random
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from candles import ingest as ingest_module
 from candles.fetch import Joined, Refilled
 from candles.ingest import LONGEST_REFILL_MS, Ingest, SymbolFeed, Wanted
 from candles.intervals import MINUTE_MS
@@ -112,6 +114,30 @@ def test_other_intervals_than_before_begin_afresh() -> None:
     first.take(series(3))
     second = SymbolFeed(SYMBOL, ["1m", "5m"], first.state())
     assert second.went_live(0) == Wanted(SYMBOL)
+
+
+def test_ids_that_begin_anew_are_told_from_doubles() -> None:
+    feed = live_feed()
+    feed.take(series(9))
+    doubles, reset = series(9)[3:6], [tick("7", tick_id=2, time_ms=999_000)]
+    assert feed.take(doubles).ticks == []
+    assert feed.whole
+    assert feed.take(reset).ticks == []
+    assert feed.wanted == Wanted(SYMBOL)
+    assert feed.fetched(joined(last_tick_id=1)).ticks == reset
+
+
+def test_what_waits_is_bounded_and_asked_for_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ingest_module, "MOST_WAITING", 5)
+    feed = live_feed()
+    ticks = series(20)
+    feed.take(ticks[:2] + ticks[5:8])
+    feed.take(ticks[8:14])
+    assert feed.waiting == []
+    feed.fetched(Refilled(SYMBOL, ticks[2:5], 5))
+    assert feed.wanted == Wanted(SYMBOL, 6)
+    feed.fetched(Refilled(SYMBOL, ticks[5:], 20))
+    assert feed.last_tick_id == 20
 
 
 def test_recent_ticks_are_handed_to_redis_in_runs_that_cover_what_is_kept() -> None:

@@ -67,6 +67,20 @@ def test_closed_candles_wait_until_they_are_ticked_off(writer: Writer) -> None:
     assert writer.unrecorded() == []
 
 
+def test_a_candle_written_twice_waits_once_and_only_its_owner_ticks_off(
+    redis: redis_library.Redis, writer: Writer
+) -> None:
+    closed = ClosedCandle("BTCUSDT", "1m", flat(0, MINUTE_MS, Decimal(1)))
+    writer.save(Batch(STREAM, closed=[closed]))
+    writer.save(Batch(STREAM, closed=[closed]))
+    assert writer.unrecorded() == [closed]
+    writer.release()
+    successor = Writer(redis, watched="positions")
+    assert successor.take()
+    writer.tick_off()
+    assert successor.unrecorded() == [closed]
+
+
 def test_there_is_one_owner_at_a_time(redis: redis_library.Redis, writer: Writer) -> None:
     other = Writer(redis, watched="positions")
     assert not other.take()

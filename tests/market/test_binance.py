@@ -55,6 +55,7 @@ def test_control_replies_are_told_from_ticks(reply: bytes, refused: bool) -> Non
         b"[]",
         b'{"stream":"!serverShutdown","data":{"e":"serverShutdown","E":1}}',
         FRAME.replace(b'"0.02000000"', b'"much"'),
+        FRAME.replace(b"BTCUSDT", b"BTC\xffSDT"),
         FRAME[:-20],
     ],
 )

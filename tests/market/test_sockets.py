@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from websocket import WebSocketConnectionClosedException, WebSocketProtocolException
 
+from market import sockets
 from market.sockets import BatchSocket
 
 Line = tuple[BatchSocket, socket.socket]
@@ -53,6 +54,19 @@ def test_one_read_brings_all_that_is_there(line: Line) -> None:
     exchange.sendall(b"".join(frame(str(n).encode()) for n in range(100)))
     assert reader.read_batch() == [str(n).encode() for n in range(100)]
     assert reader.read_batch() == []
+
+
+def test_more_than_a_batch_is_left_for_the_next(
+    line: Line, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sockets, "BATCH_BYTES", 300)
+    monkeypatch.setattr(sockets, "READ_BYTES", 200)
+    reader, exchange = line
+    exchange.sendall(b"".join(frame(b"x" * 98) for _ in range(9)))
+    assert len(reader.read_batch()) == 4
+    assert reader.more_waiting
+    assert len(reader.read_batch()) + len(reader.read_batch()) == 5
+    assert not reader.more_waiting
 
 
 def test_a_message_in_fragments_is_put_together() -> None:

@@ -9,7 +9,7 @@ from pytest_django import Settings
 from orders.exchange import Refused
 from orders.models import HaltLevel, Position
 from orders.services import open_stops, set_halt, submit
-from orders.stops import Hit, hit
+from orders.stops import Hit, Stop, hit
 from strategies.models import Signal
 from strategies.services import finish_exits, flatten, stop_out
 from tests.builders import NOON, NOON_MS, candle, opened, strategy, symbol, tick
@@ -35,6 +35,13 @@ def position(exchange: FakeExchange) -> Position:
 
 def hits() -> list[Hit]:
     return hit(open_stops(), [tick("53999", time_ms=NOON_MS + 5000)])
+
+
+def hit_of(position: Position) -> Hit:
+    """A hit by a process that had read the stops before another sale began."""
+    assert position.stop_price is not None
+    stop = Stop(position.pk, "BTCUSDT", position.stop_price, NOON_MS)
+    return Hit(stop, Decimal(53999), NOON_MS + 5000, 1)
 
 
 def sell(signal: Signal | None, exchange: FakeExchange, at: datetime = LATER) -> None:
@@ -93,6 +100,20 @@ def test_attempts_that_keep_failing_come_less_often(
         pauses.append(waited)
         now += timedelta(seconds=waited)
     assert pauses == [2, 4, 8, 16, 32, 60, 60]
+
+
+def test_a_hit_while_another_sale_is_under_way_is_not_forgotten_when_that_fails(
+    position: Position, exchange: FakeExchange
+) -> None:
+    [other] = flatten(LATER)
+    [hit_signal] = stop_out([hit_of(position)], LATER)
+    assert hit_signal.outcome.startswith("denied: order_open")
+    exchange.failures = [REFUSED]
+    sell(other, exchange)
+    [again] = finish_exits(LATER + timedelta(minutes=5))
+    sell(again, exchange, LATER + timedelta(minutes=5))
+    position.refresh_from_db()
+    assert position.status == Position.Status.CLOSED
 
 
 def test_a_position_never_hit_is_left_alone(position: Position) -> None:

@@ -15,7 +15,7 @@ from market.services import UnknownSymbol, load_symbols
 from market.stream import TickStream
 from strategies.services import ensure_variants
 from tradingsite import logs
-from tradingsite.recorder import RETRY_S
+from tradingsite.recorder import DATABASE_GONE, RETRY_S
 from tradingsite.stopwatch import VERSION_KEY
 from tradingsite.streaming import StreamProcess
 
@@ -35,18 +35,21 @@ class Command(BaseCommand):
         )
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, lambda *_: process.stop())
-        ensure_variants()
-        self._load_symbols(process)
+        self._prepare(process)
         gc.freeze()  # what is loaded by now stays: no need to look through it again and again
         process.run()
 
-    def _load_symbols(self, process: StreamProcess) -> None:
-        """Learn the symbols, as soon as the exchange can be asked."""
+    def _prepare(self, process: StreamProcess) -> None:
+        """Strategies and symbols, as soon as the database and the exchange can be asked."""
         rest: MarketRest = process.rest
         while not process.stopping.is_set():
             try:
+                ensure_variants()
                 load_symbols(rest)
                 return
+            except DATABASE_GONE as error:
+                logger.warning("database.unreachable", error=str(error))
+                process.stopping.wait(RETRY_S)
             except UnknownSymbol as error:
                 raise CommandError(f"SYMBOLS: {error}; name one that it trades") from error
             except ExchangeUnreachable as error:
