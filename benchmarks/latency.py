@@ -74,7 +74,7 @@ def row(what: str, seconds: list[float]) -> str:
 
 
 async def candle_to_order() -> None:
-    """Every symbol's candle closes by a tick of its own, a fifth of a second apart."""
+    """Every symbol's candle closes by a tick of its own, before the clock would close it."""
     closed: dict[str, float] = {}
     waited: list[float] = []
 
@@ -87,7 +87,7 @@ async def candle_to_order() -> None:
         second = int(time.time()) + 2
         for number in range(WARM_UP_S + CLOSINGS_S):
             for place, symbol in enumerate(SYMBOLS):
-                due = second + number + 0.1 + place / 5
+                due = second + number + 0.02 + place / 10
                 await asyncio.sleep(max(0.0, due - time.time()))
                 price = "200" if number % 2 else "100"
                 text = tick_text(symbol, FIRST_ID + number, int(due * 1000), price)
