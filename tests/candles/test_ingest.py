@@ -1,4 +1,6 @@
+from bisect import bisect_right
 from decimal import Decimal
+from pathlib import Path
 from random import Random
 
 import pytest
@@ -8,10 +10,13 @@ from hypothesis import strategies as st
 from candles import ingest as ingest_module
 from candles.fetch import Joined, Refilled
 from candles.ingest import LONGEST_REFILL_MS, Ingest, SymbolFeed, Wanted
-from candles.intervals import MINUTE_MS
+from candles.intervals import MINUTE_MS, floor_ms
 from candles.ohlcv import OHLCV, SymbolCandles, flat
 from market.ticks import Tick
+from tests import recorded as recorded_data
 from tests.builders import tick
+from tests.recorded import by_the_book
+from tradingsite.streaming import GRACE_MS
 
 SYMBOL = "BTCUSDT"
 
@@ -152,6 +157,26 @@ def test_recent_ticks_are_handed_to_redis_in_runs_that_cover_what_is_kept() -> N
     second = feed.unsaved_run()
     assert second is not None
     assert (second.ticks, second.keep) == (series(1800)[-1000:], 1)
+
+
+def test_a_recorded_day_under_an_injected_clock_equals_the_slow_way(recorded: Path) -> None:
+    """The clock goes in steps of a second; ticks arrive in the step in which they happened."""
+    ticks = recorded_data.ticks(recorded, "NEXOUSDT")
+    start_ms, end_ms = floor_ms(ticks[0].time_ms, MINUTE_MS), ticks[-1].time_ms + 10_000
+    feed = SymbolFeed("NEXOUSDT", ["1m"])
+    feed.went_live(start_ms)
+    feed.fetched(Joined("NEXOUSDT", {}, None, {}, [], ticks[0].tick_id - 1))
+    closed: list[OHLCV] = []
+    at = 0
+    for now_ms in range(start_ms, end_ms, 1_000):
+        upto = bisect_right(ticks, now_ms, lo=at, key=lambda one: one.time_ms)
+        if upto > at:
+            closed += feed.take(ticks[at:upto]).closed
+        closed += feed.advance(now_ms - GRACE_MS)
+        at = upto
+    until_ms = floor_ms(end_ms - GRACE_MS, MINUTE_MS)
+    assert closed == by_the_book(ticks, MINUTE_MS, until_ms)
+    assert sum(candle.trades == 0 for candle in closed) == 167
 
 
 def test_a_dropped_symbol_is_no_longer_folded() -> None:

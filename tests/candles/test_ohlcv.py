@@ -6,42 +6,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from candles.intervals import INTERVALS_MS, MINUTE_MS, floor_ms
-from candles.ohlcv import OHLCV, CandleBuilder, SymbolCandles, flat
+from candles.ohlcv import CandleBuilder, SymbolCandles, flat
 from market.ticks import Tick
 from tests import recorded as data
 from tests.builders import tick
+from tests.recorded import by_the_book
 
 FULL_MINUTES = range(1723161300000, 1723161900000, MINUTE_MS)  # 23:55 to 00:04 UTC
-
-
-def by_the_book(ticks: list[Tick], interval_ms: int, until_ms: int) -> list[OHLCV]:
-    """Candles computed the slow way: collect each interval's ticks, then look at them all."""
-    candles: list[OHLCV] = []
-    open_ms = floor_ms(ticks[0].time_ms, interval_ms)
-    close = ticks[0].price
-    for start in range(open_ms, until_ms, interval_ms):
-        own = [t for t in ticks if start <= t.time_ms < start + interval_ms]
-        bought = [t for t in own if not t.buyer_is_maker]
-        prices = [t.price for t in own] or [close]
-        close = prices[-1]
-        candles.append(
-            OHLCV(
-                start,
-                interval_ms,
-                prices[0],
-                max(prices),
-                min(prices),
-                close,
-                sum((t.quantity for t in own), Decimal(0)),
-                sum((t.quantity * t.price for t in own), Decimal(0)),
-                sum(t.last_trade_id - t.first_trade_id + 1 for t in own),
-                sum((t.quantity for t in bought), Decimal(0)),
-                sum((t.quantity * t.price for t in bought), Decimal(0)),
-                own[0].tick_id if own else None,
-                own[-1].tick_id if own else None,
-            )
-        )
-    return candles
 
 
 @st.composite
