@@ -213,10 +213,6 @@ class Writer:
         self._tick_off(keys=[self._fence, self._closed], args=[self.number])
 
 
-def read_state(client: redis.Redis, symbol: str) -> SymbolState | None:
-    return read_states(client, [symbol]).get(symbol)
-
-
 def read_states(client: redis.Redis, symbols: Sequence[str]) -> dict[str, SymbolState]:
     """The state of those of `symbols` that have one."""
     if not symbols:

@@ -10,7 +10,7 @@ from market.ticks import Side, Tick
 from orders.models import Order
 from orders.position import Fill
 from orders.risk import Intent
-from orders.services import open_order
+from orders.services import open_orders
 from strategies.models import Strategy
 
 NOON = datetime(2026, 1, 2, 12, tzinfo=UTC)
@@ -101,7 +101,7 @@ def intent(of: Symbol, side: Side = Side.BUY, number: int = 1, **fields: Any) ->
 
 def opened(of: Symbol, side: Side = Side.BUY, number: int = 1, **fields: Any) -> Order:
     """Strategy A's order, written down at noon."""
-    return open_order(intent(of, side, number, **fields), of, now=NOON)
+    return open_orders([intent(of, side, number, **fields)], [of], now=NOON)[0]
 
 
 def decimals(*texts: str) -> tuple[Decimal, ...]:

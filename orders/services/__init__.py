@@ -2,7 +2,7 @@
 
 from orders.services.booking import record
 from orders.services.halts import current_halt, set_halt
-from orders.services.opening import open_order, open_orders, open_stops
+from orders.services.opening import open_orders, open_stops
 from orders.services.results import results
 from orders.services.sending import reconcile, submit, submit_opened, unanswered, unsent
 from orders.services.tradelog import append_trade_log
@@ -10,7 +10,6 @@ from orders.services.tradelog import append_trade_log
 __all__ = [
     "append_trade_log",
     "current_halt",
-    "open_order",
     "open_orders",
     "open_stops",
     "reconcile",

@@ -27,11 +27,6 @@ LIVE = [status for status in OrderStatus if status not in ENDED]
 Series = tuple[str, int]  # strategy, symbol
 
 
-def open_order(intent: Intent, symbol: Symbol, *, now: datetime) -> Order:
-    """Write one order down; see `open_orders`."""
-    return open_orders([intent], [symbol], now=now)[0]
-
-
 # Within a caller's transaction it stands or falls with that: a savepoint would only take time.
 @transaction.atomic(savepoint=False)
 def open_orders(

@@ -8,7 +8,7 @@ from redis import Redis
 
 from candles.api import candle_json, forming_json
 from candles.models import Candle
-from candles.store import read_state
+from candles.store import read_states
 from market.api import iso
 from market.models import Symbol
 from tests.builders import NOON_MS, candle, symbol, tick
@@ -87,7 +87,7 @@ def test_forming_adds_the_open_candle(btc: Symbol, redis: Redis) -> None:
     write_stream(redis, [tick("7.50", tick_id=9, time_ms=NOON_MS + MINUTE_MS + 5)])
     closed, forming = ask("forming=true")["candles"]
     assert closed["closed"] is True
-    state = read_state(redis, "BTCUSDT")
+    state = read_states(redis, ["BTCUSDT"]).get("BTCUSDT")
     assert state is not None
     assert forming == forming_json("BTCUSDT", state)
     assert (forming["closed"], forming["verdict"], forming["close"]) == (False, None, "7.5")

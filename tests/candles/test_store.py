@@ -34,7 +34,7 @@ def writer(redis: redis_library.Redis) -> Writer:
 
 def test_what_is_saved_is_read_to_the_digit(redis: redis_library.Redis, writer: Writer) -> None:
     writer.save(Batch(STREAM, [state(2)]))
-    found = store.read_state(redis, "BTCUSDT")
+    found = store.read_states(redis, ["BTCUSDT"])["BTCUSDT"]
     assert found == state(2)
     assert found.forming["5m"].high == Decimal("10.50")
     assert found.forming["1m"].open == Decimal(9)
@@ -95,7 +95,7 @@ def test_an_owner_that_slept_is_fenced_off(redis: redis_library.Redis, writer: W
     successor.save(Batch(STREAM, [state(9)]))
     with pytest.raises(Fenced):
         writer.save(Batch(STREAM, [state(2)]))
-    assert store.read_state(redis, "BTCUSDT") == state(9)
+    assert store.read_states(redis, ["BTCUSDT"])["BTCUSDT"] == state(9)
 
 
 def test_an_owner_without_beats_loses_its_place(redis: redis_library.Redis, writer: Writer) -> None:
