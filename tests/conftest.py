@@ -84,7 +84,7 @@ def redis() -> Iterator[redis_library.Redis]:
 @pytest.fixture(scope="session")
 def sandbox() -> Iterator[Sandbox]:
     """A sandbox with its random market in a process of its own, the same for all tests."""
-    server = Sandbox(var_dir, "--symbols", "BTCUSDT,ETHUSDT", "--seed", "1")
+    server = Sandbox(var_dir, "--symbols", "BTCUSDT,ETHUSDT", "--seed", "1", "--rate", "5")
     yield server
     server.stop()
 

@@ -50,7 +50,7 @@ def reader(sandbox: Sandbox) -> Iterator[Reader]:
 
 
 def test_ticks_arrive_in_sequence_once_the_symbol_is_live(reader: Reader) -> None:
-    assert eventually(lambda: len(reader.ticks) > 20)
+    assert eventually(lambda: len(reader.ticks) > 20, 30)
     assert reader.went_live == ["BTCUSDT"]
     ids = [tick.tick_id for tick in reader.ticks]
     assert ids == list(range(ids[0], ids[0] + len(ids)))
