@@ -1,6 +1,6 @@
 """Ticks a CPU second through the whole stream process, against the naive way in the same run.
 
-`python -m benchmarks.stream_throughput [--symbols 8] [--ticks 800000] [--runs 3]`
+`python -m benchmarks.stream_throughput [--symbols 8] [--ticks 2000000] [--runs 3]`
 
 Ours is the real thing: the stream process reads a flood from a socket, folds it, and writes
 each batch to a real Redis and each closed candle to a real SQLite file. The naive way is what
@@ -143,7 +143,7 @@ def measured(way: str, symbols: int, ticks: int) -> dict[str, float]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--symbols", type=int, default=8)
-    parser.add_argument("--ticks", type=int, default=800_000)
+    parser.add_argument("--ticks", type=int, default=2_000_000)
     parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("--way", choices=["ours", "naive"], help=argparse.SUPPRESS)
     asked = parser.parse_args()
