@@ -34,6 +34,11 @@ def check(site: Site, sandbox: Sandbox, recorded: Path, interval: str) -> None:
                 assert Decimal(candle[name]) == Decimal(recorded_kline[name]), (symbol, number)
 
 
+def whole(site: Site, interval: str) -> bool:
+    """Whether both symbols have all ten full candles, and the one before them."""
+    return all(len(stored(site, symbol, interval)) > max(FULL) for symbol in SYMBOLS)
+
+
 def disturb(sandbox: Sandbox) -> None:
     """Ticks that never come, ticks that come twice, and cuts, while trades pour in."""
     for _ in range(3):
@@ -53,7 +58,7 @@ def replay(system: Callable[..., Built], recorded: Path, interval: str, speed: s
     assert eventually(lambda: stored(site, "BTCUSDT", interval), 75)
     disturb(sandbox)
     wait_s = 20 + 12 * INTERVALS_MS[interval] / 1000
-    assert eventually(lambda: len(stored(site, "ETHUSDT", interval)) > max(FULL), wait_s)
+    assert eventually(lambda: whole(site, interval), wait_s)
     check(site, sandbox, recorded, interval)
 
 
