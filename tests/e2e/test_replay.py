@@ -55,10 +55,10 @@ def replay(system: Callable[..., Built], recorded: Path, interval: str, speed: s
     sandbox, site = system("--speed", speed, "--replay", *files, INTERVALS=interval)
     site.start("stream")
     site.start("web")
-    assert eventually(lambda: stored(site, "BTCUSDT", interval), 75)
+    candle_s = INTERVALS_MS[interval] / 1000
+    assert eventually(lambda: stored(site, "BTCUSDT", interval), 75 + candle_s)
     disturb(sandbox)
-    wait_s = 20 + 12 * INTERVALS_MS[interval] / 1000
-    assert eventually(lambda: whole(site, interval), wait_s)
+    assert eventually(lambda: whole(site, interval), 20 + 12 * candle_s)
     check(site, sandbox, recorded, interval)
 
 
