@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from candles.api import candle_json, last_prices
-from candles.events import candle_closed
+from candles.events import candle_closed, candle_revised, candle_verified
 from candles.models import Candle
 from market.redis import connection
 from orders.api import order_json, position_json, trade_json
@@ -28,6 +28,8 @@ from tradingsite.stopwatch import positions_changed
 def connect() -> None:
     """Called once, when every app is loaded."""
     candle_closed.reactions = [evaluate_strategies, show_candles]
+    candle_revised.reactions = [show_candles]
+    candle_verified.reactions = [show_candles]
     signal_raised.reactions = [show_signals]
     order_opened.reactions = [send_to_exchange, show_orders]
     order_changed.reactions = [show_orders]

@@ -1,0 +1,127 @@
+"""Candles held against the exchange's own klines, and repaired where a difference persists."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+import structlog
+from django.db import transaction
+
+from candles.events import candle_verified
+from candles.intervals import INTERVALS_MS
+from candles.models import Candle, CandleRevision, Verdict
+from candles.ohlcv import OHLCV
+from candles.services.revising import revise, values_of
+from candles.verdicts import FIELDS, Differences, differences
+from market.times import to_ms, to_time
+
+# A kline may lag behind the trades, or err for a moment: only what it says for so long counts.
+REPAIR_AFTER = timedelta(seconds=10)
+logger = structlog.get_logger(__name__)
+
+
+@dataclass
+class Held:
+    """What came of holding candles against klines. Times are open times in ms."""
+
+    exact: list[Candle] = field(default_factory=list)
+    repaired: list[Candle] = field(default_factory=list)
+    differing: dict[int, Differences] = field(default_factory=dict)  # and not repaired yet
+    missing: list[int] = field(default_factory=list)  # klines without a candle of ours
+
+
+@transaction.atomic
+def hold_against(
+    symbol_id: int,
+    interval: str,
+    klines: Sequence[OHLCV],
+    now: datetime,
+    *,
+    repair_after: timedelta | None = REPAIR_AFTER,
+) -> Held:
+    """Give candles of one series their verdicts, and repair those that are due.
+
+    A candle becomes the exchange's kline once that has differed in the same way for
+    `repair_after`. None says that the klines are not to be relied upon so far: they may prove
+    a candle exact and nothing else. What a candle of an archive lacks is taken over.
+    """
+    held = Held()
+    ours = _locked(symbol_id, interval, (kline.open_ms for kline in klines))
+    for kline in klines:
+        candle = ours.get(kline.open_ms)
+        if candle is None:
+            held.missing.append(kline.open_ms)
+        elif not (differing := differences(values_of(candle), kline)):
+            _complete(candle, kline)
+            held.exact.append(candle)
+        elif repair_after is None:
+            held.differing[kline.open_ms] = differing
+        elif _persists(candle, differing, now, repair_after):
+            _repair(candle, kline, differing, now)
+            held.repaired.append(candle)
+        else:
+            _doubt(candle, differing, now)
+            held.differing[kline.open_ms] = differing
+    _settle(held.exact)
+    return held
+
+
+def missing_from(symbol_id: int, interval: str, start_ms: int, end_ms: int) -> list[int]:
+    """Open times of the candles that are not stored, of those that open in `[start, end)`.
+
+    Both bounds are multiples of the interval.
+    """
+    stored = Candle.objects.filter(
+        symbol=symbol_id,
+        interval=interval,
+        open_time__gte=to_time(start_ms),
+        open_time__lt=to_time(end_ms),
+    )
+    there = {to_ms(time) for time in stored.order_by().values_list("open_time", flat=True)}
+    return [ms for ms in range(start_ms, end_ms, INTERVALS_MS[interval]) if ms not in there]
+
+
+def _locked(symbol_id: int, interval: str, open_times: Iterable[int]) -> dict[int, Candle]:
+    rows = Candle.objects.select_for_update(of=("self",)).select_related("symbol").order_by("pk")
+    times = [to_time(open_ms) for open_ms in open_times]
+    rows = rows.filter(symbol=symbol_id, interval=interval, open_time__in=times)
+    return {to_ms(row.open_time): row for row in rows}
+
+
+def _persists(
+    candle: Candle, differing: Differences, now: datetime, repair_after: timedelta
+) -> bool:
+    since = candle.differed_since if candle.differed == differing else now
+    return since is not None and now - since >= repair_after
+
+
+def _doubt(candle: Candle, differing: Differences, now: datetime) -> None:
+    """Note a difference that is new; it counts from now on."""
+    if candle.differed == differing and candle.verdict == Verdict.UNVERIFIED:
+        return
+    candle.verdict, candle.differed, candle.differed_since = Verdict.UNVERIFIED, differing, now
+    candle.save(update_fields=["verdict", "differed", "differed_since"])
+
+
+def _repair(candle: Candle, kline: OHLCV, differing: Differences, now: datetime) -> None:
+    values = {name: getattr(kline, name) for name in FIELDS}
+    fields = {"verdict": Verdict.REPAIRED, "differed": differing, "differed_since": None}
+    revise(candle, values, CandleRevision.Cause.REPAIR, now, **fields)
+
+
+def _complete(candle: Candle, kline: OHLCV) -> None:
+    lacking = [name for name in FIELDS if getattr(candle, name) is None]
+    for name in lacking:
+        setattr(candle, name, getattr(kline, name))
+    if lacking:
+        candle.save(update_fields=lacking)
+
+
+def _settle(exact: Sequence[Candle]) -> None:
+    """What equals the exchange's kline is exact, but for what was made to."""
+    settled = [candle for candle in exact if candle.verdict == Verdict.UNVERIFIED]
+    for candle in settled:
+        candle.verdict, candle.differed, candle.differed_since = Verdict.EXACT, {}, None
+    rows = Candle.objects.filter(pk__in=[candle.pk for candle in settled])
+    rows.update(verdict=Verdict.EXACT, differed={}, differed_since=None)
+    candle_verified.announce(settled)
