@@ -5,22 +5,28 @@ jump in the ids are one path: fetch from that place on, and let what arrives mea
 """
 
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import islice
 
 import msgspec
 import structlog
 
 from candles.fetch import Fetched, Joined, Refilled
-from candles.ohlcv import OHLCV, SymbolCandles
-from candles.store import KEPT_TICKS, SymbolState, TickRun
+from candles.intervals import NAMES
+from candles.ohlcv import OHLCV, SymbolCandles, base_interval_ms
+from candles.store import KEPT_TICKS, Counts, SymbolState, TickRun
+from market.binance import KlineEvent
 from market.ticks import Tick
 
 logger = structlog.get_logger(__name__)
 
+GRACE_MS = 2_500  # a tick has been seen this long under way; short intervals wait half of one
 MOST_WAITING = 50_000  # ticks of one symbol; REST fetches what is beyond
 # A gap of this length is not refilled tick by tick: its candles come from the klines.
 LONGEST_REFILL_MS = 15 * 60 * 1000
+# How long a candle stays open for trades that the exchange's kline counts and nobody sends.
+OWED_MS = 10_000
+ASK_EVERY_MS = 1_000
 
 
 class Wanted(msgspec.Struct, frozen=True):
@@ -31,11 +37,32 @@ class Wanted(msgspec.Struct, frozen=True):
     until_id: int | None = None
 
 
+class Owed(msgspec.Struct):
+    """Trades of the open base candle that the exchange's own kline counts and we don't have.
+
+    Times are the exchange's: when REST is to be asked next, and until when the candle waits.
+    """
+
+    open_ms: int
+    trades: int
+    ask_ms: int
+    until_ms: int
+
+
 class Folded(msgspec.Struct):
-    """What became true in a pass: candles that closed, and the ticks that were folded."""
+    """What became true in a pass: candles that closed, ticks that were folded, and those of
+    them whose candle had closed before.
+    """
 
     closed: list[OHLCV] = []
     ticks: list[Tick] = []
+    late: list[Tick] = []
+
+    def then(self, later: "Folded") -> "Folded":
+        return Folded(self.closed + later.closed, self.ticks + later.ticks, self.late + later.late)
+
+
+NOTHING = Folded()
 
 
 class SymbolFeed:
@@ -53,8 +80,10 @@ class SymbolFeed:
         self.candles: SymbolCandles | None = None
         self.last_tick_id: int | None = None
         self.last_time_ms = 0
+        self.counts = state.counts if state else Counts()
         self.live = False  # the exchange sends us its ticks
         self.wanted: Wanted | None = None  # asked for, not yet here
+        self.owed: Owed | None = None
         self.waiting: list[Tick] = []  # arrived ahead of what is wanted
         self._outdated = False  # the line was cut after `wanted` was asked for
         self.recent: deque[Tick] = deque(recent, maxlen=KEPT_TICKS)  # newest last
@@ -63,13 +92,18 @@ class SymbolFeed:
         self._unsaved = len(self.recent)
         self._runs: deque[int] = deque()  # lengths of the runs in Redis, newest last
         if state is not None and state.intervals == self.intervals:
-            self.candles = SymbolCandles(intervals, state.base, state.parts)
+            self.candles = SymbolCandles(intervals, state.base, state.parts, state.last_time_ms)
             self.last_tick_id, self.last_time_ms = state.last_tick_id, state.last_time_ms
 
     @property
     def whole(self) -> bool:
-        """Nothing is missing up to the last frame: the clock may close candles."""
+        """Nothing is known to be missing: proof of silence may close candles."""
         return self.live and self.wanted is None and self.candles is not None
+
+    @property
+    def forming(self) -> OHLCV | None:
+        """The open base candle; None before the first tick or price."""
+        return self.candles.builder.forming if self.candles else None
 
     @property
     def missing(self) -> int:
@@ -78,18 +112,22 @@ class SymbolFeed:
             return 0
         return self.waiting[0].tick_id - self.last_tick_id - 1
 
-    def went_live(self, now_ms: int) -> Wanted | None:
-        """Ticks flow from now on; say what has to be fetched of the time before."""
+    def went_live(self, now_ms: int, heard: Iterable[Tick] = ()) -> Folded:
+        """Ticks flow from now on; `heard` are those that came before we were asked to fold.
+
+        Where these don't go on from our place, `wanted` says what to fetch of the time before.
+        """
         self.live = True
+        self.waiting = list(heard)
         if self.wanted is not None:
             self._outdated = True
-            return None
-        if self.last_tick_id is None or now_ms - self.last_time_ms > LONGEST_REFILL_MS:
-            self.candles = self.last_tick_id = None
-            self.wanted = Wanted(self.symbol)
+        elif self.last_tick_id is None or now_ms - self.last_time_ms > LONGEST_REFILL_MS:
+            self._begin_afresh()
+        elif self.waiting and self.waiting[0].tick_id <= self.last_tick_id + 1:
+            return self._fold_waiting()
         else:
-            self.wanted = Wanted(self.symbol, from_id=self._next_id())
-        return self.wanted
+            self.wanted = Wanted(self.symbol, from_id=self.last_tick_id + 1)
+        return NOTHING
 
     def went_silent(self) -> None:
         """The connection is gone; what still waits will be fetched with the rest."""
@@ -101,50 +139,70 @@ class SymbolFeed:
 
         Where ids jump, `wanted` says afterwards what to fetch.
         """
-        if self.wanted is not None or self.candles is None:
-            self._keep_waiting(ticks)
-            return Folded()
+        if self.candles is None or self.wanted is not None:
+            return self._take_ahead(ticks)
         if self.last_tick_id is not None and not _follows(ticks, self.last_tick_id):
             self.waiting = ticks
             if self._begins_anew(ticks):
-                self.candles = self.last_tick_id = None
-                self.wanted = Wanted(self.symbol)
-                return Folded()
+                self._begin_afresh()
+                return NOTHING
             return self._fold_waiting()
         return self._fold(ticks)
 
+    def heard(self, kline: KlineEvent) -> Folded:
+        """Hold the open base candle against the exchange's last word on it.
+
+        With as many trades as that counts it is complete, and closes. With fewer, ticks are
+        missing although no id has jumped yet: the candle waits for them.
+        """
+        forming = self.forming
+        if not (kline.closed and self.whole and forming and forming.open_ms == kline.open_ms):
+            return NOTHING
+        if forming.trades < kline.trades:
+            until_ms = kline.event_ms + OWED_MS
+            self.owed = Owed(kline.open_ms, kline.trades, kline.event_ms, until_ms)
+            return NOTHING
+        return self._close(forming.end_ms) if forming.trades == kline.trades else NOTHING
+
     def fetched(self, answer: Fetched) -> Folded:
         """Fold what was fetched, then what waited for it."""
-        self.wanted = None
         if isinstance(answer, Joined):
             self.candles = SymbolCandles(self.intervals, answer.base, answer.parts)
-            self.last_tick_id = answer.last_tick_id
-        folded = self._fold(_new(answer.ticks, self.last_tick_id))
+            self.last_tick_id, self.owed = answer.last_tick_id, None
+        elif self.wanted is None or self.wanted.from_id != answer.from_id:
+            return NOTHING  # the stream was faster
+        self.wanted = None
+        new = _new(answer.ticks, self.last_tick_id)
+        folded = self._fold(new)
         if isinstance(answer, Refilled):
+            self.counts.refilled += len(new)
             self._accept_holes(answer)
-        rest = self._fold_waiting()
-        if self._outdated and self.wanted is None:
-            self.wanted = Wanted(self.symbol, from_id=self._next_id())
+        folded = folded.then(self._fold_waiting())
+        if self._outdated and self.wanted is None and self.last_tick_id is not None:
+            self.wanted = Wanted(self.symbol, from_id=self.last_tick_id + 1)
         self._outdated = False
-        return Folded(folded.closed + rest.closed, folded.ticks + rest.ticks)
+        return folded
 
-    def advance(self, now_ms: int) -> list[OHLCV]:
-        """Close by the clock; only while `whole`."""
-        return self.candles.advance(now_ms) if self.whole and self.candles else []
-
-    def overdue(self, now_ms: int) -> bool:
-        """Whether the open base candle has ended by `now_ms`."""
-        base = self.candles.builder.forming if self.candles else None
-        return base is not None and base.end_ms <= now_ms
+    def advance(self, proven_ms: int) -> Folded:
+        """Close what has ended by `proven_ms`, the exchange's time up to which all has come."""
+        forming = self.forming
+        if not self.whole or forming is None:
+            return NOTHING
+        if self.owed is not None and self.owed.open_ms == forming.open_ms:
+            if proven_ms < self.owed.until_ms:
+                self._ask_for_owed(self.owed, proven_ms)
+                return NOTHING
+            logger.error("trades.owed", symbol=self.symbol, candle=forming.open_ms)
+        return self._close(proven_ms) if forming.end_ms <= proven_ms else NOTHING
 
     def state(self) -> SymbolState | None:
         """What a successor needs; None before the first tick."""
-        base = self.candles.builder.forming if self.candles else None
+        base = self.forming
         if self.candles is None or base is None or self.last_tick_id is None:
             return None
         return SymbolState(
             self.symbol, self.last_tick_id, base.close, self.last_time_ms,
-            self.intervals, base, self.candles.parts,
+            self.intervals, base, self.candles.parts, self.counts,
         )  # fmt: skip
 
     def unsaved_run(self) -> TickRun | None:
@@ -159,11 +217,29 @@ class SymbolFeed:
             self._runs.popleft()
         return TickRun(self.symbol, newest, keep=len(self._runs))
 
-    def _keep_waiting(self, ticks: list[Tick]) -> None:
+    def not_saved(self, run: TickRun) -> None:
+        """Take a run back that Redis did not get."""
+        self._unsaved += len(run.ticks)
+        if self._runs:
+            self._runs.pop()
+
+    def _begin_afresh(self) -> None:
+        self.candles = self.last_tick_id = self.owed = None
+        self.wanted = Wanted(self.symbol)
+
+    def _take_ahead(self, ticks: list[Tick]) -> Folded:
+        """Keep ticks waiting; where they bring what was wanted, REST's answer is not needed."""
         self.waiting += ticks
         if len(self.waiting) > MOST_WAITING:
             self.waiting = []
             self._outdated = True  # the answer that is under way cannot be the last word
+        missed = self.wanted.until_id if self.wanted else None
+        if missed is not None and self.last_tick_id is not None and not self._outdated:
+            ids = {tick.tick_id for tick in self.waiting if tick.tick_id <= missed}
+            if len(ids) >= missed - self.last_tick_id:
+                self.wanted = None
+                return self._fold_waiting()
+        return NOTHING
 
     def _begins_anew(self, ticks: Sequence[Tick]) -> bool:
         """Whether the exchange counts from another beginning: an old id at a newer time.
@@ -171,7 +247,10 @@ class SymbolFeed:
         So it does after a testnet reset. A mere double bears the time that it had.
         """
         last_id, last_ms = self.last_tick_id or 0, self.last_time_ms
-        anew = any(tick.tick_id <= last_id and tick.time_ms > last_ms for tick in ticks)
+        newer = [one for one in ticks if one.tick_id <= last_id and one.time_ms > last_ms]
+        # The last tick is not the newest where it was dated back.
+        had = {one.tick_id: one.time_ms for one in self.recent} if newer else {}
+        anew = any(had.get(one.tick_id) != one.time_ms for one in newer)
         if anew:
             logger.warning("ticks.begin_anew", symbol=self.symbol, last_id=last_id)
         return anew
@@ -190,31 +269,55 @@ class SymbolFeed:
 
     def _fold(self, ticks: list[Tick]) -> Folded:
         if not ticks or self.candles is None:
-            return Folded()
+            return NOTHING
         closed = self.candles.add(ticks)
-        self.last_tick_id, self.last_time_ms = ticks[-1].tick_id, ticks[-1].time_ms
+        self.last_tick_id = ticks[-1].tick_id
+        self.last_time_ms = max(self.last_time_ms, ticks[-1].time_ms)
         self.recent.extend(ticks)
         self._unsaved += len(ticks)
-        if self.candles.builder.late:
-            self._report_late(self.candles.builder.late)
-        return Folded(closed, ticks)
+        folded = Folded(closed, ticks, self._late(self.candles))
+        return folded if self.owed is None else folded.then(self._settle_owed(self.owed))
 
-    def _next_id(self) -> int | None:
-        return None if self.last_tick_id is None else self.last_tick_id + 1
+    def _late(self, candles: SymbolCandles) -> list[Tick]:
+        late, candles.late = candles.late, []
+        for tick in late:
+            logger.warning("tick.late", symbol=self.symbol, tick=tick.tick_id, time=tick.time_ms)
+        self.counts.late += len(late)
+        return late
+
+    def _settle_owed(self, owed: Owed) -> Folded:
+        """Close the candle that waited once it has what was owed, or forget the debt."""
+        forming = self.forming
+        if forming is None or forming.open_ms != owed.open_ms:
+            self.owed = None
+        elif forming.trades >= owed.trades:
+            return self._close(forming.end_ms) if forming.trades == owed.trades else NOTHING
+        return NOTHING
+
+    def _ask_for_owed(self, owed: Owed, now_ms: int) -> None:
+        if now_ms >= owed.ask_ms and self.last_tick_id is not None:
+            owed.ask_ms = now_ms + ASK_EVERY_MS
+            self.wanted = Wanted(self.symbol, from_id=self.last_tick_id + 1)
+
+    def _close(self, until_ms: int) -> Folded:
+        assert self.candles is not None  # noqa: S101  # there is a forming one
+        self.owed = None
+        return Folded(self.candles.advance(until_ms))
 
     def _accept_holes(self, answer: Refilled) -> None:
-        """The exchange has proven to have no ids but those it gave: go on behind them."""
-        if self.last_tick_id is not None and answer.through_id > self.last_tick_id:
-            logger.warning(
-                "ticks.hole", symbol=self.symbol,
-                from_id=self.last_tick_id + 1, until_id=answer.through_id,
-            )  # fmt: skip
-            self.last_tick_id = answer.through_id
-
-    def _report_late(self, late: list[Tick]) -> None:
-        for tick in late:
-            logger.error("tick.late", symbol=self.symbol, tick=tick.tick_id, time=tick.time_ms)
-        late.clear()
+        """Go on behind ids that the exchange doesn't have, or doesn't give us."""
+        if self.last_tick_id is None or answer.through_id <= self.last_tick_id:
+            return
+        hole = answer.through_id - self.last_tick_id
+        logger.warning(
+            "ticks.hole", symbol=self.symbol, confirmed=not answer.given_up,
+            from_id=self.last_tick_id + 1, until_id=answer.through_id,
+        )  # fmt: skip
+        if answer.given_up:
+            self.counts.given_up += hole
+        else:
+            self.counts.holes += hole
+        self.last_tick_id = answer.through_id
 
 
 def _follows(ticks: Sequence[Tick], last_id: int) -> bool:
@@ -244,12 +347,13 @@ class Ingest:
 
     def __init__(self, intervals: Sequence[str], fetch: Callable[[Wanted], None]) -> None:
         self.intervals = intervals
+        self.base = base_interval(intervals)
         self.feeds: dict[str, SymbolFeed] = {}
         self._fetch = fetch
 
     def follow(
         self,
-        symbols: Sequence[str],
+        symbols: Iterable[str],
         states: Mapping[str, SymbolState],
         recent: Mapping[str, Sequence[Tick]],
     ) -> list[str]:
@@ -257,62 +361,76 @@ class Ingest:
 
         Returns those that were dropped.
         """
-        dropped = [symbol for symbol in self.feeds if symbol not in symbols]
+        wanted = set(symbols)
+        dropped = [symbol for symbol in self.feeds if symbol not in wanted]
         for symbol in dropped:
             del self.feeds[symbol]
-        for symbol in symbols:
-            if symbol not in self.feeds:
-                self.feeds[symbol] = SymbolFeed(
-                    symbol, self.intervals, states.get(symbol), recent.get(symbol, ())
-                )
+        for symbol in wanted - self.feeds.keys():
+            self.feeds[symbol] = SymbolFeed(
+                symbol, self.intervals, states.get(symbol), recent.get(symbol, ())
+            )
         return dropped
 
-    def went_live(self, symbols: Sequence[str], now_ms: int) -> None:
-        for feed in (self.feeds[symbol] for symbol in symbols if symbol in self.feeds):
-            if wanted := feed.went_live(now_ms):
-                self._fetch(wanted)
+    def went_live(
+        self, symbols: Iterable[str], now_ms: int, heard: Mapping[str, Iterable[Tick]]
+    ) -> dict[str, Folded]:
+        """`heard` are ticks that came, without interruption up to now, before we own them."""
+        return self._each(symbols, lambda feed: feed.went_live(now_ms, heard.get(feed.symbol, ())))
 
-    def went_silent(self) -> None:
-        for feed in self.feeds.values():
-            feed.went_silent()
+    def went_silent(self, symbols: Iterable[str]) -> None:
+        for symbol in symbols:
+            if feed := self.feeds.get(symbol):
+                feed.went_silent()
 
     def take(self, ticks: Sequence[Tick]) -> dict[str, Folded]:
         """Fold a batch of ticks of any symbols."""
-        by_symbol: dict[str, list[Tick]] = {}
-        for tick in ticks:
-            if tick.symbol in by_symbol:
-                by_symbol[tick.symbol].append(tick)
-            else:
-                by_symbol[tick.symbol] = [tick]
-        folded: dict[str, Folded] = {}
-        for symbol, run in by_symbol.items():
-            if feed := self.feeds.get(symbol):
-                before = feed.wanted
-                folded[symbol] = feed.take(run)
-                self._fetch_wanted(feed, before)
-        return folded
+        by_symbol = grouped(ticks)
+        return self._each(by_symbol, lambda feed: feed.take(by_symbol[feed.symbol]))
 
-    def fetched(self, answer: Fetched) -> Folded:
-        feed = self.feeds.get(answer.symbol)
-        if feed is None:  # dropped meanwhile
-            return Folded()
-        before = feed.wanted
-        folded = feed.fetched(answer)
-        self._fetch_wanted(feed, before)
-        return folded
-
-    def advance(self, now_ms: int) -> dict[str, Folded]:
-        """Close by the clock what is proven whole up to `now_ms`."""
-        return {
-            symbol: Folded(closed)
-            for symbol, feed in self.feeds.items()
-            if (closed := feed.advance(now_ms))
+    def heard(self, klines: Iterable[KlineEvent]) -> dict[str, Folded]:
+        """Close base candles that are complete by the exchange's own word."""
+        last = {
+            kline.symbol: kline for kline in klines if kline.closed and kline.interval == self.base
         }
+        return self._each(last, lambda feed: feed.heard(last[feed.symbol]))
 
-    def overdue(self, now_ms: int) -> bool:
-        """Whether a whole feed's candle has ended, so that proof of silence is wanted."""
-        return any(feed.whole and feed.overdue(now_ms) for feed in self.feeds.values())
+    def fetched(self, answers: Sequence[Fetched]) -> dict[str, Folded]:
+        by_symbol = {answer.symbol: answer for answer in answers}  # one at a time is asked for
+        return self._each(by_symbol, lambda feed: feed.fetched(by_symbol[feed.symbol]))
 
-    def _fetch_wanted(self, feed: SymbolFeed, before: Wanted | None) -> None:
-        if feed.wanted is not None and feed.wanted is not before:
-            self._fetch(feed.wanted)
+    def advance(self, proven_ms: Callable[[str], int]) -> dict[str, Folded]:
+        """Close what is proven to have ended, by symbol."""
+        return self._each(self.feeds, lambda feed: feed.advance(proven_ms(feed.symbol)))
+
+    def _each(
+        self, symbols: Iterable[str], step: Callable[[SymbolFeed], Folded]
+    ) -> dict[str, Folded]:
+        """What the step made of each feed; ask for what that now wants."""
+        folded: dict[str, Folded] = {}
+        for symbol in symbols:
+            feed = self.feeds.get(symbol)
+            if feed is None:
+                continue
+            before = feed.wanted
+            outcome = step(feed)
+            if outcome is not NOTHING:
+                folded[symbol] = outcome
+            if feed.wanted is not None and feed.wanted is not before:
+                self._fetch(feed.wanted)
+        return folded
+
+
+def grouped(ticks: Sequence[Tick]) -> dict[str, list[Tick]]:
+    """Ticks by symbol, in the order in which they came."""
+    by_symbol: dict[str, list[Tick]] = {}
+    for tick in ticks:
+        if tick.symbol in by_symbol:
+            by_symbol[tick.symbol].append(tick)
+        else:
+            by_symbol[tick.symbol] = [tick]
+    return by_symbol
+
+
+def base_interval(intervals: Sequence[str]) -> str:
+    """The name of the interval that ticks are folded into."""
+    return NAMES[base_interval_ms(intervals)]

@@ -20,6 +20,7 @@ INTERVALS_MS: dict[str, int] = {
     "12h": 12 * HOUR_MS,
     "1d": 24 * HOUR_MS,
 }
+NAMES = {interval_ms: name for name, interval_ms in INTERVALS_MS.items()}
 
 
 def floor_ms(time_ms: int, interval_ms: int) -> int:

@@ -53,56 +53,66 @@ def merged(parts: Sequence[OHLCV], open_ms: int, interval_ms: int) -> OHLCV:
     """The candle at `open_ms` made of consecutive, non-overlapping `parts`; at least one.
 
     Parts without a trade only carry the price before them, so they count for nothing as soon
-    as one of them has trades.
+    as one of them has trades; without any, the first one carries it into this candle.
     """
     traded = [part for part in parts if part.trades]
     if not traded:
-        return flat(open_ms, interval_ms, parts[-1].close)
-    ids = [part.first_tick_id for part in traded]
+        return flat(open_ms, interval_ms, parts[0].close)
+    first, last = _by_id(traded)
     with localcontext(EXACT):
         return OHLCV(
             open_ms,
             interval_ms,
-            traded[0].open,
+            first.open,
             max(part.high for part in traded),
             min(part.low for part in traded),
-            traded[-1].close,
+            last.close,
             sum((part.volume for part in traded), ZERO),
             sum((part.quote_volume for part in traded), ZERO),
             sum(part.trades for part in traded),
             sum((part.taker_volume for part in traded), ZERO),
             sum((part.taker_quote_volume for part in traded), ZERO),
-            # Where the exchange's klines stand for its beginning, its first tick is unknown.
-            ids[0],
-            traded[-1].last_tick_id,
+            first.first_tick_id,
+            last.last_tick_id,
         )
+
+
+def _by_id(traded: Sequence[OHLCV]) -> tuple[OHLCV, OHLCV]:
+    """The parts that hold the first and the last tick by id, which a late one moves.
+
+    Where the exchange's klines stand for the beginning its ids are unknown, and lower.
+    """
+    if any(part.first_tick_id is None for part in traded):
+        first = traded[0]
+    else:
+        first = min(traded, key=lambda part: part.first_tick_id or 0)
+    return first, max(reversed(traded), key=lambda part: part.last_tick_id or 0)
 
 
 class CandleBuilder:
     """Folds one symbol's ticks, in the order of their ids, into candles of one interval.
 
     `forming` is the candle still taking ticks; it exists from the first tick or price on.
-    `late` collects ticks of candles that were closed before they came: they are not folded.
+    `left` is what `add` left unfolded: it begins with a tick whose candle had closed before.
     """
 
     def __init__(self, interval_ms: int, forming: OHLCV | None = None) -> None:
         self.interval_ms = interval_ms
         self.forming = forming
-        self.late: list[Tick] = []
+        self.left: Sequence[Tick] = ()
 
     def add(self, ticks: Sequence[Tick]) -> list[OHLCV]:
-        """Fold `ticks`, oldest first; return the candles that closed, empty ones included."""
+        """Fold `ticks` up to the first late one; return what closed, empty candles included."""
         closed: list[OHLCV] = []
-        start = 0
+        start, self.left = 0, ()
         while start < len(ticks):
             if self.forming is None:
                 self.forming = self._opened_by(ticks[start])
             if ticks[start].time_ms < self.forming.open_ms:
-                self.late.append(ticks[start])
-                start += 1
-                continue
+                self.left = ticks[start:]
+                return closed
             closed += self.advance(ticks[start].time_ms)
-            start = self._fold(ticks, start)
+            self.forming, start = _folded(self.forming, ticks, start)
         return closed
 
     def advance(self, now_ms: int) -> list[OHLCV]:
@@ -116,49 +126,57 @@ class CandleBuilder:
     def _opened_by(self, tick: Tick) -> OHLCV:
         return flat(floor_ms(tick.time_ms, self.interval_ms), self.interval_ms, tick.price)
 
-    def _fold(self, ticks: Sequence[Tick], start: int) -> int:
-        """Fold the run from `start` on that belongs to the forming candle; return its end.
 
-        The hot loop of the system: local names, one pass, no call per tick.
-        """
-        candle = self.forming
-        assert candle is not None  # noqa: S101  # add() opened it; for the type checker
-        ends, opens = candle.end_ms, candle.open_ms
-        if candle.first_tick_id is None:
-            first_price = ticks[start].price  # until now it was flat at the price before
-            open_, high, low = first_price, first_price, first_price
-            first_id = ticks[start].tick_id
+def with_ticks(candle: OHLCV, ticks: Sequence[Tick]) -> OHLCV:
+    """`candle` with more ticks of its span; their ids are above all that it has."""
+    more, end = _folded(candle, ticks, 0)
+    if end < len(ticks):
+        raise ValueError(f"tick {ticks[end].tick_id} lies outside the candle at {candle.open_ms}")
+    return more
+
+
+def _folded(candle: OHLCV, ticks: Sequence[Tick], start: int) -> tuple[OHLCV, int]:
+    """`candle` with the run of ticks from `start` on that lies in its span, and the run's end.
+
+    The hot loop of the system: local names, one pass, no call per tick.
+    """
+    opens, ends = candle.open_ms, candle.open_ms + candle.interval_ms
+    if candle.trades:
+        open_, high, low = candle.open, candle.high, candle.low
+        first_id = candle.first_tick_id
+    else:
+        open_ = high = low = ticks[start].price  # until now it was flat at the price before
+        first_id = ticks[start].tick_id
+    volume, quote_volume, trades = candle.volume, candle.quote_volume, candle.trades
+    taker_volume, taker_quote = candle.taker_volume, candle.taker_quote_volume
+    end = start
+    with localcontext(EXACT):
+        for end in range(start, len(ticks)):  # read after the loop
+            tick = ticks[end]
+            if not opens <= tick.time_ms < ends:
+                break
+            price, quantity = tick.price, tick.quantity
+            if price > high:
+                high = price
+            elif price < low:
+                low = price
+            quote = price * quantity
+            volume += quantity
+            quote_volume += quote
+            trades += tick.last_trade_id - tick.first_trade_id + 1
+            if not tick.buyer_is_maker:
+                taker_volume += quantity
+                taker_quote += quote
         else:
-            open_, high, low = candle.open, candle.high, candle.low
-            first_id = candle.first_tick_id
-        volume, quote_volume, trades = candle.volume, candle.quote_volume, candle.trades
-        taker_volume, taker_quote = candle.taker_volume, candle.taker_quote_volume
-        end = start
-        with localcontext(EXACT):
-            for end in range(start, len(ticks)):  # read after the loop
-                tick = ticks[end]
-                if not opens <= tick.time_ms < ends:
-                    break
-                price, quantity = tick.price, tick.quantity
-                if price > high:
-                    high = price
-                elif price < low:
-                    low = price
-                quote = price * quantity
-                volume += quantity
-                quote_volume += quote
-                trades += tick.last_trade_id - tick.first_trade_id + 1
-                if not tick.buyer_is_maker:
-                    taker_volume += quantity
-                    taker_quote += quote
-            else:
-                end += 1
-        last = ticks[end - 1]
-        self.forming = OHLCV(
-            opens, self.interval_ms, open_, high, low, last.price, volume, quote_volume, trades,
-            taker_volume, taker_quote, first_id, last.tick_id,
-        )  # fmt: skip
-        return end
+            end += 1
+    if end == start:
+        return candle, end
+    last = ticks[end - 1]
+    more = OHLCV(
+        opens, candle.interval_ms, open_, high, low, last.price, volume, quote_volume, trades,
+        taker_volume, taker_quote, first_id, last.tick_id,
+    )  # fmt: skip
+    return more, end
 
 
 def base_interval_ms(intervals: Iterable[str]) -> int:
@@ -170,7 +188,10 @@ class SymbolCandles:
     """One symbol's candles of several intervals, folded from its ticks once.
 
     `parts` holds, per interval longer than the base, what closed base candles have brought
-    together so far; `forming` adds the base candle that is still open.
+    together so far; `forming` adds the base candle that is still open. `late` collects the
+    ticks whose base candle was closed before they came: longer candles that are still open
+    have them, closed ones are for the caller to revise. `newest_ms` is the newest trade time,
+    at least to the base candle.
     """
 
     def __init__(
@@ -178,14 +199,22 @@ class SymbolCandles:
         intervals: Sequence[str],
         base: OHLCV | None = None,
         parts: Mapping[str, OHLCV] | None = None,
+        newest_ms: int = 0,
     ) -> None:
         self.intervals = {name: INTERVALS_MS[name] for name in intervals}
         self.builder = CandleBuilder(base_interval_ms(intervals), base)
         self.parts: dict[str, OHLCV] = dict(parts or {})
+        self.newest_ms = newest_ms
+        self.late: list[Tick] = []
 
     def add(self, ticks: Sequence[Tick]) -> list[OHLCV]:
-        """Fold ticks, oldest first; return what closed, of all intervals, in order."""
-        return self._rolled_up(self.builder.add(ticks))
+        """Fold ticks in the order of their ids; return what closed, of all intervals, in order."""
+        closed = self._folded(ticks)
+        while self.builder.left:
+            late, *rest = self.builder.left
+            self._take_late(late)
+            closed += self._folded(rest)
+        return closed
 
     def advance(self, now_ms: int) -> list[OHLCV]:
         """Close every interval that has ended by `now_ms`, traded in or not."""
@@ -195,6 +224,33 @@ class SymbolCandles:
         """The open candle of each interval; empty before the first tick."""
         base = self.builder.forming
         return {} if base is None else forming_of(base, self.parts, self.intervals)
+
+    def _folded(self, ticks: Sequence[Tick]) -> list[OHLCV]:
+        closed = self._rolled_up(self.builder.add(ticks))
+        forming = self.builder.forming
+        if forming is not None and forming.trades:
+            self.newest_ms = max(self.newest_ms, forming.open_ms)
+        return closed
+
+    def _take_late(self, tick: Tick) -> None:
+        self.late.append(tick)
+        for name, part in self.parts.items():
+            self.parts[name] = self._with_late(part, tick)
+        if self.builder.forming is not None:
+            self.builder.forming = self._with_late(self.builder.forming, tick)
+        self.newest_ms = max(self.newest_ms, tick.time_ms)
+
+    def _with_late(self, candle: OHLCV, tick: Tick) -> OHLCV:
+        """An open candle once a late tick has come, of its span or of one before it.
+
+        An empty one is flat at the close of the last one that has trades.
+        """
+        if candle.open_ms <= tick.time_ms:
+            return with_ticks(candle, [tick])
+        last_ms = floor_ms(self.newest_ms, candle.interval_ms)
+        if candle.trades or tick.time_ms < last_ms:
+            return candle
+        return flat(candle.open_ms, candle.interval_ms, tick.price)
 
     def _rolled_up(self, closed: list[OHLCV]) -> list[OHLCV]:
         if not closed:
@@ -214,6 +270,7 @@ class SymbolCandles:
         parts = [candle] if part is None else [part, candle]
         longer = merged(parts, floor_ms(candle.open_ms, interval_ms), interval_ms)
         if candle.end_ms == longer.end_ms:
+            self.parts[name] = flat(longer.end_ms, interval_ms, longer.close)
             return longer
         self.parts[name] = longer
         return None

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from decimal import Decimal
 
 from candles.ohlcv import OHLCV
+from market.binance import KlineEvent
 from market.decimals import plain
 
 # What a kline tells, in the exchange's order. Source: Binance Spot REST, "Kline/Candlestick data".
@@ -15,7 +16,7 @@ Values = Mapping[str, Decimal | int | None]
 Differences = dict[str, list[str]]
 
 
-def differences(ours: Values, theirs: OHLCV) -> Differences:
+def differences(ours: Values, theirs: OHLCV | KlineEvent) -> Differences:
     """The fields in which they differ, each as [ours, theirs] in plain digits.
 
     What we don't know (an archive without trade counts) cannot differ.

@@ -23,6 +23,27 @@ class _TickFrame(msgspec.Struct, gc=False):
     data: Tick
 
 
+class KlineEvent(msgspec.Struct, frozen=True):
+    """TEMPORARY until the stream branch is merged."""
+
+    event_ms: int
+    symbol: str
+    open_ms: int
+    interval: str
+    open: Decimal
+    high: Decimal
+    low: Decimal
+    close: Decimal
+    volume: Decimal
+    quote_volume: Decimal
+    trades: int
+    taker_volume: Decimal
+    taker_quote_volume: Decimal
+    first_trade_id: int
+    last_trade_id: int
+    closed: bool
+
+
 class Reply(msgspec.Struct):
     """The answer to a control message. `error` holds code and text where it was refused.
 
@@ -44,6 +65,7 @@ class Arrived(msgspec.Struct):
     """What a run of frames held."""
 
     ticks: list[Tick] = []
+    klines: list[KlineEvent] = []
     replies: list[Reply] = []
     unread: list[bytes] = []  # neither: events we did not ask for, and damage
 

@@ -16,6 +16,7 @@ function drawn(candle) {
     close: Number(candle.close),
     volume: Number(candle.volume),
     closed: candle.closed,
+    verdict: candle.verdict,
   };
 }
 

@@ -4,6 +4,7 @@ import { get } from "./api.js";
 import { Book, KINDS } from "./book.js";
 import { Candles } from "./candles.js";
 import { Chart } from "./chart.js";
+import { FeedLine } from "./feed.js";
 import { age, percent, price, signed } from "./format.js";
 import { HaltControl } from "./halt.js";
 import { Live } from "./live.js";
@@ -27,6 +28,7 @@ const book = new Book();
 const tables = makeTables(market);
 const stateLine = new StateLine();
 const chart = new Chart(find("chart"), find("legend"));
+const feedLine = new FeedLine(find("feed"));
 const haltControl = new HaltControl({
   staff: document.body.dataset.staff === "true",
   onChange: (level) => stateLine.told({ ...stateLine.status, halt: level }),
@@ -224,6 +226,13 @@ function showPositions() {
 function showAge() {
   const seconds = market.age(view.symbol);
   find("last-age").textContent = seconds === null ? "no tick yet" : age(seconds);
+  feedLine.show({
+    symbol: view.symbol,
+    status: stateLine.status,
+    ageSeconds: seconds,
+    candles: series?.list ?? [],
+    stream: market.stream(view.symbol),
+  });
 }
 
 function showBook() {

@@ -4,7 +4,11 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
+from candles.intervals import NAMES
 from candles.models import Candle
+from candles.ohlcv import OHLCV
+from candles.verdicts import FIELDS
+from market.binance import KlineEvent
 from market.models import Symbol
 from market.ticks import Side, Tick
 from orders.models import Order
@@ -70,6 +74,22 @@ def tick(price: str = "100", *, tick_id: int = 1, time_ms: int = NOON_MS, **fiel
         "buyer_is_maker": False,
     }
     return Tick(tick_id=tick_id, price=Decimal(price), time_ms=time_ms, **(defaults | fields))
+
+
+def kline_event(of: OHLCV, symbol: str = "BTCUSDT", **fields: Any) -> KlineEvent:
+    """The exchange's last word on a candle: equal to ours in all but `fields`."""
+    values = {name: getattr(of, name) for name in FIELDS}
+    defaults: dict[str, Any] = {
+        "event_ms": of.end_ms + 2,
+        "symbol": symbol,
+        "open_ms": of.open_ms,
+        "interval": NAMES[of.interval_ms],
+        "first_trade_id": -1,
+        "last_trade_id": -1,
+        "closed": True,
+        **values,
+    }
+    return KlineEvent(**(defaults | fields))
 
 
 def fill(  # noqa: PLR0917

@@ -13,12 +13,12 @@ from typing import Any, cast
 from django.db import connection as database_connection
 from django.db import connections
 
-from candles.store import read_states, read_stream
+from candles.store import StreamState, read_states
 from market.models import Symbol
 from market.redis import connection
 from orders.models import Order
 from orders.status import UNANSWERED
-from tradingsite.snapshot import stream_word
+from tradingsite.streams import Streams
 from tradingsite.symbols_api import stream_json
 from tradingsite.tasks import BEAT_KEY
 
@@ -68,26 +68,34 @@ def _elapsed_ms(started: float) -> float:
 
 
 def stream() -> Facts:
-    """The stream process, and the last tick of every followed symbol."""
-    now_ms = _now_ms()
-    state = read_stream(connection())
-    if state is None:
+    """The stream processes, and the last tick of every followed symbol."""
+    connection().ping()  # without Redis that is what is wrong
+    streams = Streams.read()
+    if not streams.shards:
         raise PartFailed("the stream process never ran; start it with manage.py runstream")
     names = list(Symbol.objects.followed().values_list("name", flat=True))
     states = read_states(connection(), names)
     facts = {
-        "connected": state.connected,
-        "beat_age_ms": now_ms - state.beat_ms,
-        "last_frame_age_ms": now_ms - state.last_frame_ms if state.last_frame_ms else None,
-        "lag_ms": state.lag_ms,
-        "symbols": {name: stream_json(name, state, states.get(name), now_ms) for name in names},
+        "lag_ms": streams.lag_ms,
+        "shards": {one.shard: _shard(one, streams.now_ms) for one in streams.shards},
+        "symbols": {name: stream_json(name, streams, states.get(name)) for name in names},
     }
     wrong = {
         "up": None,
         "down": "not connected to the exchange; it keeps trying",
-        "stale": "nothing is heard of the stream process; is manage.py runstream running?",
+        "stale": "nothing is heard of a stream process; is manage.py runstream running?",
     }
-    return _checked(wrong[stream_word(state, now_ms)], facts)
+    return _checked(wrong[streams.word], facts)
+
+
+def _shard(shard: StreamState, now_ms: int) -> Facts:
+    return {
+        "connected": shard.connected,
+        "holder": shard.holder,
+        "standbys": shard.standbys,
+        "beat_age_ms": now_ms - shard.beat_ms,
+        "last_frame_age_ms": now_ms - shard.last_frame_ms if shard.last_frame_ms else None,
+    }
 
 
 def worker() -> Facts:
@@ -100,14 +108,15 @@ def worker() -> Facts:
 
 
 def exchange_clock() -> Facts:
-    """How far the exchange's clock is ahead of ours, as the stream process measured it."""
-    state = read_stream(connection())
-    if state is None:
+    """How far the exchange's clock is ahead of ours, as the stream processes measured it."""
+    offsets = [shard.clock_offset_ms for shard in Streams.read().shards]
+    if not offsets:
         raise PartFailed("not measured: the stream process never ran")
-    off = abs(state.clock_offset_ms) > CLOCK_OFF_MS
+    offset_ms = max(offsets, key=abs)
+    off = abs(offset_ms) > CLOCK_OFF_MS
     return _checked(
         "our clock is off by more than a second; set it" if off else None,
-        {"offset_ms": state.clock_offset_ms},
+        {"offset_ms": offset_ms},
     )
 
 

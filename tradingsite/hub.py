@@ -17,6 +17,7 @@ from tradingsite import snapshot
 from tradingsite.feed import Feed, Refusal
 from tradingsite.messages import FORMING, Conflation, Message, Told, written
 from tradingsite.snapshot import Snapshot
+from tradingsite.streams import Gist, Streams
 from tradingsite.subscription import Subscription
 
 LOOK_EVERY = 1.0  # seconds
@@ -37,7 +38,7 @@ class Hub:
         self._some_forming = asyncio.Event()
         self._snapshot: Snapshot | None = None
         self._building: asyncio.Task[None] | None = None
-        self._stream: str | None = None  # the word last told
+        self._stream: Gist | None = None  # as last told
 
     async def run(self) -> None:
         """Until cancelled."""
@@ -130,9 +131,9 @@ class Hub:
         told_at = time.monotonic()
         while True:
             if self.feeds:
-                word, _ = await asyncio.to_thread(snapshot.stream_state)
-                if word != self._stream or time.monotonic() - told_at > STATUS_EVERY:
-                    self._stream, told_at = word, time.monotonic()
+                stream = (await asyncio.to_thread(Streams.read)).gist
+                if stream != self._stream or time.monotonic() - told_at > STATUS_EVERY:
+                    self._stream, told_at = stream, time.monotonic()
                     await self._tell_status()
             await asyncio.sleep(LOOK_EVERY)
 

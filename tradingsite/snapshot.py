@@ -10,7 +10,7 @@ from redis.exceptions import RedisError
 
 from candles.api import candle_json, forming_json
 from candles.models import Candle
-from candles.store import StreamState, SymbolState, read_states, read_stream
+from candles.store import SymbolState, read_states
 from market.api import iso_ms
 from market.models import Symbol
 from market.redis import connection
@@ -18,30 +18,12 @@ from orders.api import position_json
 from orders.models import Halt, HaltLevel, Position
 from tradingsite.feed import Refusal, Wanted
 from tradingsite.messages import Message, Told, written
+from tradingsite.streams import Gist, Streams
 from tradingsite.tasks import BEAT_KEY
 
 LASTS = 0.5  # seconds; a thousand pages that reconnect at once share a few
 PARTS = {"forming": "forming", "candle": "candles", "position": "positions"}
 WORKER_SILENT_MS = 30_000
-BEAT_EXPIRES_MS = 3_000  # the stream process says several times a second that it lives
-
-StreamWord = Literal["up", "down", "stale"]
-
-
-def stream_word(stream: StreamState | None, now_ms: int) -> StreamWord:
-    """`down`: it runs and has no connection. `stale`: nothing is heard of it any more."""
-    if stream is None or now_ms - stream.beat_ms > BEAT_EXPIRES_MS:
-        return "stale"
-    return "up" if stream.connected else "down"
-
-
-def stream_state() -> tuple[StreamWord, StreamState | None]:
-    """Without Redis nobody can say how the stream is, so it counts as stale."""
-    try:
-        stream = read_stream(connection())
-    except RedisError:
-        stream = None
-    return stream_word(stream, time.time_ns() // 1_000_000), stream
 
 
 def worker_word() -> Literal["up", "down"]:
@@ -56,13 +38,13 @@ def worker_word() -> Literal["up", "down"]:
 
 def status_json() -> dict[str, Any]:
     """Stream, worker and halt in a word each; `refilling` tells ticks to fetch by symbol."""
-    word, stream = stream_state()
-    halt = Halt.objects.first()
+    streams, halt = Streams.read(), Halt.objects.first()
     return {
-        "stream": word,
-        "last_frame": iso_ms(stream.last_frame_ms) if stream and stream.last_frame_ms else None,
-        "lag_ms": stream.lag_ms if stream else None,
-        "refilling": stream.refilling if stream else {},
+        "stream": streams.word,
+        "last_frame": iso_ms(streams.last_frame_ms) if streams.last_frame_ms else None,
+        "lag_ms": streams.lag_ms,
+        "refilling": streams.refilling,
+        "standbys": streams.standbys,
         "worker": worker_word(),
         "halt": halt.level if halt else HaltLevel.OFF.value,
     }
@@ -104,9 +86,10 @@ class Snapshot:
         return self._built_at is None or time.monotonic() - self._built_at < LASTS
 
     @property
-    def stream(self) -> str:
-        """The stream's state by then: up, down or stale."""
-        return str(self._data["status"]["stream"])
+    def stream(self) -> Gist:
+        """How the streams were by then."""
+        status = self._data["status"]
+        return Gist(status["stream"], status["refilling"], status["standbys"])
 
     async def build(self) -> None:
         # Not thread-sensitive: else it would queue behind every synchronous view.

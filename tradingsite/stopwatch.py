@@ -2,18 +2,18 @@
 
 import time
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from itertools import chain
 
 import redis
 import structlog
-from django.db import close_old_connections
 from django.utils.timezone import now
 
 from market.ticks import Tick
 from orders.services import open_stops
 from orders.stops import Hit, Stop, hit
 from strategies.services import stop_out
-from tradingsite.recorder import DATABASE_GONE
+from tradingsite.clerk import Clerk
 
 logger = structlog.get_logger(__name__)
 
@@ -27,66 +27,62 @@ def positions_changed(client: redis.Redis) -> None:
 
 
 class StopWatch:
-    """Knows the open stops and sells what a tick has hit.
+    """Knows the open stops and has the clerk sell what a tick has hit.
 
-    A sale that could not be written down (the database is gone) is tried again with the next
-    pass: a hit is a fact, whatever the price does afterwards.
+    A hit is a fact, whatever the price does afterwards: it waits for as long as the database
+    is away. `recent` gives the last ticks of a symbol.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, clerk: Clerk, recent: Callable[[str], Iterable[Tick]]) -> None:
+        self.clerk = clerk
+        self.recent = recent
         self._version: bytes | None = b"none read"
         self._next_read_s = 0.0
+        self._reading = False
         self._stops: list[Stop] = []
-        self._hits: list[Hit] = []
+        self._hits: dict[int, Hit] = {}  # not sold yet, by position
 
     @property
-    def unsold(self) -> bool:
-        """A stop was hit, and the database doesn't know yet."""
-        return bool(self._hits)
+    def unsold(self) -> Iterable[str]:
+        """Symbols with a stop that was hit and not sold yet: their place must not move on."""
+        return {one.stop.symbol for one in self._hits.values()}
 
     def check(self, ticks: Iterable[Sequence[Tick]]) -> None:
         """Hold runs of ticks, oldest first in each, against the stops; sell what they hit."""
         if self._stops:
-            self._take(hit(self._stops, chain.from_iterable(ticks)))
-        if self._hits:
-            self._sell()
+            self._sell(hit(self._stops, chain.from_iterable(ticks)))
 
-    def heed(self, version: bytes | None, recent: Callable[[str], Iterable[Tick]]) -> None:
-        """Read the stops again where `version` says that positions have changed, or it is time.
+    def heed(self, version: bytes | None) -> None:
+        """Read the stops again where `version` says that positions have changed, or it is time."""
+        if self._reading or (version == self._version and time.monotonic() < self._next_read_s):
+            return
+        self._reading = True
+        self.clerk.do(open_stops, partial(self._read, version), urgent=True)
 
-        A stop that is new to us is held against the `recent` ticks of its symbol too: its
-        position may have been opened before they came.
+    def _read(self, version: bytes | None, stops: Sequence[Stop]) -> None:
+        """Take the open stops over.
+
+        One that is new to us is held against the recent ticks of its symbol too: its position
+        may have been opened before they came.
         """
-        if version == self._version and time.monotonic() < self._next_read_s:
-            return
-        try:
-            stops = open_stops()
-        except DATABASE_GONE as error:
-            logger.warning("database.unreachable", error=str(error))
-            close_old_connections()
-            return
-        known = {stop.position_id for stop in self._stops} | {
-            h.stop.position_id for h in self._hits
-        }
-        new = [stop for stop in stops if stop.position_id not in known]
-        waiting = {h.stop.position_id for h in self._hits}
-        self._stops = [stop for stop in stops if stop.position_id not in waiting]
+        self._reading = False
         self._version, self._next_read_s = version, time.monotonic() + REREAD_S
-        for stop in new:
-            self._take(hit([stop], recent(stop.symbol)))
-        if self._hits:
-            self._sell()
+        known = {stop.position_id for stop in self._stops}
+        self._stops = [stop for stop in stops if stop.position_id not in self._hits]
+        for stop in list(self._stops):
+            if stop.position_id not in known:
+                self._sell(hit([stop], self.recent(stop.symbol)))
 
-    def _take(self, hits: list[Hit]) -> None:
+    def _sell(self, hits: Sequence[Hit]) -> None:
+        if not hits:
+            return
         for one in hits:
             logger.info("stop.hit", symbol=one.stop.symbol, price=one.price, tick=one.tick_id)
             self._stops.remove(one.stop)
-        self._hits += hits
+            self._hits[one.stop.position_id] = one
 
-    def _sell(self) -> None:
-        try:
-            stop_out(self._hits, now())
-            self._hits = []
-        except DATABASE_GONE as error:
-            logger.warning("database.unreachable", error=str(error))
-            close_old_connections()
+        def sold(_: object) -> None:
+            for one in hits:
+                self._hits.pop(one.stop.position_id, None)
+
+        self.clerk.do(lambda: stop_out(hits, now()), sold, urgent=True)

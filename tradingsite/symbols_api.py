@@ -1,6 +1,5 @@
 """Symbols over REST: rules from the exchange, state of the stream, following or not."""
 
-import time
 from collections.abc import Sequence
 
 from drf_spectacular.utils import extend_schema
@@ -11,7 +10,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from candles.store import StreamState, SymbolState, read_states, read_stream
+from candles.store import Counts, SymbolState, read_states
 from market import services
 from market.api import (
     DecimalText,
@@ -28,9 +27,7 @@ from market.models import Symbol
 from market.parameters import Query, known_symbol
 from market.redis import connection
 from orders.models import Position
-from tradingsite.snapshot import stream_word
-
-STALE_AFTER_MS = 60_000  # without a tick; quiet markets have such minutes, so it is no failure
+from tradingsite.streams import Streams
 
 
 class StreamSerializer(serializers.Serializer[Json]):
@@ -43,6 +40,17 @@ class StreamSerializer(serializers.Serializer[Json]):
     age_ms = serializers.IntegerField(allow_null=True, help_text="Of the last tick.")
     last_price = DecimalText(allow_null=True)
     to_fetch = serializers.IntegerField(help_text="Ticks that are missing.")
+    shard = serializers.CharField(allow_null=True, help_text="I/N: which share it belongs to.")
+    holder = serializers.CharField(
+        allow_null=True, help_text="host:pid of the process that writes its candles."
+    )
+    standbys = serializers.ListField(
+        child=serializers.CharField(), help_text="Those that would take over."
+    )
+    refilled = serializers.IntegerField(help_text="Ticks fetched over REST so far.")
+    holes = serializers.IntegerField(help_text="Ids that the exchange says it doesn't have.")
+    given_up = serializers.IntegerField(help_text="Ids that nobody gave; candles were repaired.")
+    late = serializers.IntegerField(help_text="Ticks that came after their candle had closed.")
 
 
 class FollowedSerializer(SymbolSerializer):
@@ -62,45 +70,41 @@ class PositionOpen(APIException):
     default_code = "position_open"
 
 
-def stream_json(
-    symbol: str, stream: StreamState | None, state: SymbolState | None, now_ms: int
-) -> Json:
+def stream_json(symbol: str, streams: Streams, state: SymbolState | None) -> Json:
     """How one symbol's ticks come in. `state` is None before the first one."""
-    to_fetch = stream.refilling.get(symbol, 0) if stream else 0
-    age_ms = None if state is None else max(0, now_ms - state.last_time_ms)
-    if stream_word(stream, now_ms) != "up":
-        word = "down"
-    elif to_fetch:
-        word = "refilling"
-    else:
-        word = "stale" if age_ms is None or age_ms > STALE_AFTER_MS else "live"
+    shard = streams.of(symbol)
+    counts = state.counts if state else Counts()
     return {
-        "state": word,
+        "state": streams.symbol_word(symbol, state),
         "last_tick_id": state.last_tick_id if state else None,
         "last_tick_time": iso_ms(state.last_time_ms) if state else None,
-        "age_ms": age_ms,
+        "age_ms": max(0, streams.now_ms - state.last_time_ms) if state else None,
         "last_price": plain(state.last_price) if state else None,
-        "to_fetch": to_fetch,
+        "to_fetch": shard.refilling.get(symbol, 0) if shard else 0,
+        "shard": shard.shard if shard else None,
+        "holder": shard.holder if shard else None,
+        "standbys": shard.standbys if shard else [],
+        "refilled": counts.refilled,
+        "holes": counts.holes,
+        "given_up": counts.given_up,
+        "late": counts.late,
     }
 
 
 def symbols_json(symbols: Sequence[Symbol]) -> list[Json]:
     """Symbols with rules and stream state; without Redis nothing arrives, so that is down."""
-    now_ms = time.time_ns() // 1_000_000
     try:
-        stream = read_stream(connection())
         states = read_states(connection(), [symbol.name for symbol in symbols])
     except RedisError:
-        stream, states = None, {}
-    return [_followed_json(symbol, stream, states.get(symbol.name), now_ms) for symbol in symbols]
+        states = {}
+    streams = Streams.read()
+    return [_followed_json(symbol, streams, states.get(symbol.name)) for symbol in symbols]
 
 
-def _followed_json(
-    symbol: Symbol, stream: StreamState | None, state: SymbolState | None, now_ms: int
-) -> Json:
+def _followed_json(symbol: Symbol, streams: Streams, state: SymbolState | None) -> Json:
     return {
         **symbol_json(symbol, state.last_price if state else None),
-        "stream": stream_json(symbol.name, stream, state, now_ms),
+        "stream": stream_json(symbol.name, streams, state),
     }
 
 

@@ -33,10 +33,18 @@ class TimedSerializer(PartSerializer):
     answered_ms = serializers.FloatField(required=False)
 
 
+class ShardSerializer(serializers.Serializer[Json]):
+    connected = serializers.BooleanField()
+    holder = serializers.CharField(help_text="host:pid of the process that writes its candles.")
+    standbys = serializers.ListField(
+        child=serializers.CharField(), help_text="Those that would take over."
+    )
+    beat_age_ms = serializers.IntegerField()
+    last_frame_age_ms = serializers.IntegerField(allow_null=True)
+
+
 class StreamPartSerializer(PartSerializer):
-    connected = serializers.BooleanField(required=False)
-    beat_age_ms = serializers.IntegerField(required=False)
-    last_frame_age_ms = serializers.IntegerField(required=False, allow_null=True)
+    shards = serializers.DictField(child=ShardSerializer(), required=False, help_text="By I/N.")
     lag_ms = serializers.IntegerField(
         required=False, help_text="Age of the newest tick when it came, by the exchange's clock."
     )

@@ -11,11 +11,12 @@ from django.db import transaction
 from candles.events import candle_revised
 from candles.intervals import INTERVALS_MS, floor_ms
 from candles.models import Candle, CandleRevision, Verdict
-from candles.ohlcv import OHLCV, CandleBuilder
+from candles.ohlcv import OHLCV, with_ticks
 from candles.verdicts import FIELDS, Values, written
 from market.ticks import Tick
 from market.times import to_ms, to_time
 
+MOST_FLAT = 1_000  # empty candles in a row that follow one another's close
 logger = structlog.get_logger(__name__)
 
 
@@ -73,14 +74,26 @@ def _add_to(
     new = [tick for tick in late if tick.tick_id > had]
     if not new:
         return
-    builder = CandleBuilder(INTERVALS_MS[interval], ohlcv_of(candle))
-    builder.add(new)
-    folded = builder.forming
-    assert folded is not None  # noqa: S101  # it was given one
+    folded = with_ticks(ohlcv_of(candle), new)
     names = (*FIELDS, "first_tick_id", "last_tick_id")
     values = {name: getattr(folded, name) for name in names}
     fields: dict[str, Any] = {"verdict": Verdict.UNVERIFIED, "differed": {}, "differed_since": None}
     revise(candle, values, CandleRevision.Cause.LATE_TICK, now, **fields)
+    _carry_on(candle, now)
+
+
+def _carry_on(revised: Candle, now: datetime) -> None:
+    """Give the empty candles that follow the close they are flat at."""
+    rows = Candle.objects.select_for_update(of=("self",)).select_related("symbol")
+    rows = rows.filter(
+        symbol=revised.symbol_id, interval=revised.interval, open_time__gt=revised.open_time
+    )
+    fields: dict[str, Any] = {"verdict": Verdict.UNVERIFIED, "differed": {}, "differed_since": None}
+    for candle in rows.order_by("open_time")[:MOST_FLAT]:
+        if candle.trades or candle.close == revised.close:
+            return
+        values = dict.fromkeys(("open", "high", "low", "close"), revised.close)
+        revise(candle, values, CandleRevision.Cause.LATE_TICK, now, **fields)
 
 
 def ohlcv_of(candle: Candle) -> OHLCV:

@@ -13,6 +13,7 @@ from candles.models import Candle, CandleRevision, Verdict
 from candles.ohlcv import OHLCV
 from candles.services.revising import revise, values_of
 from candles.verdicts import FIELDS, Differences, differences
+from market.binance import KlineEvent
 from market.times import to_ms, to_time
 
 # A kline may lag behind the trades, or err for a moment: only what it says for so long counts.
@@ -64,6 +65,31 @@ def hold_against(
             held.differing[kline.open_ms] = differing
     _settle(held.exact)
     return held
+
+
+@transaction.atomic
+def confirm(klines: Sequence[KlineEvent]) -> list[KlineEvent]:
+    """Prove candles of any series exact by what the exchange said when they closed.
+
+    Returns the klines that have no candle yet. One that differs proves nothing: events are not
+    repeated and REST is asked before anything is repaired.
+    """
+    rows = Candle.objects.select_for_update(of=("self",)).select_related("symbol").order_by("pk")
+    rows = rows.filter(
+        symbol__name__in={kline.symbol for kline in klines},
+        interval__in={kline.interval for kline in klines},
+        open_time__in={to_time(kline.open_ms) for kline in klines},
+    )
+    ours = {(row.symbol.name, row.interval, to_ms(row.open_time)): row for row in rows}
+    exact, missing = [], []
+    for kline in klines:
+        candle = ours.get((kline.symbol, kline.interval, kline.open_ms))
+        if candle is None:
+            missing.append(kline)
+        elif not differences(values_of(candle), kline):
+            exact.append(candle)
+    _settle(exact)
+    return missing
 
 
 def missing_from(symbol_id: int, interval: str, start_ms: int, end_ms: int) -> list[int]:

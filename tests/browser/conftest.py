@@ -49,7 +49,9 @@ def minute(back: int) -> datetime:
 def stream_is_up(redis: Redis) -> None:
     """As if a stream process had just said so, and would for an hour."""
     later_ms = int((time.time() + 3600) * 1000)
-    state = store.StreamState(True, later_ms, later_ms, 5, 0, {})
+    state = store.StreamState(
+        True, later_ms, later_ms, 5, 0, {}, holder="here:1", standbys=["there:2"]
+    )
     writer = store.Writer(redis, "test:watched")
     assert writer.take()
     writer.save(store.Batch(stream=state))

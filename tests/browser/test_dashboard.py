@@ -1,6 +1,6 @@
 """The page in a real browser, over real daphne and Redis."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -56,6 +56,18 @@ def test_ticks_and_candles_arrive_without_reloading(page: Page, complaints: list
     publish([Message("candle", "BTCUSDT", closed)])
     expect(page.locator("#legend")).to_contain_text("C 60,200.00")
     assert complaints == []
+
+
+def test_the_feed_line_says_how_ticks_come_in_and_what_is_proven(page: Page) -> None:
+    expect(page.locator("#feed .proof")).to_have_text("120 of 120 candles exact")
+    expect(page.locator("#feed .holder")).to_have_text("held by here:1, 1 standing by")
+    newest = Candle.objects.filter(symbol__name="BTCUSDT").latest("open_time")
+    repaired = candle_json(newest) | {"verdict": "repaired"}
+    publish([Message("candle", "BTCUSDT", repaired)])
+    expect(page.locator("#feed .proof")).to_have_text("119 of 120 candles exact, 1 repaired")
+    now = datetime.now(UTC).isoformat()
+    publish([Message("forming", "BTCUSDT", forming("60123.4") | {"time": now})])
+    expect(page.locator("#feed .state")).to_have_text("live")
 
 
 def test_a_cut_connection_is_shown_and_heals(page: Page, web: Web, tmp_path: Path) -> None:

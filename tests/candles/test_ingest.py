@@ -1,22 +1,18 @@
 from bisect import bisect_right
 from decimal import Decimal
 from pathlib import Path
-from random import Random
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from candles import ingest as ingest_module
 from candles.fetch import Joined, Refilled
-from candles.ingest import LONGEST_REFILL_MS, Ingest, SymbolFeed, Wanted
+from candles.ingest import GRACE_MS, LONGEST_REFILL_MS, OWED_MS, Ingest, SymbolFeed, Wanted
 from candles.intervals import MINUTE_MS, floor_ms
-from candles.ohlcv import OHLCV, SymbolCandles, flat
+from candles.ohlcv import OHLCV, flat
 from market.ticks import Tick
 from tests import recorded as recorded_data
-from tests.builders import tick
+from tests.builders import kline_event, tick
 from tests.recorded import by_the_book
-from tradingsite.streaming import GRACE_MS
 
 SYMBOL = "BTCUSDT"
 
@@ -37,9 +33,14 @@ def live_feed() -> SymbolFeed:
     return feed
 
 
+def refilled(from_id: int, ticks: list[Tick], through_id: int, **fields: bool) -> Refilled:
+    return Refilled(SYMBOL, from_id, ticks, through_id, **fields)
+
+
 def test_a_new_symbol_waits_for_its_past() -> None:
     feed = SymbolFeed(SYMBOL, ["1m"])
-    assert feed.went_live(0) == Wanted(SYMBOL)
+    feed.went_live(0)
+    assert feed.wanted == Wanted(SYMBOL)
     assert feed.take(series(3)).ticks == []
     assert feed.fetched(joined()).ticks == series(3)
     assert feed.whole
@@ -59,7 +60,7 @@ def test_a_jump_is_fetched_before_anything_behind_it_is_folded() -> None:
     assert feed.wanted == Wanted(SYMBOL, 4, 6)
     assert feed.missing == 3
     assert not feed.whole
-    assert feed.fetched(Refilled(SYMBOL, ticks[3:6], 6)).ticks == ticks[3:]
+    assert feed.fetched(refilled(4, ticks[3:6], 6)).ticks == ticks[3:]
     assert feed.whole
 
 
@@ -67,20 +68,98 @@ def test_ids_that_the_exchange_does_not_have_are_accepted() -> None:
     feed = live_feed()
     ticks = series(9)
     feed.take(ticks[:3] + ticks[6:])
-    folded = feed.fetched(Refilled(SYMBOL, [], 6))
+    folded = feed.fetched(refilled(4, [], 6))
     assert folded.ticks == ticks[6:]
     assert feed.last_tick_id == 9
+    assert (feed.counts.holes, feed.counts.given_up) == (3, 0)
+
+
+def test_ids_that_nobody_gives_are_counted_apart() -> None:
+    feed = live_feed()
+    ticks = series(9)
+    feed.take(ticks[:3] + ticks[6:])
+    feed.fetched(refilled(4, [], 6, given_up=True))
+    assert (feed.counts.holes, feed.counts.given_up) == (0, 3)
+
+
+def test_what_the_stream_brings_after_all_is_not_waited_for() -> None:
+    feed = live_feed()
+    ticks = series(9)
+    feed.take(ticks[:3] + ticks[5:])
+    assert feed.take(ticks[3:5]).ticks == ticks[3:]
+    assert feed.whole
+    assert feed.fetched(refilled(4, ticks[3:5], 5)).ticks == []
+    assert feed.counts.refilled == 0
 
 
 def test_the_clock_closes_nothing_while_the_line_is_down() -> None:
     feed = live_feed()
     feed.take([tick(tick_id=1, time_ms=1_000)])
     feed.went_silent()
-    assert feed.advance(10 * MINUTE_MS) == []
+    assert feed.advance(10 * MINUTE_MS).closed == []
     feed.went_live(2 * MINUTE_MS)
-    assert feed.advance(10 * MINUTE_MS) == []  # the minutes of the outage are still unknown
-    feed.fetched(Refilled(SYMBOL, [], 1))
-    assert len(feed.advance(2 * MINUTE_MS)) == 2
+    assert feed.advance(10 * MINUTE_MS).closed == []  # the outage is still unknown
+    feed.fetched(refilled(2, [], 1))
+    assert len(feed.advance(2 * MINUTE_MS).closed) == 2
+
+
+def test_a_candle_that_is_complete_by_the_exchanges_own_word_closes() -> None:
+    feed = live_feed()
+    ticks = series(2)
+    feed.take(ticks)
+    assert feed.forming is not None
+    assert feed.heard(kline_event(feed.forming, trades=1)).closed == []
+    (closed,) = feed.heard(kline_event(feed.forming)).closed
+    assert closed.trades == 2
+    (empty,) = feed.heard(kline_event(feed.forming)).closed
+    assert empty == flat(MINUTE_MS, MINUTE_MS, closed.close)
+
+
+def test_trades_that_only_the_exchange_counts_are_asked_for_and_waited_for() -> None:
+    feed = live_feed()
+    ticks = series(2)
+    feed.take(ticks[:1])
+    assert feed.forming is not None
+    word = kline_event(feed.forming, trades=2)
+    assert feed.heard(word).closed == []
+    assert feed.advance(word.event_ms).closed == []
+    assert feed.wanted == Wanted(SYMBOL, 2)
+    (closed,) = feed.fetched(refilled(2, ticks[1:], 2)).closed
+    assert closed.trades == 2
+
+
+def test_a_candle_does_not_wait_for_ever_for_trades_that_never_come() -> None:
+    feed = live_feed()
+    feed.take(series(1))
+    assert feed.forming is not None
+    word = kline_event(feed.forming, trades=2)
+    feed.heard(word)
+    feed.advance(word.event_ms)
+    feed.fetched(refilled(2, [], 1))
+    assert feed.advance(word.event_ms + OWED_MS - 1).closed == []
+    feed.fetched(refilled(2, [], 1))
+    assert feed.advance(word.event_ms + OWED_MS).closed[0].trades == 1
+
+
+def test_a_successor_that_listened_goes_on_without_asking() -> None:
+    first, second = live_feed(), None
+    ticks = series(12)
+    first.take(ticks[:5])
+    second = SymbolFeed(SYMBOL, ["1m"], first.state())
+    assert second.went_live(ticks[8].time_ms, ticks[2:9]).ticks == ticks[5:9]
+    assert second.whole
+    third = SymbolFeed(SYMBOL, ["1m"], first.state())
+    third.went_live(ticks[8].time_ms, ticks[7:9])
+    assert third.wanted == Wanted(SYMBOL, 6)
+    assert third.fetched(refilled(6, ticks[5:7], 7)).ticks == ticks[5:9]
+
+
+def test_a_tick_dated_back_does_not_make_doubles_look_like_a_new_beginning() -> None:
+    feed = live_feed()
+    ticks = [*series(3), tick(tick_id=4, time_ms=1_000)]
+    feed.take(ticks)
+    assert feed.take(ticks[2:]).ticks == []
+    assert feed.whole
 
 
 def test_an_answer_from_before_a_second_outage_is_not_the_last_word() -> None:
@@ -89,8 +168,8 @@ def test_an_answer_from_before_a_second_outage_is_not_the_last_word() -> None:
     feed.went_silent()
     feed.went_live(60_000)
     feed.went_silent()  # and what REST answers now is from before this
-    assert feed.went_live(60_000) is None
-    feed.fetched(Refilled(SYMBOL, [], 3))
+    feed.went_live(60_000)
+    feed.fetched(refilled(4, [], 3))
     assert feed.wanted == Wanted(SYMBOL, 4)
     assert not feed.whole
 
@@ -100,7 +179,8 @@ def test_a_short_outage_is_refilled_and_a_long_one_begun_afresh() -> None:
         feed = live_feed()
         feed.take([tick(tick_id=1, time_ms=1_000)])
         feed.went_silent()
-        assert feed.went_live(1_001 + outage_ms) == wanted
+        feed.went_live(1_001 + outage_ms)
+        assert feed.wanted == wanted
 
 
 def test_a_successor_goes_on_from_the_stored_state() -> None:
@@ -108,8 +188,9 @@ def test_a_successor_goes_on_from_the_stored_state() -> None:
     first = live_feed()
     closed = first.take(ticks[:11]).closed
     second = SymbolFeed(SYMBOL, ["1m"], first.state())
-    assert second.went_live(ticks[11].time_ms) == Wanted(SYMBOL, 12)
-    closed += second.fetched(Refilled(SYMBOL, ticks[11:15], 15)).closed
+    second.went_live(ticks[11].time_ms)
+    assert second.wanted == Wanted(SYMBOL, 12)
+    closed += second.fetched(refilled(12, ticks[11:15], 15)).closed
     closed += second.take(ticks[15:]).closed
     assert closed == live_feed().take(ticks).closed
 
@@ -118,7 +199,8 @@ def test_other_intervals_than_before_begin_afresh() -> None:
     first = live_feed()
     first.take(series(3))
     second = SymbolFeed(SYMBOL, ["1m", "5m"], first.state())
-    assert second.went_live(0) == Wanted(SYMBOL)
+    second.went_live(0)
+    assert second.wanted == Wanted(SYMBOL)
 
 
 def test_ids_that_begin_anew_are_told_from_doubles() -> None:
@@ -139,9 +221,9 @@ def test_what_waits_is_bounded_and_asked_for_again(monkeypatch: pytest.MonkeyPat
     feed.take(ticks[:2] + ticks[5:8])
     feed.take(ticks[8:14])
     assert feed.waiting == []
-    feed.fetched(Refilled(SYMBOL, ticks[2:5], 5))
+    feed.fetched(refilled(3, ticks[2:5], 5))
     assert feed.wanted == Wanted(SYMBOL, 6)
-    feed.fetched(Refilled(SYMBOL, ticks[5:], 20))
+    feed.fetched(refilled(6, ticks[5:], 20))
     assert feed.last_tick_id == 20
 
 
@@ -172,7 +254,7 @@ def test_a_recorded_day_under_an_injected_clock_equals_the_slow_way(recorded: Pa
         upto = bisect_right(ticks, now_ms, lo=at, key=lambda one: one.time_ms)
         if upto > at:
             closed += feed.take(ticks[at:upto]).closed
-        closed += feed.advance(now_ms - GRACE_MS)
+        closed += feed.advance(now_ms - GRACE_MS).closed
         at = upto
     until_ms = floor_ms(end_ms - GRACE_MS, MINUTE_MS)
     assert closed == by_the_book(ticks, MINUTE_MS, until_ms)
@@ -185,61 +267,4 @@ def test_a_dropped_symbol_is_no_longer_folded() -> None:
     ingest.follow([SYMBOL], {}, {})
     assert ingest.follow([], {}, {}) == [SYMBOL]
     assert ingest.take(series(2)) == {}
-    assert ingest.fetched(joined()).ticks == []
-
-
-class Line:
-    """An unreliable line from an exchange whose REST has everything that was printed."""
-
-    def __init__(self, ticks: list[Tick], random: Random) -> None:
-        self.ticks, self.random = ticks, random
-        self.printed = 0
-        self.asked: list[Wanted] = []
-        self.closed: list[OHLCV] = []
-        self.ingest = Ingest(["1m", "5m"], self.asked.append)
-        self.ingest.follow([SYMBOL], {}, {})
-        self.reconnect()
-
-    def reconnect(self) -> None:
-        self.ingest.went_silent()
-        self.ingest.went_live([SYMBOL], self.ticks[min(self.printed, len(self.ticks)) - 1].time_ms)
-
-    def print_some(self) -> None:
-        """Send on what the exchange prints: some of it lost, some doubled, in any order."""
-        before, self.printed = self.printed, self.printed + self.random.randint(1, 10)
-        sent = [tick for tick in self.ticks[before : self.printed] if self.random.random() < 0.8]
-        sent += self.random.choices(self.ticks[: self.printed], k=self.random.randint(0, 3))
-        self.random.shuffle(sent)
-        for folded in self.ingest.take(sent).values():
-            self.closed += folded.closed
-
-    def answer(self) -> None:
-        """Let REST answer what was asked for first."""
-        wanted, known = self.asked.pop(0), self.ticks[: self.printed]
-        if wanted.from_id is None:
-            answer: Joined | Refilled = joined(known)
-        else:
-            missed = known[wanted.from_id - 1 :]
-            answer = Refilled(SYMBOL, missed, max(wanted.from_id - 1, len(known)))
-        self.closed += self.ingest.fetched(answer).closed
-
-    def run(self) -> list[OHLCV]:
-        while self.printed < len(self.ticks):
-            self.random.choice([self.print_some, self.print_some, self.reconnect, self.catch_up])()
-        self.reconnect()
-        self.catch_up()
-        return self.closed
-
-    def catch_up(self) -> None:
-        while self.asked:
-            self.answer()
-
-
-@given(st.integers(1, 200), st.integers(0, 10**6))
-def test_whatever_the_line_does_the_candles_are_those_of_a_clean_pass(
-    count: int, seed: int
-) -> None:
-    ticks = series(count)
-    closed = Line(ticks, Random(seed)).run()
-    clean = SymbolCandles(["1m", "5m"], flat(0, MINUTE_MS, Decimal(5)))
-    assert closed == clean.add(ticks)
+    assert ingest.fetched([joined()]) == {}

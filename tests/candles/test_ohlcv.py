@@ -116,6 +116,29 @@ def test_a_tick_of_a_closed_candle_is_set_aside() -> None:
     builder.advance(MINUTE_MS)
     late, punctual = tick(tick_id=2, time_ms=59_999), tick(tick_id=3, time_ms=MINUTE_MS)
     assert builder.add([late, punctual]) == []
-    assert builder.late == [late]
-    assert builder.forming is not None
-    assert builder.forming.first_tick_id == 3
+    assert builder.left == [late, punctual]
+
+
+def test_a_late_tick_joins_the_longer_candles_that_are_still_open() -> None:
+    candles = SymbolCandles(["1m", "5m"])
+    candles.add([tick("10", tick_id=1, time_ms=0), tick("11", tick_id=2, time_ms=MINUTE_MS)])
+    late = tick("14", tick_id=3, time_ms=30_000)
+    assert candles.add([late, tick("12", tick_id=4, time_ms=MINUTE_MS)]) == []
+    assert candles.late == [late]
+    five = candles.forming()["5m"]
+    assert (five.high, five.close, five.trades) == (Decimal(14), Decimal(12), 4)
+
+
+def test_the_last_trade_by_id_closes_a_longer_candle_though_it_came_late() -> None:
+    candles = SymbolCandles(["1m", "5m"])
+    candles.add([tick("10", tick_id=1, time_ms=0), tick("11", tick_id=2, time_ms=MINUTE_MS)])
+    candles.add([tick("14", tick_id=3, time_ms=30_000)])
+    assert candles.forming()["5m"].close == Decimal(14)
+
+
+def test_an_empty_candle_is_flat_at_the_close_that_a_late_tick_moved() -> None:
+    candles = SymbolCandles(["1m"])
+    candles.add([tick("10", tick_id=1, time_ms=0)])
+    candles.advance(MINUTE_MS)
+    candles.add([tick("14", tick_id=2, time_ms=59_000)])
+    assert candles.advance(2 * MINUTE_MS) == [flat(MINUTE_MS, MINUTE_MS, Decimal(14))]

@@ -38,7 +38,7 @@ def test_what_is_saved_is_read_to_the_digit(redis: redis_library.Redis, writer: 
     assert found == state(2)
     assert found.forming["5m"].high == Decimal("10.50")
     assert found.forming["1m"].open == Decimal(9)
-    assert store.read_stream(redis) == STREAM
+    assert store.read_streams(redis) == [STREAM]
 
 
 def test_symbols_without_state_are_left_out(redis: redis_library.Redis, writer: Writer) -> None:
@@ -56,29 +56,47 @@ def test_the_last_ticks_are_kept_and_no_more(redis: redis_library.Redis, writer:
     assert redis.llen("candles:ticks:BTCUSDT") == 20
 
 
-def test_closed_candles_wait_until_they_are_ticked_off(writer: Writer) -> None:
-    closed = [
-        ClosedCandle("BTCUSDT", "1m", flat(n * MINUTE_MS, MINUTE_MS, Decimal(n))) for n in (1, 2)
-    ]
-    writer.save(Batch(STREAM, closed=closed[:1]))
-    writer.save(Batch(STREAM, closed=closed[1:]))
-    assert writer.unrecorded() == closed
-    writer.tick_off()
-    assert writer.unrecorded() == []
+def closed(minute: int) -> ClosedCandle:
+    return ClosedCandle("BTCUSDT", "1m", flat(minute * MINUTE_MS, MINUTE_MS, Decimal(minute)))
 
 
-def test_a_candle_written_twice_waits_once_and_only_its_owner_ticks_off(
+def test_closed_candles_wait_until_they_are_recorded(writer: Writer) -> None:
+    first = writer.save(Batch(STREAM, closed=[closed(1)]))
+    second = writer.save(Batch(STREAM, closed=[closed(2)]))
+    assert writer.unrecorded() == ([closed(1), closed(2)], second.newest)
+    writer.save(Batch(recorded=first.newest))
+    assert writer.unrecorded() == ([closed(2)], second.newest)
+    writer.save(Batch(recorded=second.newest))
+    assert writer.unrecorded() == ([], "")
+
+
+def test_a_candle_written_twice_waits_once(writer: Writer) -> None:
+    writer.save(Batch(STREAM, closed=[closed(1)]))
+    writer.save(Batch(STREAM, closed=[closed(1)]))
+    assert writer.unrecorded()[0] == [closed(1)]
+
+
+def test_a_run_of_ticks_written_twice_is_read_once(
     redis: redis_library.Redis, writer: Writer
 ) -> None:
-    closed = ClosedCandle("BTCUSDT", "1m", flat(0, MINUTE_MS, Decimal(1)))
-    writer.save(Batch(STREAM, closed=[closed]))
-    writer.save(Batch(STREAM, closed=[closed]))
-    assert writer.unrecorded() == [closed]
+    run = TickRun("BTCUSDT", [tick(tick_id=1), tick(tick_id=2)], keep=9)
+    writer.save(Batch(runs=[run]))
+    writer.save(Batch(runs=[run]))
+    assert [one.tick_id for one in store.recent_ticks(redis, "BTCUSDT")] == [1, 2]
+
+
+def test_who_stands_by_is_known_until_it_falls_silent_or_owns(
+    redis: redis_library.Redis, writer: Writer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    others = [Writer(redis, watched="none", holder=name) for name in ("b:2", "c:3")]
+    for other in others:
+        other.stand_by()
+    assert writer.standbys() == ["b:2", "c:3"]
     writer.release()
-    successor = Writer(redis, watched="positions")
-    assert successor.take()
-    writer.tick_off()
-    assert successor.unrecorded() == [closed]
+    assert others[0].take()
+    assert others[0].standbys() == ["c:3"]
+    monkeypatch.setattr(store, "STANDBY_EXPIRES_MS", -1)
+    assert others[0].standbys() == []
 
 
 def test_there_is_one_owner_at_a_time(redis: redis_library.Redis, writer: Writer) -> None:
@@ -107,6 +125,6 @@ def test_an_owner_without_beats_loses_its_place(redis: redis_library.Redis, writ
 def test_a_save_tells_what_the_watched_key_holds(
     redis: redis_library.Redis, writer: Writer
 ) -> None:
-    assert writer.save(Batch(STREAM)) is None
+    assert writer.save(Batch(STREAM)).watched is None
     redis.incr("positions")
-    assert writer.save(Batch(STREAM)) == b"1"
+    assert writer.save(Batch(STREAM)).watched == b"1"

@@ -1,17 +1,20 @@
+from collections.abc import Iterator
 from decimal import Decimal
 
 import pytest
 from django.db import OperationalError
 
-from market.ticks import Tick
 from orders.stops import Hit, Stop
 from tests.builders import tick
+from tests.clerks import work_off
+from tradingsite import clerk as clerk_module
 from tradingsite import stopwatch
+from tradingsite.clerk import Clerk
 from tradingsite.stopwatch import StopWatch
 
 pytestmark = pytest.mark.django_db(
     transaction=True
-)  # without a database it lets go of its connection
+)  # without a database the clerk lets go of its connection
 STOP = Stop(1, "BTCUSDT", Decimal(90), since_ms=1_000)
 
 
@@ -35,6 +38,14 @@ class Book:
 
 
 @pytest.fixture
+def clerk(monkeypatch: pytest.MonkeyPatch) -> Iterator[Clerk]:
+    monkeypatch.setattr(clerk_module, "RETRY_S", 0.01)
+    clerk = Clerk()
+    yield clerk
+    clerk.stop(5)
+
+
+@pytest.fixture
 def book(monkeypatch: pytest.MonkeyPatch) -> Book:
     book = Book()
     monkeypatch.setattr(stopwatch, "open_stops", book.open_stops)
@@ -42,63 +53,74 @@ def book(monkeypatch: pytest.MonkeyPatch) -> Book:
     return book
 
 
-def no_ticks(_: str) -> list[Tick]:
-    return []
-
-
-def watching(book: Book) -> StopWatch:
-    watch = StopWatch()
-    watch.heed(b"1", no_ticks)
+@pytest.fixture
+def watch(book: Book, clerk: Clerk) -> StopWatch:
+    """Has read the book, and sees no ticks of before."""
+    watch = StopWatch(clerk, lambda _: [])
+    watch.heed(b"1")
+    work_off(clerk)
     return watch
 
 
-def test_the_tick_that_reaches_the_stop_sells_once(book: Book) -> None:
-    watch = watching(book)
+def test_the_tick_that_reaches_the_stop_sells_once(book: Book, watch: StopWatch) -> None:
     watch.check([[tick("91", tick_id=1)], [tick("90", tick_id=2), tick("80", tick_id=3)]])
     watch.check([[tick("70", tick_id=4)]])
+    work_off(watch.clerk)
     assert [(hit.tick_id, hit.price) for hit in book.sold] == [(2, Decimal(90))]
 
 
-def test_a_hit_waits_for_the_database_whatever_the_price_does(book: Book) -> None:
-    watch = watching(book)
+def test_a_hit_waits_for_the_database_whatever_the_price_does(book: Book, watch: StopWatch) -> None:
     book.gone = True
     watch.check([[tick("89", tick_id=2)]])
-    book.gone = False
     watch.check([[tick("120", tick_id=3)]])
+    assert watch.unsold == {"BTCUSDT"}
+    book.gone = False
+    work_off(watch.clerk)
     assert [hit.tick_id for hit in book.sold] == [2]
+    assert watch.unsold == set()
 
 
-def test_a_new_stop_is_held_against_the_ticks_just_seen(book: Book) -> None:
+def test_a_new_stop_is_held_against_the_ticks_just_seen(book: Book, watch: StopWatch) -> None:
     book.stops = []
-    watch = watching(book)
+    watch.heed(b"2")
+    work_off(watch.clerk)
     book.stops = [STOP]
     seen = [tick("85", tick_id=1, time_ms=999), tick("88", tick_id=2, time_ms=1_000)]
-    watch.heed(b"2", lambda _: seen)
+    watch.recent = lambda _: seen
+    watch.heed(b"3")
+    work_off(watch.clerk)
+    work_off(watch.clerk)
     assert [hit.tick_id for hit in book.sold] == [2]  # the first came before the position
 
 
-def test_stops_are_read_again_only_when_something_changed(book: Book) -> None:
-    watch = watching(book)
+def test_stops_are_read_again_only_when_something_changed(book: Book, watch: StopWatch) -> None:
     book.stops = []
-    watch.heed(b"1", no_ticks)
+    watch.heed(b"1")
     watch.check([[tick("80")]])
+    work_off(watch.clerk)
     assert len(book.sold) == 1
 
 
-def test_the_word_of_a_change_may_be_lost(book: Book, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_word_of_a_change_may_be_lost(
+    book: Book, clerk: Clerk, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(stopwatch, "REREAD_S", 0.0)
     book.stops = []
-    watch = watching(book)
+    watch = StopWatch(clerk, lambda _: [])
+    watch.heed(b"1")
+    work_off(clerk)
     book.stops = [STOP]
-    watch.heed(b"1", no_ticks)
+    watch.heed(b"1")
+    work_off(clerk)
     watch.check([[tick("80")]])
+    work_off(clerk)
     assert len(book.sold) == 1
 
 
-def test_without_the_database_the_known_stops_stay(book: Book) -> None:
-    watch = watching(book)
+def test_without_the_database_the_known_stops_stay(book: Book, watch: StopWatch) -> None:
     book.gone = True
-    watch.heed(b"2", no_ticks)
-    book.gone = False
+    watch.heed(b"2")
     watch.check([[tick("80")]])
+    book.gone = False
+    work_off(watch.clerk)
     assert len(book.sold) == 1

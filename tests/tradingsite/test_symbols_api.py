@@ -92,6 +92,13 @@ def test_without_redis_the_rules_are_still_told(btc: Symbol) -> None:
         "age_ms": None,
         "last_price": None,
         "to_fetch": 0,
+        "shard": None,
+        "holder": None,
+        "standbys": [],
+        "refilled": 0,
+        "holes": 0,
+        "given_up": 0,
+        "late": 0,
     }
 
 

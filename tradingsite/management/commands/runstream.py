@@ -1,21 +1,25 @@
 """`manage.py runstream`: the exchange's stream, folded into candles."""
 
 import gc
+import os
 import signal
+import socket
+from argparse import ArgumentParser, ArgumentTypeError
 from typing import Any
 
 import structlog
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
+from candles.shards import Shard
 from candles.store import Writer
 from market.redis import connection
-from market.rest import ExchangeUnreachable, MarketRest, market_rest
+from market.rest import ExchangeUnreachable, market_rest
 from market.services import UnknownSymbol, load_symbols
-from market.stream import TickStream
+from market.stream import MarketStream
 from strategies.services import ensure_variants
 from tradingsite import logs
-from tradingsite.recorder import DATABASE_GONE, RETRY_S
+from tradingsite.clerk import DATABASE_GONE, RETRY_S
 from tradingsite.stopwatch import VERSION_KEY
 from tradingsite.streaming import StreamProcess
 
@@ -25,13 +29,26 @@ logger = structlog.get_logger(__name__)
 class Command(BaseCommand):
     help = "Reads the exchange's stream and folds its ticks into candles, until stopped."
 
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument(
+            "--shard",
+            type=_shard,
+            default=Shard(),
+            metavar="I/N",
+            help="follow the I-th of N shares of the symbols; two processes with the same share"
+            " stand by for each other (default: %(default)s, all of them)",
+        )
+
     def handle(self, *args: Any, **options: Any) -> None:
         logs.set_up()
+        shard: Shard = options["shard"]
+        holder = f"{socket.gethostname()}:{os.getpid()}"
         process = StreamProcess(
-            TickStream(settings.BINANCE_STREAM_URL),
+            MarketStream(settings.BINANCE_STREAM_URL, settings.INTERVALS),
             market_rest(),
-            Writer(connection(), watched=VERSION_KEY),
+            Writer(connection(), watched=VERSION_KEY, shard=str(shard), holder=holder),
             settings.INTERVALS,
+            shard,
         )
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, lambda *_: process.stop())
@@ -41,11 +58,10 @@ class Command(BaseCommand):
 
     def _prepare(self, process: StreamProcess) -> None:
         """Strategies and symbols, as soon as the database and the exchange can be asked."""
-        rest: MarketRest = process.rest
         while not process.stopping.is_set():
             try:
                 ensure_variants()
-                load_symbols(rest)
+                load_symbols(process.rest)
                 return
             except DATABASE_GONE as error:
                 logger.warning("database.unreachable", error=str(error))
@@ -55,3 +71,10 @@ class Command(BaseCommand):
             except ExchangeUnreachable as error:
                 logger.warning("exchange.unreachable", error=str(error))
                 process.stopping.wait(max(RETRY_S, error.retry_after_s))
+
+
+def _shard(text: str) -> Shard:
+    try:
+        return Shard.parse(text)
+    except ValueError as error:
+        raise ArgumentTypeError(str(error)) from None
