@@ -1,0 +1,176 @@
+"""Recorded trades through real processes in a storm: the feed lies, stalls and breaks, streams
+and Redis are killed and frozen; afterwards every candle is the exchange's own."""
+
+import os
+import signal
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import msgspec
+import pytest
+import redis as redis_library
+
+from candles import store
+from candles.intervals import INTERVALS_MS
+from tests import recorded as data
+from tests.e2e.candles import KLINE_FIELDS, klines, stored
+from tests.e2e.conftest import Built
+from tests.servers import Redis, Sandbox, Server, Site, eventually
+from market.decimals import plain
+from decimal import Decimal
+
+SYMBOLS = ("BTCUSDT", "ETHUSDT")
+INTERVALS = ("1s", "1m")
+RECORDED_S = 11 * 60
+SETTLE_S = 60
+TAKE_OVER_S = 8
+
+
+class Storm:
+    """Kills and freezes processes, and measures how long the symbols are without an owner."""
+
+    def __init__(self, site: Site, dice: Random) -> None:
+        self.site, self.dice = site, dice
+        self.streams = [site.start("stream"), site.start("stream")]
+        self.others = {name: site.start(name) for name in ("worker", "beat")}
+        self.take_overs: list[float] = []
+
+    def rage(self, seconds: float) -> None:
+        blows = [self.kill_stream] * 3 + [self.freeze_stream] * 3
+        blows += [self.kill_redis, self.freeze_redis, self.kill_worker]
+        until = time.monotonic() + seconds
+        while time.monotonic() < until:
+            self.dice.choice(blows)()
+            time.sleep(self.dice.uniform(0.5, 3))
+
+    def kill_stream(self) -> None:
+        number = self.dice.randrange(2)
+        with self._measured(self.streams[number]):
+            self.streams[number].kill()
+        self.streams[number] = self.site.start("stream")
+
+    def freeze_stream(self) -> None:
+        number = self.dice.randrange(2)
+        with self._measured(self.streams[number]), frozen(self.streams[number]):
+            time.sleep(self.dice.uniform(0.3, 3))
+
+    def kill_redis(self) -> None:
+        self.site.redis.kill()
+        time.sleep(self.dice.uniform(0.1, 1.5))
+        self.site.redis = Redis(self.site.folder)
+
+    def freeze_redis(self) -> None:
+        with frozen(self.site.redis):
+            time.sleep(self.dice.uniform(0.1, 2.5))
+
+    def kill_worker(self) -> None:
+        self.others["worker"].kill()
+        self.others["worker"] = self.site.start("worker")
+
+    def owner(self) -> str:
+        """host:pid of the process that owns the symbols, by its own word of just now."""
+        client = redis_library.Redis.from_url(self.site.redis.url, socket_timeout=1)
+        now_ms = time.time() * 1000
+        told = store.read_streams(client)
+        return next((one.holder for one in told if now_ms - one.beat_ms < 600), "")
+
+    @contextmanager
+    def _measured(self, victim: Server) -> Iterator[None]:
+        """How long until another one owns, where it is the owner that is struck."""
+        owned = self.owner().endswith(f":{victim.pid}")
+        began = time.monotonic()
+        yield
+        if owned:
+            others = lambda: (owner := self.owner()) and not owner.endswith(f":{victim.pid}")  # noqa: E731
+            if eventually(others, TAKE_OVER_S):
+                self.take_overs.append(time.monotonic() - began)
+
+
+@contextmanager
+def frozen(server: Server) -> Iterator[None]:
+    os.killpg(server.pid, signal.SIGSTOP)
+    yield
+    os.killpg(server.pid, signal.SIGCONT)
+
+
+def faults_of(site: Site, sandbox: Sandbox, symbol: str, interval: str) -> list[str]:
+    """What is wrong with our candles of a series, from its first kline to its last trade."""
+    theirs = klines(sandbox, symbol, interval)
+    ours = stored(site, symbol, interval)
+    traded = [open_ms for open_ms, row in theirs.items() if row[8]]
+    now_ms = time.time() * 1000
+    closed = [ms for ms in theirs if min(traded) <= ms <= max(traded)]
+    closed = [ms for ms in closed if ms + INTERVALS_MS[interval] < now_ms - 3_000]
+    wrong = [f"{symbol} {interval} {ms}: missing" for ms in closed if ms not in ours]
+    for ms in (ms for ms in closed if ms in ours):
+        for name, place in KLINE_FIELDS.items():
+            mine, other = Decimal(ours[ms][name]), Decimal(theirs[ms][place])
+            if mine != other:
+                wrong.append(f"{symbol} {interval} {ms}: {name} {plain(mine)}, not {plain(other)}")
+        if ours[ms]["verdict"] not in {"exact", "repaired"}:
+            wrong.append(f"{symbol} {interval} {ms}: {ours[ms]['verdict']}")
+    return wrong
+
+
+def all_faults(site: Site, sandbox: Sandbox) -> list[str]:
+    return [
+        fault
+        for symbol in SYMBOLS
+        for interval in INTERVALS
+        for fault in faults_of(site, sandbox, symbol, interval)
+    ]
+
+
+def counts(site: Site) -> dict[str, Any]:
+    client = redis_library.Redis.from_url(site.redis.url)
+    states = store.read_states(client, SYMBOLS)
+    return {name: msgspec.to_builtins(state.counts) for name, state in states.items()}
+
+
+def weather(system: Callable[..., Built], recorded: Path, seed: int, seconds: float) -> None:
+    print(f"FEED_STORM_SEED={seed}")
+    files = [str(next((recorded / "ticks").glob(f"{symbol}-*"))) for symbol in SYMBOLS]
+    speed = RECORDED_S / seconds
+    sandbox, site = system(
+        "--speed", f"{speed:.3f}", "--lifetime", "20", "--replay", *files,
+        INTERVALS=",".join(INTERVALS), TRADING_ENABLED="false",
+    )  # fmt: skip
+    site.start("web")
+    storm = Storm(site, Random(seed))
+    assert eventually(lambda: klines(sandbox, "BTCUSDT", "1s"), 70)
+    sandbox.storm(seed, 0.4)
+    storm.rage(seconds)
+    injected = sandbox.calm()
+    try:
+        assert eventually(lambda: not all_faults(site, sandbox), SETTLE_S), "\n".join(
+            all_faults(site, sandbox)
+        )
+    finally:
+        print(f"{len(injected)} faults; take-overs {[round(s, 2) for s in storm.take_overs]}")
+        print(f"longest take-over {max(storm.take_overs, default=0):.2f} s; {counts(site)}")
+    for symbol in SYMBOLS:
+        trades = sum(row[8] for row in klines(sandbox, symbol, "1s").values())
+        assert trades == len(data.ticks(recorded, symbol))
+
+
+@pytest.mark.processes
+@pytest.mark.timeout(240)
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_candles_are_exact_after_a_short_storm(
+    system: Callable[..., Built], recorded: Path, seed: int
+) -> None:
+    weather(system, recorded, seed, 25)
+
+
+@pytest.mark.processes
+@pytest.mark.slow
+@pytest.mark.timeout(500)
+@pytest.mark.parametrize("seed", range(1, 31))
+def test_candles_are_exact_after_a_long_storm(
+    system: Callable[..., Built], recorded: Path, seed: int
+) -> None:
+    weather(system, recorded, seed, 130)
