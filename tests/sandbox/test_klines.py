@@ -12,8 +12,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sandbox.chart import Chart
 from sandbox.clock import DAY_MS, MINUTE_MS
-from sandbox.klines import INTERVALS, Chart, Kline, span
+from sandbox.klines import INTERVALS, Kline, span
 from sandbox.replay import read_file
 from sandbox.tape import Trade, printed, runs
 from sandbox.wire import rest_kline, stream_kline

@@ -1,0 +1,60 @@
+"""Faults at random moments; the same seed strikes the same ones at the same offsets."""
+
+from collections.abc import Iterator, Sequence
+from random import Random
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta, Struct
+
+from sandbox.faults.fault import BadFault, Fault
+from sandbox.faults.kinds import FAULTS, FEED_FAULTS
+from sandbox.wire import Json
+
+
+class Forecast(Struct, forbid_unknown_fields=True):
+    """What a storm is drawn by. One fault every `every_s` seconds on average, of those named."""
+
+    seed: int
+    every_s: Annotated[float, Meta(ge=0.01, le=86_400)] = 5.0
+    faults: tuple[str, ...] = tuple(FEED_FAULTS)  # faults of orders only where they are named
+
+    def __post_init__(self) -> None:
+        for name in self.faults:
+            if name not in FAULTS:
+                raise ValueError(f"unknown fault {name!r}; there are {', '.join(FAULTS)}")
+        if not self.faults:
+            raise ValueError(f"no faults named; there are {', '.join(FAULTS)}")
+
+
+class Storm:
+    """A sequence of faults that begins at `begin_ms`."""
+
+    def __init__(self, forecast: Forecast, symbols: Sequence[str], begin_ms: int) -> None:
+        self.forecast = forecast
+        self.symbols = symbols
+        self.begin_ms = begin_ms
+        self._draw = Random(f"{forecast.seed}:storm")
+        self._offset_s = self._gap_s()
+
+    def _gap_s(self) -> float:
+        return self._draw.expovariate(1 / self.forecast.every_s)
+
+    def due(self, now_ms: int) -> Iterator[Fault]:
+        """The faults whose moment has come since the last call."""
+        while self.begin_ms + self._offset_s * 1000 <= now_ms:
+            kind = FAULTS[self._draw.choice(self.forecast.faults)]
+            self._offset_s += self._gap_s()
+            yield kind.drawn(self._draw, self.symbols)
+
+    def told(self) -> Json:
+        """What it is drawn by, and since when it strikes."""
+        return {**msgspec.to_builtins(self.forecast), "begin_ms": self.begin_ms}
+
+
+def parse(body: bytes) -> Forecast:
+    """A forecast from JSON; raises BadFault saying what is wrong."""
+    try:
+        return msgspec.json.decode(body, type=Forecast)
+    except msgspec.DecodeError as error:
+        raise BadFault(str(error)) from None
