@@ -106,6 +106,31 @@ def test_every_interval_holds_exactly_the_trades_of_its_time(run: list[Trade]) -
                 assert (kline.first_id, kline.last_id) == (inside[0].trade_id, inside[-1].trade_id)
 
 
+@given(trades(), st.data())
+def test_trades_that_come_late_or_dated_back_give_the_klines_of_their_times(
+    run: list[Trade], data: st.DataObject
+) -> None:
+    chart, first_ms, now_ms = Chart(), run[0].time_ms, 0
+    for place, trade in enumerate(run):
+        back_ms = data.draw(st.sampled_from((0, 0, 1, 1_500, 70_000)))
+        run[place] = trade._replace(time_ms=max(first_ms, trade.time_ms - back_ms))
+        now_ms = max(now_ms, trade.time_ms) + data.draw(st.sampled_from((0, 0, 900, 130_000)))
+        chart.add(run[place])
+        chart.advance(now_ms)
+    for interval in INTERVALS:
+        forming, close = chart.forming(interval), run[0].price
+        assert forming is not None
+        for kline in [*chart.closed[interval][:], forming]:
+            inside = [t for t in run if kline.open_ms <= t.time_ms < kline.end_ms]
+            prices = [t.price for t in inside] or [close]
+            assert (kline.open, kline.close) == (prices[0], prices[-1])
+            assert (kline.high, kline.low) == (max(prices), min(prices))
+            assert kline.volume == sum(t.quantity for t in inside)
+            assert kline.quote == sum(t.quote for t in inside)
+            assert kline.count == len(inside)
+            close = kline.close
+
+
 def test_an_interval_without_trades_is_flat_in_both_shapes() -> None:
     chart = Chart()
     chart.add(Trade(5, MIDNIGHT_MS, Decimal(100), Decimal(2), False))
