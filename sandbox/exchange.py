@@ -50,6 +50,8 @@ class Exchange:
             entry.rules.symbol: Market(entry.rules, source, plan.seed, keep)
             for entry, source in zip(listed, sources, strict=True)
         }
+        first_ms = min(market.source.due_ms for market in self.markets.values())
+        self.begins_ms = max(self.started_ms, first_ms)  # the first trade that is still to come
         self.asleep = list(self.markets.values())
         self.granted = grants(listed)
         for asset, amount in self.granted.items():

@@ -2,33 +2,39 @@
 
 from collections.abc import Iterator, Sequence
 from random import Random
-from typing import Annotated
 
 import msgspec
-from msgspec import Meta, Struct
+from msgspec import Struct
 
 from sandbox.faults.fault import BadFault, Fault
 from sandbox.faults.kinds import FAULTS, FEED_FAULTS
 from sandbox.wire import Json
 
+EVERY_S, SHORTEST_S = 5.0, 0.01
+
 
 class Forecast(Struct, forbid_unknown_fields=True):
-    """What a storm is drawn by. One fault every `every_s` seconds on average, of those named."""
+    """What a storm is drawn by: on average one of these faults every `every_s` seconds.
+
+    Raises ValueError. Faults of orders strike only where they are named.
+    """
 
     seed: int
-    every_s: Annotated[float, Meta(ge=0.01, le=86_400)] = 5.0
-    faults: tuple[str, ...] = tuple(FEED_FAULTS)  # faults of orders only where they are named
+    every_s: float = EVERY_S
+    faults: tuple[str, ...] = tuple(FEED_FAULTS)
 
     def __post_init__(self) -> None:
-        for name in self.faults:
-            if name not in FAULTS:
-                raise ValueError(f"unknown fault {name!r}; there are {', '.join(FAULTS)}")
-        if not self.faults:
-            raise ValueError(f"no faults named; there are {', '.join(FAULTS)}")
+        if not self.every_s >= SHORTEST_S:
+            raise ValueError(f"every_s must be at least {SHORTEST_S}, was {self.every_s}")
+        unknown = [name for name in self.faults if name not in FAULTS]
+        if unknown or not self.faults:
+            raise ValueError(
+                f"no such fault: {', '.join(unknown)!r}; there are {', '.join(FAULTS)}"
+            )
 
 
 class Storm:
-    """A sequence of faults that begins at `begin_ms`."""
+    """Faults at drawn offsets from `begin_ms`."""
 
     def __init__(self, forecast: Forecast, symbols: Sequence[str], begin_ms: int) -> None:
         self.forecast = forecast
