@@ -16,7 +16,7 @@ from sandbox.chart import Chart
 from sandbox.clock import DAY_MS, MINUTE_MS
 from sandbox.klines import INTERVALS, Kline, span
 from sandbox.replay import read_file
-from sandbox.tape import Trade, printed, runs
+from sandbox.tape import Tape, Trade, printed, runs
 from sandbox.wire import rest_kline, stream_kline
 
 MIDNIGHT_MS = 1_723_161_600_000  # 2024-08-09 00:00 UTC
@@ -129,6 +129,21 @@ def test_trades_that_come_late_or_dated_back_give_the_klines_of_their_times(
             assert kline.quote == sum(t.quote for t in inside)
             assert kline.count == len(inside)
             close = kline.close
+
+
+@given(trades(), st.integers(0, 200_000))
+def test_a_kline_as_of_a_time_is_what_it_was_then(run: list[Trade], later_ms: int) -> None:
+    time_ms = run[0].time_ms + later_ms
+    now, then, tape = Chart(), Chart(), Tape(100)
+    for place, trade in enumerate(run):
+        now.add(trade)
+        tape.record(printed(place, [trade]))
+        if trade.time_ms <= time_ms:
+            then.add(trade)
+    then.advance(time_ms)
+    now.advance(time_ms)
+    for interval in INTERVALS:
+        assert now.as_of(interval, time_ms, tape, run[0].price) == then.forming(interval)
 
 
 def test_an_interval_without_trades_is_flat_in_both_shapes() -> None:

@@ -106,7 +106,7 @@ def running(plan: Plan, read_ms: Callable[[], int] = wall_ms) -> Iterator[Venue]
 
 
 @contextmanager
-def replaying(folder: Path, *offsets_ms: int, speed: int = 1) -> Iterator[Venue]:
+def replaying(folder: Path, *offsets_ms: int) -> Iterator[Venue]:
     """A replay of BTCUSDT that begins in half a second, with one trade at each offset.
 
     Trade ids and aggregate-trade ids are 1, 2, 3..., each price is a hundred more than its id.
@@ -117,10 +117,18 @@ def replaying(folder: Path, *offsets_ms: int, speed: int = 1) -> Iterator[Venue]
     ]
     path = folder / "BTCUSDT-trades.csv"
     path.write_text("\n".join(rows) + "\n")
+    with replaying_files(path) as venue:
+        yield venue
+
+
+@contextmanager
+def replaying_files(*paths: Path, speed: int = 1) -> Iterator[Venue]:
+    """A replay that begins in half a second: the exchange's clock is that close to a minute."""
     shift_ms = MINUTE_MS - 500 - wall_ms() % MINUTE_MS
-    plan = Plan([], replay=(path,), speed=Fraction(speed))
+    plan = Plan([], replay=paths, speed=Fraction(speed))
     with running(plan, lambda: wall_ms() + shift_ms) as venue:
-        venue.exchange.market("BTCUSDT")
+        for symbol in venue.exchange.markets:
+            venue.exchange.market(symbol)
         yield venue
 
 
