@@ -44,13 +44,14 @@ class Altered:
         self._late_from_ms = self._late_until_ms = self._delay_ms = 0
         self._waiting = deque((0, printed) for _, printed in self._waiting)
 
-    def skip_ids(self, count: int) -> None:
+    def leave_hole(self, count: int) -> None:
         """From now on aggregate trades are numbered `count` higher."""
         self._ids_skipped += count
 
     def date_back(self, count: int, by_ms: int) -> None:
-        """Give the next `count` prints an earlier time, though none before the first trade."""
-        self._back, self._back_ms = count, by_ms
+        """Give `count` prints more an earlier time, though none before the first trade."""
+        self._back += count
+        self._back_ms = by_ms
 
     def delay(self, from_ms: int, until_ms: int, by_ms: int) -> None:
         """Show what is traded in a span of time, `until_ms` excluded, only later."""
@@ -66,12 +67,7 @@ class Altered:
     def take(self, now_ms: int) -> Iterator[Print]:
         waiting = self._waiting
         for printed in self.source.take(now_ms):
-            visible_ms = self._visible_ms(printed.agg.time_ms)
-            one = self._altered(printed)
-            if visible_ms <= now_ms and not waiting:
-                yield one
-            else:
-                waiting.append((max(visible_ms, waiting[-1][0] if waiting else 0), one))
+            waiting.append((self._visible_ms(printed.agg.time_ms), self._altered(printed)))
         while waiting and waiting[0][0] <= now_ms:
             yield waiting.popleft()[1]
 

@@ -86,8 +86,9 @@ class Feed:
 
     def _each_second(self, now_ms: int) -> None:
         self.hub.keep_alive()
-        changed, self._moved = self._moved, set()
         is_mute = self.faults.outgoing.is_mute
+        changed = {symbol for symbol in self._moved if not is_mute(symbol, now_ms)}
+        self._moved = set()
         for name in list(self.hub.streams):
             symbol, _, kind = name.partition("@")
             market = self.exchange.markets.get(symbol.upper())

@@ -64,7 +64,8 @@ class Outgoing:
         if not self._held:
             return []
         late = [symbol for symbol, held in self._held.items() if held.until_ms <= now_ms]
-        return [(symbol, self._held.pop(symbol).printed) for symbol in late]
+        prints = [(symbol, self._held.pop(symbol).printed) for symbol in late]
+        return [(symbol, one) for symbol, one in prints if not self.is_mute(symbol, now_ms)]
 
     def finals(self, rules: SymbolRules, closed: Closed) -> list[Kline]:
         """What is sent of a kline that has closed."""

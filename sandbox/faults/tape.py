@@ -19,7 +19,7 @@ class HoleIds(Fault, tag="hole_ids"):
 
     def strike(self, at: Places) -> Json:
         for market in at.markets(self.symbol):
-            market.source.skip_ids(self.count)
+            market.source.leave_hole(self.count)
         return {}
 
     @classmethod
