@@ -11,13 +11,16 @@ from decimal import Decimal, InvalidOperation
 from fractions import Fraction
 from pathlib import Path
 
-from sandbox.clock import Clock
+from sandbox.clock import DAY_MS, Clock
 from sandbox.exchange import Exchange, Plan
+from sandbox.faults.kinds import FEED_FAULTS
+from sandbox.faults.storm import EVERY_S, Forecast
 from sandbox.replay import BadReplay
 from sandbox.server import Server
 from sandbox.signing import SAMPLE_KEY, SAMPLE_SECRET, Credentials
 from sandbox.symbols import split
 
+LIFETIME_HELP = "of a stream connection, a day where nothing is said"
 DIGITS = 60  # a price times a quantity, summed over a month, never needs rounding
 HIGHEST_FEE = Decimal("0.1")
 
@@ -58,6 +61,24 @@ def port(text: str) -> int:
     return int(text)
 
 
+def fault_names(text: str) -> tuple[str, ...]:
+    names = tuple(name.strip() for name in text.split(",") if name.strip())
+    try:
+        Forecast(0, faults=names)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+    return names
+
+
+def storm_pause(text: str) -> Fraction:
+    value = above_zero(text)
+    try:
+        Forecast(0, float(value))
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+    return value
+
+
 def parser() -> argparse.ArgumentParser:
     known = argparse.ArgumentParser(
         prog="python -m sandbox", description="A local exchange that speaks Binance Spot."
@@ -70,6 +91,10 @@ def parser() -> argparse.ArgumentParser:
     add("--rate", type=above_zero, default=Fraction(1), help="how lively the random market is")
     add("--replay", type=Path, nargs="+", default=[], metavar="FILE", help="recorded trades, CSV")
     add("--speed", type=above_zero, default=None, help="of the replay; 60 makes minutes seconds")
+    add("--lifetime", type=above_zero, default=None, metavar="SECONDS", help=LIFETIME_HELP)
+    add("--storm", type=int, default=None, metavar="SEED", help="strike faults drawn by this seed")
+    add("--storm-every", type=storm_pause, default=None, metavar="SECONDS", help="on average, 5")
+    add("--storm-faults", type=fault_names, default=None, metavar="A,B", help="else all of feeds")
     add("--fee", type=fee, default=Decimal("0.001"), help="of what is received")
     add("--api-key", default=os.environ.get("BINANCE_API_KEY") or SAMPLE_KEY)
     add("--api-secret", default=os.environ.get("BINANCE_API_SECRET") or SAMPLE_SECRET)
@@ -85,30 +110,43 @@ def plan(arguments: argparse.Namespace) -> Plan:
         replay=tuple(arguments.replay),
         speed=arguments.speed or Fraction(1),
         credentials=Credentials(arguments.api_key, arguments.api_secret),
+        lifetime_ms=int(arguments.lifetime * 1000) if arguments.lifetime else DAY_MS,
     )
 
 
-def described(exchange: Exchange, host: str, port: int) -> str:
+def forecast(arguments: argparse.Namespace) -> Forecast | None:
+    """The storm asked for; None where there is none."""
+    if arguments.storm is None:
+        return None
+    every_s = float(arguments.storm_every or EVERY_S)
+    return Forecast(arguments.storm, every_s, arguments.storm_faults or tuple(FEED_FAULTS))
+
+
+def described(exchange: Exchange, storm: Forecast | None, host: str, port: int) -> str:
     plan = exchange.plan
     mode = (
         f"replay of {len(plan.replay)} file(s) at speed {plan.speed}"
         if plan.replay
         else (f"random market, seed {plan.seed}")
     )
+    if storm:
+        mode += f", storm {storm.seed}"
     names = list(exchange.markets)
     shown = ",".join(names[:8]) + (f" and {len(names) - 8} more" if len(names) > 8 else "")
     return f"sandbox: http://{host}:{port}, {mode}, {shown}"
 
 
-async def serve(exchange: Exchange, host: str, port: int) -> None:
+async def serve(exchange: Exchange, storm: Forecast | None, host: str, port: int) -> None:
     """Run until a signal asks to stop, or the markets break down."""
     server = Server(exchange)
+    if storm:
+        server.faults.let_storm(storm, exchange.begins_ms)
     stop = asyncio.Event()
     for name in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(name, stop.set)
     try:
         bound = await server.start(host, port)
-        sys.stdout.write(described(exchange, host, bound) + "\n")
+        sys.stdout.write(described(exchange, storm, host, bound) + "\n")
         sys.stdout.flush()
         waiting = asyncio.create_task(stop.wait())
         running = asyncio.create_task(server.failed())
@@ -127,9 +165,12 @@ def main() -> int:
     arguments = options.parse_args()
     if arguments.speed and not arguments.replay:
         options.error("--speed goes with --replay")
+    if arguments.storm is None and (arguments.storm_every or arguments.storm_faults):
+        options.error("--storm-every and --storm-faults go with --storm")
     try:
         exchange = Exchange(plan(arguments), Clock())
-        asyncio.run(serve(exchange, arguments.host, arguments.port))
+        storm = forecast(arguments)
+        asyncio.run(serve(exchange, storm, arguments.host, arguments.port))
     except (BadReplay, OSError) as error:
         sys.stderr.write(f"sandbox: {_reason(error, arguments)}\n")
         return 2

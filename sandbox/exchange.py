@@ -7,10 +7,11 @@ from pathlib import Path
 
 from sandbox import replay
 from sandbox.account import grants
-from sandbox.clock import Clock
+from sandbox.altered import Source
+from sandbox.clock import DAY_MS, Clock
 from sandbox.engine import Engine
 from sandbox.flow import Flow
-from sandbox.market import Market, Silent, Source
+from sandbox.market import Market, Silent
 from sandbox.signing import Credentials
 from sandbox.symbols import Listing, listing, listings
 from sandbox.wire import invalid_symbol
@@ -20,7 +21,10 @@ TRADES_KEPT, FEWEST_KEPT = 600_000, 4_000  # of all symbols together, and of eac
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """How to set the venue up. `rate` multiplies how often the random market trades."""
+    """How to set the venue up. `rate` multiplies how often the random market trades.
+
+    `lifetime_ms` is how long a stream connection may last.
+    """
 
     symbols: list[str]
     seed: int = 1
@@ -29,6 +33,7 @@ class Plan:
     replay: tuple[Path, ...] = ()
     speed: Fraction = Fraction(1)
     credentials: Credentials = field(default_factory=Credentials)
+    lifetime_ms: int = DAY_MS
 
 
 class Exchange:
@@ -45,6 +50,8 @@ class Exchange:
             entry.rules.symbol: Market(entry.rules, source, plan.seed, keep)
             for entry, source in zip(listed, sources, strict=True)
         }
+        first_ms = min(market.source.due_ms for market in self.markets.values())
+        self.begins_ms = max(self.started_ms, first_ms)  # the first trade that is still to come
         self.asleep = list(self.markets.values())
         self.granted = grants(listed)
         for asset, amount in self.granted.items():

@@ -3,11 +3,13 @@
 import asyncio
 from functools import partial
 
+from sandbox.chart import Closed
 from sandbox.clock import SECOND_MS
 from sandbox.exchange import Exchange
-from sandbox.faults import Faults
+from sandbox.faults.faults import Faults
 from sandbox.market import Market, Moved
 from sandbox.streams import Hub
+from sandbox.tape import Print
 from sandbox.wire import (
     Json,
     stream_agg_trade,
@@ -40,38 +42,57 @@ class Feed:
     def beat(self) -> None:
         """Let everything happen that is due now."""
         now_ms = self.exchange.clock.now_ms()
+        self.faults.strike_due(now_ms)
         for market in self.exchange.markets.values():
             if market.due_ms <= now_ms:
                 self._tell(market, market.advance(now_ms), now_ms)
+        for symbol, printed in self.faults.outgoing.overdue(now_ms):
+            self._send(symbol, printed, now_ms)
         if now_ms // SECOND_MS > self._second:
             self._second = now_ms // SECOND_MS
             self._each_second(now_ms)
         self.hub.flush()
+        self.hub.end_lifetimes()
         self.exchange.wake_one()
 
     def _tell(self, market: Market, moved: Moved, now_ms: int) -> None:
         symbol = market.rules.symbol
-        name, publish = symbol.lower(), self.hub.publish
         self.exchange.engine.market_moved(market, moved.prints)
-        for agg, trades in self.faults.outgoing(symbol, moved.prints):
-            for trade in trades:
-                publish(f"{name}@trade", partial(stream_trade, symbol, trade, now_ms))
-            publish(f"{name}@aggTrade", partial(stream_agg_trade, symbol, agg, now_ms))
-        for interval, kline in moved.closed:
-            event = partial(stream_kline, symbol, interval, kline, True, now_ms)
-            publish(f"{name}@kline_{interval}", event)
+        if self.faults.outgoing.is_mute(symbol, now_ms):
+            return
+        for printed in self.faults.outgoing.prints(symbol, moved.prints, now_ms):
+            self._send(symbol, printed, now_ms)
+        for closed in moved.closed:
+            self._send_final(market, closed, now_ms)
         if moved.prints or moved.closed:  # a trade or a new second: the book is another
-            publish(f"{name}@bookTicker", partial(stream_book_ticker, market, now_ms))
+            name = f"{symbol.lower()}@bookTicker"
+            self.hub.publish(name, partial(stream_book_ticker, market, now_ms))
         if moved.prints:
             self._moved.add(symbol)
 
+    def _send(self, symbol: str, printed: Print, now_ms: int) -> None:
+        name, publish = symbol.lower(), self.hub.publish
+        for trade in printed.trades:
+            publish(f"{name}@trade", partial(stream_trade, symbol, trade, now_ms))
+        publish(f"{name}@aggTrade", partial(stream_agg_trade, symbol, printed.agg, now_ms))
+
+    def _send_final(self, market: Market, closed: Closed, now_ms: int) -> None:
+        symbol, interval = market.rules.symbol, closed.interval
+        name = f"{symbol.lower()}@kline_{interval}"
+        if name in self.hub.streams:
+            for kline in self.faults.outgoing.finals(market.rules, closed):
+                event = partial(stream_kline, symbol, interval, kline, True, now_ms)
+                self.hub.publish(name, event)
+
     def _each_second(self, now_ms: int) -> None:
         self.hub.keep_alive()
-        changed, self._moved = self._moved, set()
+        is_mute = self.faults.outgoing.is_mute
+        changed = {symbol for symbol in self._moved if not is_mute(symbol, now_ms)}
+        self._moved = set()
         for name in list(self.hub.streams):
             symbol, _, kind = name.partition("@")
             market = self.exchange.markets.get(symbol.upper())
-            if market and symbol.islower():
+            if market and symbol.islower() and not is_mute(market.rules.symbol, now_ms):
                 self._regular(name, kind, market, market.rules.symbol in changed, now_ms)
         self.hub.publish(ALL_MINI_TICKERS, partial(self._mini_tickers, sorted(changed), now_ms))
 

@@ -9,8 +9,9 @@ from collections.abc import Iterator
 from decimal import Decimal
 from itertools import chain
 
+from sandbox.chart import Chart
 from sandbox.clock import DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS
-from sandbox.klines import Chart, Kline, flat
+from sandbox.klines import Kline, flat
 from sandbox.symbols import Listing
 from sandbox.tape import Print, Trade, printed, runs
 

@@ -31,7 +31,12 @@ class Window:
 
     def left_seconds(self, now_ms: int) -> int:
         """Whole seconds until it starts over, at least one."""
-        return (self.length_ms - now_ms % self.length_ms + 999) // 1000
+        return seconds_until(self.length_ms, now_ms % self.length_ms)
+
+
+def seconds_until(until_ms: int, now_ms: int) -> int:
+    """The rest of the way, in whole seconds, rounded up."""
+    return (until_ms - now_ms + 999) // 1000
 
 
 class Weights:
@@ -80,7 +85,7 @@ class Weights:
             f"Way too much request weight used; IP banned until {until}. "
             "Please use WebSocket Streams for live updates to avoid bans."
         )
-        wait = str((until - now_ms + 999) // 1000)
+        wait = str(seconds_until(until, now_ms))
         return ApiError(-1003, message, 418, {"Retry-After": wait})
 
 

@@ -2,29 +2,17 @@
 
 from collections.abc import Iterable
 from decimal import Decimal
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
+from sandbox.altered import Altered, Source
 from sandbox.book import Book, Level
+from sandbox.chart import Chart, Closed
 from sandbox.clock import DAY_MS, MINUTE_MS, NEVER_MS, SECOND_MS
 from sandbox.filters import AVERAGE_MINUTES, SymbolRules
-from sandbox.klines import Chart, Closed, Kline, flat
-from sandbox.tape import Print, Tape, between
+from sandbox.klines import Kline, flat
+from sandbox.tape import Print, Tape
 
 MINUTES_A_DAY = 1_440
-
-
-class Source(Protocol):
-    """Where trades come from: drawn at random or recorded."""
-
-    @property
-    def due_ms(self) -> int:
-        """When the next trade happens."""
-
-    def history(self, chart: Chart) -> None:
-        """Klines from before the first trade, if any."""
-
-    def take(self, now_ms: int) -> Iterable[Print]:
-        """Trades up to and including `now_ms` that were not taken before, in order of id."""
 
 
 class Silent:
@@ -55,7 +43,7 @@ class Market:
 
     def __init__(self, rules: SymbolRules, source: Source, seed: int, keep: int) -> None:
         self.rules = rules
-        self.source = source
+        self.source = Altered(source)
         self.trading = not isinstance(source, Silent)
         self.tape = Tape(keep)
         self.chart = Chart()
@@ -82,6 +70,23 @@ class Market:
         self.due_ms = min(self.source.due_ms, (now_ms // SECOND_MS + 1) * SECOND_MS)
         return Moved(prints, closed)
 
+    def klines(
+        self,
+        interval: str,
+        start_ms: int | None,
+        end_ms: int | None,
+        limit: int,
+        horizon_ms: int | None = None,
+    ) -> list[Kline]:
+        """Klines by open time, as of now or of an earlier time; see `Chart.rows`."""
+        if horizon_ms is None:
+            return self.chart.rows(interval, start_ms, end_ms, limit)
+        end_ms = horizon_ms if end_ms is None else min(horizon_ms, end_ms)
+        rows = self.chart.rows(interval, start_ms, end_ms, limit)
+        if rows and rows[-1].end_ms > horizon_ms:
+            rows[-1] = self.chart.as_of(interval, horizon_ms, self.tape, rows[-1].open)
+        return rows
+
     def book(self, now_ms: int) -> Book:
         self._book.refresh(self.tape.last, now_ms)
         return self._book
@@ -96,7 +101,9 @@ class Market:
 
     def average_price(self, now_ms: int) -> Decimal | None:
         """Volume-weighted over the last minutes, else the last price; None before any trade."""
-        trades = between(self.tape.trades, now_ms - AVERAGE_MINUTES * MINUTE_MS, None, 1_000_000)
+        trades = self.tape.between(
+            self.tape.trades, now_ms - AVERAGE_MINUTES * MINUTE_MS, None, 1_000_000
+        )
         volume = sum((trade.quantity for trade in trades), Decimal(0))
         if not volume:
             return self.last_price

@@ -10,7 +10,7 @@ from sandbox.limits import rate_limits
 from sandbox.market import Market
 from sandbox.params import Params
 from sandbox.rest import Call, Endpoint, Weight
-from sandbox.tape import between, from_id, newest
+from sandbox.tape import Item, Tape, from_id, newest
 from sandbox.wire import (
     ApiError,
     Json,
@@ -113,29 +113,37 @@ async def depth(call: Call) -> object:
     }
 
 
+def stored(call: Call, tape: Tape, items: list[Item]) -> list[Item]:
+    """What the database shows of a tape's items; it may lag."""
+    horizon_ms = call.faults.obstacles.horizon_ms(call.now_ms)
+    return items if horizon_ms is None else tape.until(items, horizon_ms)
+
+
 async def trades(call: Call) -> object:
     tape = market_of(call).tape
-    return [rest_trade(trade) for trade in newest(tape.trades, call.params.limit())]
+    rows = newest(stored(call, tape, tape.trades), call.params.limit())
+    return [rest_trade(trade) for trade in rows]
 
 
 async def historical_trades(call: Call) -> object:
-    rows, limit = market_of(call).tape.trades, call.params.limit()
-    first_id = call.params.integer("fromId")
+    tape, limit = market_of(call).tape, call.params.limit()
+    rows, first_id = stored(call, tape, tape.trades), call.params.integer("fromId")
     found = newest(rows, limit) if first_id is None else from_id(rows, first_id, limit)
     return [rest_trade(trade) for trade in found]
 
 
 async def agg_trades(call: Call) -> object:
-    rows, limit, params = market_of(call).tape.aggs, call.params.limit(), call.params
+    tape, limit, params = market_of(call).tape, call.params.limit(), call.params
     first_id = params.integer("fromId")
     start_ms = params.time_ms("startTime", call.now_ms)
     end_ms = params.time_ms("endTime", call.now_ms)
     if first_id is not None and (start_ms is not None or end_ms is not None):
         raise ApiError(-1128, "Combination of optional parameters invalid.")
+    rows = stored(call, tape, tape.aggs)
     if first_id is not None:
         found = from_id(rows, first_id, limit)
     else:
-        found = between(rows, start_ms, end_ms, limit)
+        found = tape.between(rows, start_ms, end_ms, limit)
     return [rest_agg_trade(agg) for agg in found]
 
 
@@ -144,8 +152,11 @@ async def klines(call: Call) -> object:
     interval = params.choice("interval", INTERVALS, ApiError(-1120, "Invalid interval."))
     start_ms = params.time_ms("startTime", call.now_ms)
     end_ms = params.time_ms("endTime", call.now_ms)
-    rows = market.chart.rows(interval, start_ms, end_ms, params.limit())
-    return [rest_kline(kline) for kline in rows]
+    obstacles = call.faults.obstacles
+    horizon_ms = obstacles.horizon_ms(call.now_ms)
+    rows = market.klines(interval, start_ms, end_ms, params.limit(), horizon_ms)
+    told = obstacles.klines(market.rules.symbol, rows, call.now_ms)
+    return [rest_kline(kline) for kline in told]
 
 
 async def average_price(call: Call) -> object:

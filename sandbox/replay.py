@@ -15,8 +15,8 @@ from pathlib import Path
 from re import split
 from typing import NamedTuple
 
+from sandbox.chart import Chart
 from sandbox.clock import MICROSECONDS_FROM, MINUTE_MS, NEVER_MS
-from sandbox.klines import Chart
 from sandbox.tape import Print, Trade, printed, runs
 
 EVEN_PART = Decimal("0.00000001")
@@ -231,7 +231,8 @@ class Shift:
     speed: Fraction
 
     def __call__(self, time_ms: int) -> int:
-        return self.base_ms + int((time_ms - self.from_ms) / self.speed // 1)
+        past = (time_ms - self.from_ms) * self.speed.denominator
+        return self.base_ms + past // self.speed.numerator
 
 
 def shift_of(recordings: list[Recording], now_ms: int, speed: Fraction) -> Shift:

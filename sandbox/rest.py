@@ -1,5 +1,6 @@
 """How a REST call is taken: limits, parameters, signature, endpoint, answer. Source: protocol D."""
 
+import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
@@ -9,7 +10,7 @@ from aiohttp import web
 
 from sandbox import signing
 from sandbox.exchange import Exchange
-from sandbox.faults import Faults
+from sandbox.faults.faults import Faults
 from sandbox.limits import OrderCount, Weights
 from sandbox.params import Params
 from sandbox.wire import ApiError, encode
@@ -58,6 +59,7 @@ class Rest:
     def __init__(self, exchange: Exchange, faults: Faults, routes: Routes) -> None:
         self.exchange = exchange
         self.faults = faults
+        self.obstacles = faults.obstacles
         self.routes = routes
         self.weights = Weights()
         self.order_count = OrderCount()
@@ -67,6 +69,17 @@ class Rest:
         endpoint = self.routes.get((request.method, request.path))
         if endpoint is None:
             return _no_such_path(request)
+        now_ms = self.exchange.clock.now_ms()
+        failed = self.obstacles.failure(request.method, request.path)
+        if failed is None:
+            response = await self._true_response(endpoint, request)
+        else:
+            response = _unreadable(failed)
+        if delay_ms := self.obstacles.delay_ms(request.path, now_ms):
+            await asyncio.sleep(delay_ms / 1000)
+        return response
+
+    async def _true_response(self, endpoint: Endpoint, request: web.Request) -> web.Response:
         headers: dict[str, str] = {}
         try:
             answer: object = await self._answer(endpoint, request, headers)
@@ -91,6 +104,7 @@ class Rest:
         query = request.raw_path.partition("?")[2]
         body = await _form(request)
         now_ms = self.exchange.clock.now_ms()
+        self.obstacles.check(now_ms)
         weight, params = self._charged(endpoint, query, body, _address(request), now_ms)
         params.allow(endpoint.names + SIGNED if endpoint.signed else endpoint.names)
         if endpoint.signed:
@@ -125,6 +139,12 @@ async def _form(request: web.Request) -> str:
     if request.method == "GET" or request.content_type != FORM:
         return ""
     return (await request.read()).decode("utf-8", "surrogateescape")
+
+
+def _unreadable(status: int) -> web.Response:
+    """An error from in front of the exchange, which speaks no JSON."""
+    text = f"<html><body><h1>{status}</h1></body></html>"
+    return web.Response(status=status, text=text, content_type="text/html")
 
 
 def _no_such_path(request: web.Request) -> web.Response:

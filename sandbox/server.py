@@ -3,11 +3,13 @@
 import asyncio
 from urllib.parse import unquote
 
-import msgspec
 from aiohttp import WSMsgType, web
 
-from sandbox import faults, public, trading
+from sandbox import public, trading
 from sandbox.exchange import Exchange
+from sandbox.faults import kinds, storm
+from sandbox.faults.fault import BadFault
+from sandbox.faults.faults import Faults
 from sandbox.feed import Feed
 from sandbox.ledger import ledger
 from sandbox.rest import Rest
@@ -24,8 +26,8 @@ class Server:
 
     def __init__(self, exchange: Exchange) -> None:
         self.exchange = exchange
-        self.hub = Hub(exchange.clock, self._wake)
-        self.faults = faults.Faults(self.hub)
+        self.hub = Hub(exchange.clock, self._wake, exchange.plan.lifetime_ms)
+        self.faults = Faults(exchange, self.hub)
         self.feed = Feed(exchange, self.hub, self.faults)
         self.rest = Rest(exchange, self.faults, {**public.ROUTES, **trading.ROUTES})
         self._runner = web.AppRunner(
@@ -42,6 +44,7 @@ class Server:
         app.router.add_get("/sandbox/faults", self._waiting_faults)
         app.router.add_post("/sandbox/faults", self._inject_fault)
         app.router.add_delete("/sandbox/faults", self._clear_faults)
+        app.router.add_post("/sandbox/storm", self._let_storm)
         app.router.add_route("*", "/{path:.*}", self.rest.take)
         return app
 
@@ -68,16 +71,16 @@ class Server:
         if market:
             market.wake(self.exchange.clock.now_ms())
 
-    async def _raw(self, request: web.Request) -> web.WebSocketResponse:
+    async def _raw(self, request: web.Request) -> web.StreamResponse:
         names = unquote(request.match_info.get("names", ""))
         return await self._serve(request, names, combined=False)
 
-    async def _combined(self, request: web.Request) -> web.WebSocketResponse:
+    async def _combined(self, request: web.Request) -> web.StreamResponse:
         return await self._serve(request, request.query.get("streams", ""), combined=True)
 
-    async def _serve(
-        self, request: web.Request, names: str, combined: bool
-    ) -> web.WebSocketResponse:
+    async def _serve(self, request: web.Request, names: str, combined: bool) -> web.StreamResponse:
+        if self.hub.is_refusing:
+            return web.Response(status=503)
         socket = web.WebSocketResponse(
             autoping=False, compress=False, max_msg_size=LARGEST_MESSAGE_BYTES
         )
@@ -104,10 +107,17 @@ class Server:
 
     async def _inject_fault(self, request: web.Request) -> web.Response:
         try:
-            fault = faults.parse(await request.read())
-        except msgspec.DecodeError as error:
+            told = self.faults.inject(kinds.parse(await request.read()))
+        except BadFault as error:
             return _json({"error": "bad_fault", "detail": str(error)}, 400)
-        return _json({"injected": msgspec.to_builtins(fault), **self.faults.inject(fault)})
+        return _json(told)
+
+    async def _let_storm(self, request: web.Request) -> web.Response:
+        try:
+            forecast = storm.parse(await request.read())
+        except BadFault as error:
+            return _json({"error": "bad_storm", "detail": str(error)}, 400)
+        return _json(self.faults.let_storm(forecast, self.exchange.clock.now_ms()))
 
     async def _clear_faults(self, request: web.Request) -> web.Response:
         self.faults.clear()

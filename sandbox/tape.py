@@ -3,7 +3,7 @@
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from decimal import Decimal
-from itertools import groupby
+from itertools import groupby, takewhile
 from operator import attrgetter
 from typing import NamedTuple, TypeVar
 
@@ -79,20 +79,19 @@ def from_id(items: list[Item], first_id: int, limit: int) -> list[Item]:
     return items[start : start + limit]
 
 
-def between(items: list[Item], start_ms: int | None, end_ms: int | None, limit: int) -> list[Item]:
-    """Items by time, both ends included: the oldest from a start, else the newest to an end."""
-    start = 0 if start_ms is None else bisect_left(items, start_ms, key=TIME)
-    end = len(items) if end_ms is None else bisect_right(items, end_ms, key=TIME)
-    if start_ms is None:
-        start = max(0, end - limit)
-    return items[start : min(end, start + limit)]
+def within(time_ms: int, start_ms: int | None, end_ms: int | None) -> bool:
+    return (start_ms is None or start_ms <= time_ms) and (end_ms is None or time_ms <= end_ms)
 
 
 class Tape:
-    """The last `keep` trades of one symbol and their aggregate trades."""
+    """The last `keep` trades of one symbol and their aggregate trades, in order of id.
+
+    That is the order of time too, unless a fault has dated a trade back.
+    """
 
     def __init__(self, keep: int) -> None:
         self.keep = keep
+        self.by_time = True
         self.trades: list[Trade] = []
         self.aggs: list[AggTrade] = []
 
@@ -101,10 +100,35 @@ class Tape:
         return self.trades[-1] if self.trades else None
 
     def record(self, printed: Print) -> None:
+        if self.trades and printed.agg.time_ms < self.trades[-1].time_ms:
+            self.by_time = False
         self.trades.extend(printed.trades)
         self.aggs.append(printed.agg)
         if len(self.trades) > self.keep * 5 // 4:
             self._forget()
+
+    def between(
+        self, items: list[Item], start_ms: int | None, end_ms: int | None, limit: int
+    ) -> list[Item]:
+        """Items of this tape by time, both ends included, in order of id.
+
+        The oldest from a start, else the newest up to an end.
+        """
+        if self.by_time:
+            start = 0 if start_ms is None else bisect_left(items, start_ms, key=TIME)
+            end = len(items) if end_ms is None else bisect_right(items, end_ms, key=TIME)
+        else:
+            items = [item for item in items if within(item.time_ms, start_ms, end_ms)]
+            start, end = 0, len(items)
+        if start_ms is None:
+            start = max(0, end - limit)
+        return items[start : min(end, start + limit)]
+
+    def until(self, items: list[Item], time_ms: int) -> list[Item]:
+        """Items of this tape before the first that is later than `time_ms`."""
+        if self.by_time:
+            return items[: bisect_right(items, time_ms, key=TIME)]
+        return list(takewhile(lambda item: item.time_ms <= time_ms, items))
 
     def _forget(self) -> None:
         """Drop the oldest, aggregate trades and trades at the same place."""

@@ -7,7 +7,8 @@ from decimal import Decimal
 from typing import TypeVar
 
 from sandbox.clock import DAY_MS
-from sandbox.faults import OrderError, OrderFault, OrderTimeout, Reject
+from sandbox.faults.fault import Fault
+from sandbox.faults.orders import OrderError, OrderTimeout, Reject
 from sandbox.filters import (
     MAX_OPEN_ORDERS,
     check_notional,
@@ -96,7 +97,7 @@ def _place(call: Call, request: OrderRequest, market: Market) -> Order:
     return order
 
 
-async def _answered(call: Call, order: Order | None, fault: OrderFault | None) -> Json:
+async def _answered(call: Call, order: Order | None, fault: Fault | None) -> Json:
     """The answer to a placement as a fault lets it out: true, late, wrong or never."""
     if isinstance(fault, OrderError):
         raise ApiError(fault.code, fault.msg, fault.status)

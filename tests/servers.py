@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import requests
 from honcho.environ import parse_procfile
@@ -144,11 +145,27 @@ class Sandbox(Server):
         super().__init__(command, folder / f"sandbox-{self.port}.log")
         self.await_ready(lambda: answers(self.port))
 
-    def inject(self, fault: str, **parameters: object) -> None:
-        """Have a fault happen; `sandbox.faults` knows which there are."""
-        body = {"fault": fault, **parameters}
-        answer = requests.post(f"{self.rest_url}/sandbox/faults", json=body, timeout=5)
+    def inject(self, fault: str, **parameters: object) -> dict[str, Any]:
+        """Have a fault happen; `sandbox.faults.kinds` knows which there are. Returns its answer."""
+        return self._told("faults", {"fault": fault, **parameters})
+
+    def storm(self, seed: int, every_s: float, *faults: str) -> None:
+        """Have faults strike at random, in place of any storm before; all of feeds, or these."""
+        named = {"faults": faults} if faults else {}
+        self._told("storm", {"seed": seed, "every_s": every_s, **named})
+
+    def _told(self, page: str, body: dict[str, Any]) -> dict[str, Any]:
+        answer = requests.post(f"{self.rest_url}/sandbox/{page}", json=body, timeout=5)
         assert answer.ok, answer.text
+        told: dict[str, Any] = answer.json()
+        return told
+
+    def calm(self) -> list[dict[str, Any]]:
+        """End the storm and every fault in force; returns all that were injected."""
+        url = f"{self.rest_url}/sandbox/faults"
+        requests.delete(url, timeout=5).raise_for_status()
+        injected: list[dict[str, Any]] = requests.get(url, timeout=5).json()["injected"]
+        return injected
 
     @property
     def environment(self) -> dict[str, str]:

@@ -6,15 +6,13 @@ import pytest
 
 from sandbox.exchange import Plan
 from sandbox.limits import Weights
-from tests.sandbox.venue import Venue
+from tests.sandbox.venue import Venue, running
 
 
 @pytest.fixture(scope="module")
 def shared_venue() -> Iterator[Venue]:
-    venue = Venue(Plan(["BTCUSDT"], seed=7, rate=2.5))
-    venue.exchange.asleep.clear()  # only what the tests ask for wakes
-    yield venue
-    venue.stop()
+    with running(Plan(["BTCUSDT"], seed=7, rate=2.5)) as venue:
+        yield venue
 
 
 @pytest.fixture
@@ -29,7 +27,5 @@ def venue(shared_venue: Venue) -> Iterator[Venue]:
 @pytest.fixture
 def fresh_venue() -> Iterator[Venue]:
     """An exchange of the test's own, every balance as granted."""
-    venue = Venue(Plan([], seed=3))
-    venue.exchange.asleep.clear()
-    yield venue
-    venue.stop()
+    with running(Plan([], seed=3)) as venue:
+        yield venue

@@ -6,9 +6,13 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 import requests
+import websocket
+
+from tests.servers import Sandbox, eventually
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -45,6 +49,22 @@ def test_it_says_where_it_listens_and_stops_within_a_second(by: signal.Signals) 
     assert (process.returncode, time.monotonic() - stopped < 1) == (0, True)
 
 
+def test_a_storm_and_a_lifetime_can_be_had_from_the_start(tmp_path: Path) -> None:
+    options = ("--storm", "7", "--storm-every", "0.05", "--storm-faults", "duplicate,hole_ids")
+    sandbox = Sandbox(tmp_path, *options, "--lifetime", "1.5")
+    assert eventually(lambda: len(faults(sandbox)["injected"]) > 5)
+    assert faults(sandbox)["storm"]["faults"] == ["duplicate", "hole_ids"]
+    socket = websocket.create_connection(f"{sandbox.stream_url}/ws", timeout=5)
+    assert socket.recv_data(control_frame=True)[0] == websocket.ABNF.OPCODE_CLOSE
+    assert len(sandbox.calm()) > 5
+    assert ", storm 7, " in sandbox.text()
+    sandbox.stop()
+
+
+def faults(sandbox: Sandbox) -> Any:
+    return requests.get(f"{sandbox.rest_url}/sandbox/faults", timeout=5).json()
+
+
 def test_a_taken_port_is_one_clear_line() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
@@ -62,7 +82,18 @@ def test_a_bad_replay_file_is_one_clear_line(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "options",
-    [["--fee", "2"], ["--speed", "0"], ["--speed", "2"], ["--port", "x"], ["--symbols", "XYZ"]],
+    [
+        ["--fee", "2"],
+        ["--speed", "0"],
+        ["--speed", "2"],
+        ["--port", "x"],
+        ["--symbols", "XYZ"],
+        ["--lifetime", "0"],
+        ["--storm", "x"],
+        ["--storm-every", "2"],
+        ["--storm-every", "0.001", "--storm", "1"],
+        ["--storm-faults", "sulk", "--storm", "1"],
+    ],
 )
 def test_a_bad_option_is_refused(options: list[str]) -> None:
     assert options[0] in refused(*options)

@@ -12,10 +12,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sandbox.chart import Chart
 from sandbox.clock import DAY_MS, MINUTE_MS
-from sandbox.klines import INTERVALS, Chart, Kline, span
+from sandbox.klines import INTERVALS, Kline, span
 from sandbox.replay import read_file
-from sandbox.tape import Trade, printed, runs
+from sandbox.tape import Tape, Trade, printed, runs
 from sandbox.wire import rest_kline, stream_kline
 
 MIDNIGHT_MS = 1_723_161_600_000  # 2024-08-09 00:00 UTC
@@ -103,6 +104,46 @@ def test_every_interval_holds_exactly_the_trades_of_its_time(run: list[Trade]) -
             if inside:
                 assert (kline.open, kline.close) == (inside[0].price, inside[-1].price)
                 assert (kline.first_id, kline.last_id) == (inside[0].trade_id, inside[-1].trade_id)
+
+
+@given(trades(), st.data())
+def test_trades_that_come_late_or_dated_back_give_the_klines_of_their_times(
+    run: list[Trade], data: st.DataObject
+) -> None:
+    chart, first_ms, now_ms = Chart(), run[0].time_ms, 0
+    for place, trade in enumerate(run):
+        back_ms = data.draw(st.sampled_from((0, 0, 1, 1_500, 70_000)))
+        run[place] = trade._replace(time_ms=max(first_ms, trade.time_ms - back_ms))
+        now_ms = max(now_ms, trade.time_ms) + data.draw(st.sampled_from((0, 0, 900, 130_000)))
+        chart.add(run[place])
+        chart.advance(now_ms)
+    for interval in INTERVALS:
+        forming, close = chart.forming(interval), run[0].price
+        assert forming is not None
+        for kline in [*chart.closed[interval][:], forming]:
+            inside = [t for t in run if kline.open_ms <= t.time_ms < kline.end_ms]
+            prices = [t.price for t in inside] or [close]
+            assert (kline.open, kline.close) == (prices[0], prices[-1])
+            assert (kline.high, kline.low) == (max(prices), min(prices))
+            assert kline.volume == sum(t.quantity for t in inside)
+            assert kline.quote == sum(t.quote for t in inside)
+            assert kline.count == len(inside)
+            close = kline.close
+
+
+@given(trades(), st.integers(0, 200_000))
+def test_a_kline_as_of_a_time_is_what_it_was_then(run: list[Trade], later_ms: int) -> None:
+    time_ms = run[0].time_ms + later_ms
+    now, then, tape = Chart(), Chart(), Tape(100)
+    for place, trade in enumerate(run):
+        now.add(trade)
+        tape.record(printed(place, [trade]))
+        if trade.time_ms <= time_ms:
+            then.add(trade)
+    then.advance(time_ms)
+    now.advance(time_ms)
+    for interval in INTERVALS:
+        assert now.as_of(interval, time_ms, tape, run[0].price) == then.forming(interval)
 
 
 def test_an_interval_without_trades_is_flat_in_both_shapes() -> None:

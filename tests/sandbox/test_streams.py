@@ -1,12 +1,13 @@
 """Market streams over real sockets. Source: protocol B, C."""
 
 import socket as tcp
+import time
 from itertools import pairwise
 
 import pytest
 import websocket
 
-from tests.sandbox.venue import Venue, control, events, reply, until
+from tests.sandbox.venue import Venue, control, events, finals, reply, until
 from tests.servers import eventually
 
 
@@ -122,6 +123,27 @@ def test_a_closed_kline_comes_once_at_once_and_equals_its_rest_twin(venue: Venue
         k = event["k"]
         twin = [k["t"], k["o"], k["h"], k["l"], k["c"], k["v"], k["T"], k["q"], k["n"], k["V"]]
         assert row[:10] == twin
+
+
+def test_every_interval_ends_once_for_every_socket_whenever_it_subscribed(venue: Venue) -> None:
+    names = [f"{symbol}usdt@kline_1s" for symbol in ("btc", "eth", "nexo", "xrp")]
+    sockets = []
+    for _ in range(3):
+        sockets.append(venue.socket("/ws"))
+        subscribed_ms = venue.clock.now_ms()
+        control(sockets[-1], "SUBSCRIBE", *names)
+        venue.inside(lambda: time.sleep(0.45))
+    venue.inside(lambda: time.sleep(2.2))  # a beat that comes late ends several
+    last = (venue.clock.now_ms() // 1000 + 1) * 1000
+    for socket in sockets:
+        ended: dict[str, list[int]] = {}
+        while min((opens[-1] for opens in ended.values()), default=0) < last or len(ended) < 4:
+            (kline,) = finals(socket, 1)
+            ended.setdefault(kline["s"], []).append(kline["t"])
+        for opens in ended.values():
+            assert opens == list(range(opens[0], opens[-1] + 1, 1000))
+    first_end_ms = min(opens[0] for opens in ended.values()) + 1000
+    assert subscribed_ms < first_end_ms < subscribed_ms + 1100
 
 
 def test_open_klines_are_pushed_every_two_seconds(venue: Venue) -> None:

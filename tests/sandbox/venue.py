@@ -4,18 +4,22 @@ import asyncio
 import json
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from decimal import Decimal
+from fractions import Fraction
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
 import requests
 import websocket
 
-from sandbox.clock import Clock
+from sandbox.clock import MINUTE_MS, Clock
 from sandbox.exchange import Exchange, Plan
 from sandbox.server import Server
 from sandbox.signing import SAMPLE_KEY, SAMPLE_SECRET, signature
+from tests.servers import eventually
 
 Json = Any
 
@@ -85,6 +89,48 @@ class Venue:
         assert isinstance(socket, websocket.WebSocket)
         return socket
 
+    def await_sockets(self, count: int) -> None:
+        """Wait until the exchange knows of so many connections."""
+        assert eventually(lambda: len(self.server.hub.connections) >= count)
+
+
+@contextmanager
+def running(plan: Plan, read_ms: Callable[[], int] = wall_ms) -> Iterator[Venue]:
+    """An exchange of a test's own, in which nothing runs that is not asked for."""
+    venue = Venue(plan, read_ms)
+    venue.exchange.asleep.clear()
+    try:
+        yield venue
+    finally:
+        venue.stop()
+
+
+@contextmanager
+def replaying(folder: Path, *offsets_ms: int) -> Iterator[Venue]:
+    """A replay of BTCUSDT that begins in half a second, with one trade at each offset.
+
+    Trade ids and aggregate-trade ids are 1, 2, 3..., each price is a hundred more than its id.
+    """
+    rows = [
+        f"{place},{100 + place},{place},0,{1_700_000_040_000 + offset_ms},{place % 2 == 0},True"
+        for place, offset_ms in enumerate(offsets_ms, 1)
+    ]
+    path = folder / "BTCUSDT-trades.csv"
+    path.write_text("\n".join(rows) + "\n")
+    with replaying_files(path) as venue:
+        yield venue
+
+
+@contextmanager
+def replaying_files(*paths: Path, speed: int = 1) -> Iterator[Venue]:
+    """A replay that begins in half a second: the exchange's clock is that close to a minute."""
+    shift_ms = MINUTE_MS - 500 - wall_ms() % MINUTE_MS
+    plan = Plan([], replay=paths, speed=Fraction(speed))
+    with running(plan, lambda: wall_ms() + shift_ms) as venue:
+        for symbol in venue.exchange.markets:
+            venue.exchange.market(symbol)
+        yield venue
+
 
 def control(socket: websocket.WebSocket, method: str, *params: object, id: object = 1) -> Json:
     """Send a control message; returns the reply, passing over events that come before it."""
@@ -102,6 +148,11 @@ def reply(socket: websocket.WebSocket) -> Json:
 
 def events(socket: websocket.WebSocket, count: int) -> list[Json]:
     return [json.loads(socket.recv()) for _ in range(count)]
+
+
+def finals(socket: websocket.WebSocket, count: int) -> list[Json]:
+    """The next klines that come with x=true."""
+    return [until(socket, lambda event: event["k"]["x"])["k"] for _ in range(count)]
 
 
 def until(socket: websocket.WebSocket, wanted: Callable[[Json], bool], most: int = 5000) -> Json:

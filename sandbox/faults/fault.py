@@ -1,0 +1,75 @@
+"""What a fault is, and what it can reach."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from random import Random
+from typing import Annotated, Self
+
+from msgspec import Meta, Struct
+
+from sandbox.exchange import Exchange
+from sandbox.market import Market
+from sandbox.obstacles import Obstacles
+from sandbox.outgoing import Outgoing
+from sandbox.streams import Hub
+from sandbox.wire import Json
+
+Count = Annotated[int, Meta(ge=1, le=1_000_000)]
+Seconds = Annotated[float, Meta(gt=0, le=86_400)]
+Milliseconds = Annotated[int, Meta(ge=1, le=86_400_000)]
+Path = Annotated[str, Meta(pattern="^/api/v3/")]
+
+
+class BadFault(Exception):
+    """A fault or storm that cannot be had: why, in one line of text."""
+
+
+@dataclass(slots=True)
+class Places:
+    """Where the exchange asks before it acts, so where a fault can leave word."""
+
+    exchange: Exchange
+    hub: Hub
+    outgoing: Outgoing = field(default_factory=Outgoing)
+    obstacles: Obstacles = field(default_factory=Obstacles)
+    orders: list["Fault"] = field(default_factory=list)  # one for each placement to come
+
+    def now_ms(self) -> int:
+        return self.exchange.clock.now_ms()
+
+    def in_seconds(self, seconds: float) -> int:
+        """That time from now, in ms of the exchange's clock."""
+        return self.now_ms() + int(seconds * 1000)
+
+    def markets(self, symbol: str | None) -> list[Market]:
+        """One symbol's market, or all that trade; raises BadFault where it is not listed."""
+        if symbol is None:
+            return [one for one in self.exchange.markets.values() if one.awake and one.trading]
+        if symbol not in self.exchange.markets:
+            raise BadFault(f"symbol {symbol!r} is not listed; see /api/v3/exchangeInfo")
+        return [self.exchange.market(symbol)]
+
+    def symbols(self, symbol: str | None) -> list[str]:
+        return [market.rules.symbol for market in self.markets(symbol)]
+
+
+class Fault(Struct, forbid_unknown_fields=True, tag_field="fault"):
+    """Something to go wrong. Its fields are its parameters, so that a wrong one is refused."""
+
+    def strike(self, at: Places) -> Json:
+        """Happen, or leave word that it is to; returns what there is to tell. Raises BadFault."""
+        raise NotImplementedError
+
+    @classmethod
+    def drawn(cls, draw: Random, symbols: Sequence[str]) -> Self:
+        """One of parameters that a correct client survives."""
+        raise NotImplementedError
+
+
+def some(draw: Random, symbols: Sequence[str]) -> str | None:
+    """One of these symbols, or as often all of them."""
+    return draw.choice(symbols) if symbols and draw.random() < 0.5 else None
+
+
+def seconds(draw: Random, least: float, most: float) -> float:
+    return round(draw.uniform(least, most), 3)

@@ -1,0 +1,70 @@
+"""The faults that are under way, and those that were."""
+
+from typing import ClassVar
+
+import msgspec
+
+from sandbox.exchange import Exchange
+from sandbox.faults.fault import Fault, Places
+from sandbox.faults.storm import Forecast, Storm
+from sandbox.streams import Hub
+from sandbox.wire import Json
+
+
+class Faults:
+    """Lets faults happen at one exchange, and remembers them."""
+
+    MOST_REMEMBERED: ClassVar[int] = 10_000
+
+    def __init__(self, exchange: Exchange, hub: Hub) -> None:
+        self.places = Places(exchange, hub)
+        self.outgoing, self.obstacles = self.places.outgoing, self.places.obstacles
+        self.injected: list[Json] = []
+        self.storm: Storm | None = None
+
+    def inject(self, fault: Fault) -> Json:
+        """Have a fault happen; returns what there is to tell. Raises BadFault."""
+        told = {
+            "time_ms": self.places.now_ms(),
+            **msgspec.to_builtins(fault),
+            **fault.strike(self.places),
+        }
+        del self.injected[: 1 - self.MOST_REMEMBERED]
+        self.injected.append(told)
+        return told
+
+    def let_storm(self, forecast: Forecast, begin_ms: int) -> Json:
+        """Strike drawn faults from now on, in place of any storm before."""
+        symbols = [
+            symbol for symbol, market in self.places.exchange.markets.items() if market.trading
+        ]
+        self.storm = Storm(forecast, symbols, begin_ms)
+        return self.storm.told()
+
+    def strike_due(self, now_ms: int) -> None:
+        if self.storm:
+            for fault in self.storm.due(now_ms):
+                self.inject(fault)
+
+    def clear(self) -> None:
+        """End the storm and all faults in force, and forget what has not happened yet."""
+        self.storm = None
+        self.places.orders.clear()
+        self.outgoing.end()
+        self.obstacles.end()
+        self.places.hub.calm()
+        for market in self.places.exchange.markets.values():
+            market.source.end()
+
+    def next_order(self) -> Fault | None:
+        orders = self.places.orders
+        return orders.pop(0) if orders else None
+
+    def waiting(self) -> Json:
+        """What has not happened yet, the storm, and all that was injected, with its time."""
+        return {
+            **self.outgoing.waiting(),
+            "orders": [msgspec.to_builtins(fault) for fault in self.places.orders],
+            "storm": self.storm.told() if self.storm else None,
+            "injected": self.injected,
+        }

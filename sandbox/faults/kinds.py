@@ -1,0 +1,46 @@
+"""All faults there are, by name."""
+
+from typing import get_args
+
+import msgspec
+
+from sandbox.faults.fault import BadFault, Fault
+from sandbox.faults.orders import OrderError, OrderTimeout, Reject
+from sandbox.faults.rest import RateLimit, RestError, RestLag, SlowRest
+from sandbox.faults.sockets import Disconnect, HalfFrame, Refuse, ServerShutdown, Stall
+from sandbox.faults.stream import (
+    DoubleFinal,
+    Duplicate,
+    MissingFinal,
+    Mute,
+    Reorder,
+    SkipIds,
+    WrongKlines,
+)
+from sandbox.faults.tape import Backdated, HoleIds, LateTrades
+
+FeedKinds = (
+    Disconnect | HalfFrame | Stall | ServerShutdown | Refuse
+    | SkipIds | Duplicate | Reorder | MissingFinal | DoubleFinal | WrongKlines | Mute
+    | HoleIds | LateTrades | Backdated
+    | SlowRest | RestLag | RateLimit | RestError
+)  # fmt: skip
+OrderKinds = OrderTimeout | OrderError | Reject
+Kinds = FeedKinds | OrderKinds
+
+
+def _named(kinds: object) -> dict[str, type[Fault]]:
+    return {str(kind.__struct_config__.tag): kind for kind in get_args(kinds)}
+
+
+FEED_FAULTS = _named(FeedKinds)
+FAULTS = _named(Kinds)
+
+
+def parse(body: bytes) -> Fault:
+    """A fault from JSON; raises BadFault saying what is wrong."""
+    try:
+        fault: Fault = msgspec.json.decode(body, type=Kinds)
+    except msgspec.DecodeError as error:
+        raise BadFault(str(error)) from None
+    return fault
