@@ -5,7 +5,7 @@ These questions take time, so threads ask them (`Fetcher`) while the stream goes
 
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from queue import Empty, SimpleQueue
@@ -83,7 +83,7 @@ def join(
     base_ms = base_interval_ms(intervals)
     start_ms = floor_ms(now_ms - SETTLED_MS, base_ms)
     history = {
-        name: _closed_before(rest, symbol, name, start_ms, stored_until.get(name))
+        name: _candles(rest, symbol, name, *absence(name, start_ms, stored_until.get(name)))
         for name in intervals
     }
     parts = {
@@ -99,13 +99,26 @@ def join(
     return Joined(symbol, history, base, parts, ticks, last_tick_id)
 
 
-def _closed_before(
-    rest: MarketRest, symbol: str, interval: str, before_ms: int, since_ms: int | None
-) -> list[OHLCV]:
+def absence(interval: str, before_ms: int, stored_until_ms: int | None) -> tuple[int, int]:
+    """From when to when closed candles are missing: from the newest stored one on.
+
+    Without a stored one it is HISTORY candles.
+    """
     interval_ms = INTERVALS_MS[interval]
     end_ms = floor_ms(before_ms, interval_ms)
-    start_ms = end_ms - HISTORY * interval_ms if since_ms is None else since_ms
-    return _candles(rest, symbol, interval, start_ms, end_ms)
+    start_ms = end_ms - HISTORY * interval_ms if stored_until_ms is None else stored_until_ms
+    return start_ms, end_ms
+
+
+def past(
+    rest: MarketRest, symbol: str, interval: str, start_ms: int, end_ms: int
+) -> Iterator[list[OHLCV]]:
+    """The exchange's klines that open within `[start_ms, end_ms)`, oldest first, a page at a time.
+
+    However long the time, no more than one page is held.
+    """
+    for page in rest.klines(symbol, interval, start_ms, end_ms):
+        yield [candle_of(row, INTERVALS_MS[interval]) for row in page]
 
 
 def _begun(rest: MarketRest, symbol: str, interval_ms: int, until_ms: int) -> OHLCV | None:
@@ -121,8 +134,8 @@ def _begun(rest: MarketRest, symbol: str, interval_ms: int, until_ms: int) -> OH
 def _candles(
     rest: MarketRest, symbol: str, interval: str, start_ms: int, end_ms: int
 ) -> list[OHLCV]:
-    pages = rest.klines(symbol, interval, start_ms, end_ms)
-    return [candle_of(row, INTERVALS_MS[interval]) for page in pages for row in page]
+    pages = past(rest, symbol, interval, start_ms, end_ms)
+    return [candle for page in pages for candle in page]
 
 
 def _from_time(rest: MarketRest, symbol: str, start_ms: int) -> list[Tick]:

@@ -131,6 +131,17 @@ class _ExchangeInfo(msgspec.Struct):
     symbols: list[SymbolInfo]
 
 
+class _RateLimit(msgspec.Struct, rename="camel"):
+    rate_limit_type: str
+    interval: str
+    interval_num: int
+    limit: int
+
+
+class _RateLimits(msgspec.Struct, rename="camel"):
+    rate_limits: list[_RateLimit] = []
+
+
 class _ServerTime(msgspec.Struct):
     serverTime: int  # noqa: N815  # the exchange's name
 
@@ -143,6 +154,7 @@ KlineRow = tuple[
 _agg_trades = msgspec.json.Decoder(list[_AggTradeRow])
 _klines = msgspec.json.Decoder(list[KlineRow])
 _exchange_info = msgspec.json.Decoder(_ExchangeInfo)
+_rate_limits = msgspec.json.Decoder(_RateLimits)
 _server_time = msgspec.json.Decoder(_ServerTime)
 
 
@@ -167,6 +179,15 @@ def read_klines(body: bytes) -> list[KlineRow]:
 def read_exchange_info(body: bytes) -> list[SymbolInfo]:
     """Source: Spot REST, "Exchange information". Unknown fields are ignored."""
     return _read(_exchange_info, body, "exchange information").symbols
+
+
+def read_weight_limit(body: bytes) -> int | None:
+    """The request weight of a minute, of exchange information; None where it tells none."""
+    for told in _read(_rate_limits, body, "exchange information").rate_limits:
+        span = (told.rate_limit_type, told.interval, told.interval_num)
+        if span == ("REQUEST_WEIGHT", "MINUTE", 1):
+            return told.limit
+    return None
 
 
 def read_server_time(body: bytes) -> int:

@@ -3,7 +3,9 @@
 import threading
 import time
 from collections.abc import Iterator
+from functools import cache
 from typing import Any
+from urllib.parse import urlsplit
 
 import requests
 from django.conf import settings
@@ -15,12 +17,16 @@ from market.binance import (
     read_exchange_info,
     read_klines,
     read_server_time,
+    read_weight_limit,
 )
+from market.budget import WEIGHTS, Budget, Priority, Spent, Taken
+from market.redis import connection
 from market.ticks import Tick
 
 TIMEOUT_S = (3.05, 10)  # to connect, to answer: the exchange's own bound is 10 s
 LONGEST_WAY_MS = 1_000  # there and back; a slower answer says too little of the time
 PAGE = 1000  # rows an answer holds at most
+PATIENCE_S = 150  # the longest wait for weight or the end of a silence; a ban may take days
 
 
 class ExchangeUnreachable(Exception):
@@ -40,11 +46,28 @@ class ExchangeRefused(Exception):
 
 
 class MarketRest:
-    """Questions that need no key. Any thread may ask: each has a session of its own."""
+    """Questions that need no key. Any thread may ask: each has a session of its own.
 
-    def __init__(self, base_url: str) -> None:
+    With a `budget` each one takes its weight first. Where too little is left for its
+    `priority`, it raises ExchangeUnreachable, or, with `stopping`, waits until that is set.
+    """
+
+    def __init__(
+        self,
+        base_url: str,
+        budget: Budget | None = None,
+        priority: Priority = Priority.URGENT,
+        stopping: threading.Event | None = None,
+    ) -> None:
         self.base_url = base_url
+        self._budget = budget
+        self._priority = priority
+        self._stopping = stopping
         self._local = threading.local()
+
+    def in_background(self, stopping: threading.Event | None = None) -> "MarketRest":
+        """The same for work that must not hold up others."""
+        return MarketRest(self.base_url, self._budget, Priority.BACKGROUND, stopping)
 
     def server_time(self) -> int:
         """The exchange's clock, in milliseconds since the epoch."""
@@ -52,7 +75,10 @@ class MarketRest:
 
     def exchange_info(self, symbol: str) -> SymbolInfo:
         """Raises ExchangeRefused (-1121) for a symbol that the exchange doesn't know."""
-        return read_exchange_info(self._get("/api/v3/exchangeInfo", symbol=symbol))[0]
+        body = self._get("/api/v3/exchangeInfo", symbol=symbol)
+        if self._budget is not None and (limit := read_weight_limit(body)) is not None:
+            self._budget.learn_limit(limit)
+        return read_exchange_info(body)[0]
 
     def agg_trades(self, symbol: str, **bounds: int) -> list[Tick]:
         """At most PAGE ticks, oldest first: from `fromId` or `startTime` on, else the newest."""
@@ -64,26 +90,49 @@ class MarketRest:
     ) -> Iterator[list[KlineRow]]:
         """Pages of klines that open within `[start_ms, end_ms)`, oldest first."""
         while start_ms < end_ms:
-            bounds = {"startTime": start_ms, "endTime": end_ms - 1, "limit": PAGE}
-            rows = read_klines(
-                self._get("/api/v3/klines", symbol=symbol, interval=interval, **bounds)
-            )
+            rows = self.klines_page(symbol, interval, start_ms, end_ms)
             if rows:
                 yield rows
             if len(rows) < PAGE:
                 return
             start_ms = rows[-1][0] + 1
 
+    def klines_page(
+        self, symbol: str, interval: str, start_ms: int, end_ms: int, limit: int = PAGE
+    ) -> list[KlineRow]:
+        """The first `limit` klines that open within `[start_ms, end_ms)`, oldest first."""
+        query = {"symbol": symbol, "interval": interval, "limit": limit}
+        bounds = {"startTime": start_ms, "endTime": end_ms - 1}
+        return read_klines(self._get("/api/v3/klines", **query, **bounds))
+
     def _get(self, path: str, **query: Any) -> bytes:
+        taken = self._take(WEIGHTS[path])
         try:
             answer = self._session().get(
                 self.base_url + path, params=query, timeout=TIMEOUT_S, allow_redirects=False
             )
         except requests.RequestException as error:
             raise ExchangeUnreachable(f"{self.base_url}: {_cause(error)}") from error
+        if self._budget is not None and taken is not None:
+            self._budget.learn(taken, answer.headers)
         if answer.status_code == 200:
             return answer.content
-        raise failure_of(answer)
+        failure = failure_of(answer)
+        if self._budget is not None and isinstance(failure, ExchangeUnreachable):
+            self._budget.silence(failure.retry_after_s)
+        raise failure
+
+    def _take(self, weight: int) -> Taken | None:
+        """Take a request's weight, and wait for it where that is wanted."""
+        while self._budget is not None:
+            try:
+                return self._budget.take(weight, self._priority)
+            except Spent as spent:
+                if self._stopping is None or spent.wait_s > PATIENCE_S:
+                    raise ExchangeUnreachable(str(spent), spent.wait_s) from None
+                if self._stopping.wait(spent.wait_s):
+                    raise ExchangeUnreachable("stopped waiting for request weight") from None
+        return None
 
     def _session(self) -> requests.Session:
         if not hasattr(self._local, "session"):
@@ -160,5 +209,11 @@ class ExchangeClock:
         return self.now_ms() - int(time.time() * 1000)
 
 
+@cache
+def _budget(base_url: str) -> Budget:
+    return Budget(connection(), urlsplit(base_url).netloc)
+
+
 def market_rest() -> MarketRest:
-    return MarketRest(settings.BINANCE_REST_URL)
+    """The exchange of the settings, with the budget that all processes share."""
+    return MarketRest(settings.BINANCE_REST_URL, _budget(settings.BINANCE_REST_URL))

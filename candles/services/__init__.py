@@ -1,17 +1,22 @@
 """What is done with closed candles: written down, held against the exchange's, revised."""
 
+from candles.services.history import catch_up_history
 from candles.services.recording import record_closed, record_history, stored_until
 from candles.services.revising import add_late
+from candles.services.settling import insert_missing, settle
 from candles.services.verdicts import REPAIR_AFTER, Held, confirm, hold_against, missing_from
 
 __all__ = [
     "REPAIR_AFTER",
     "Held",
     "add_late",
+    "catch_up_history",
     "confirm",
     "hold_against",
+    "insert_missing",
     "missing_from",
     "record_closed",
     "record_history",
+    "settle",
     "stored_until",
 ]

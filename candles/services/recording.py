@@ -1,6 +1,8 @@
 """Closed candles written down."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from itertools import islice
+from typing import TypeVar
 
 from django.db import IntegrityError, transaction
 
@@ -13,6 +15,8 @@ from market.models import Symbol
 from market.times import to_ms, to_time
 
 ROWS_A_STATEMENT = 500
+ROWS_A_PAGE = 5_000  # of a long past, committed together
+T = TypeVar("T")
 VALUES = (
     "open", "high", "low", "close", "volume", "quote_volume", "trades", "taker_volume",
     "taker_quote_volume", "first_tick_id", "last_tick_id",
@@ -68,15 +72,39 @@ def _not_stored(rows: Sequence[Candle]) -> list[Candle]:
     return [row for row in rows if (row.symbol_id, row.interval, row.open_time) not in keys]
 
 
-@transaction.atomic
 def record_history(symbol: str, interval: str, candles: Iterable[OHLCV]) -> None:
-    """Write down the exchange's own klines; nobody trades on them, so nobody is told."""
+    """Write down the exchange's own klines; nobody trades on them, so nobody is told.
+
+    However many they are: each page is committed on its own, and none is kept.
+    """
     row = Symbol.objects.get(name=symbol)
-    Candle.objects.bulk_create(
-        (_row(row, interval, candle, Verdict.EXACT) for candle in candles),
-        batch_size=ROWS_A_STATEMENT,
-        ignore_conflicts=True,
-    )
+    for page in pages(candles, ROWS_A_PAGE):
+        insert_past(row, interval, page, Verdict.EXACT)
+
+
+def insert_past(
+    symbol: Symbol,
+    interval: str,
+    candles: Iterable[OHLCV],
+    verdict: Verdict,
+    unknown: Collection[str] = (),
+) -> None:
+    """Write down candles in one transaction; those that stand already stay as they are.
+
+    `unknown` names the fields whose numbers say nothing, as an archive lacked them.
+    """
+    rows = [_row(symbol, interval, candle, verdict) for candle in candles]
+    for row in rows if unknown else ():
+        for name in unknown:
+            setattr(row, name, None)
+    Candle.objects.bulk_create(rows, batch_size=ROWS_A_STATEMENT, ignore_conflicts=True)
+
+
+def pages(items: Iterable[T], size: int) -> Iterator[list[T]]:
+    """Lists of `size` items, the last one shorter."""
+    left = iter(items)
+    while page := list(islice(left, size)):
+        yield page
 
 
 def stored_until(symbol: str, intervals: Sequence[str]) -> dict[str, int]:

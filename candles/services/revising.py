@@ -51,7 +51,8 @@ def add_late(
     """Fold ticks, in the order of their ids, that came after their candles had closed.
 
     A candle that has them already stays as it is, so doing it twice is doing it once. One that
-    isn't stored has nothing to revise: it comes from the exchange's klines.
+    isn't stored has nothing to revise: it comes from the exchange's klines. One whose numbers
+    are the exchange's own may have them: it is not added to, its kline is asked for again.
     """
     for interval in intervals:
         by_candle: dict[int, list[Tick]] = {}
@@ -69,6 +70,9 @@ def _add_to(
     key = {"symbol": symbol_id, "interval": interval, "open_time": to_time(open_ms)}
     candle = rows.filter(**key, trades__isnull=False).first()
     if candle is None:
+        return
+    if _is_the_exchanges(candle):
+        rows.filter(pk=candle.pk).update(verdict=Verdict.UNVERIFIED)
         return
     had = candle.last_tick_id or -1
     new = [tick for tick in late if tick.tick_id > had]
@@ -94,6 +98,12 @@ def _carry_on(revised: Candle, now: datetime) -> None:
             return
         values = dict.fromkeys(("open", "high", "low", "close"), revised.close)
         revise(candle, values, CandleRevision.Cause.LATE_TICK, now, **fields)
+
+
+def _is_the_exchanges(candle: Candle) -> bool:
+    """Whether its numbers, or those of its beginning, were a kline's and not folded by us."""
+    begun_elsewhere = bool(candle.trades) and candle.first_tick_id is None
+    return candle.verdict == Verdict.REPAIRED or begun_elsewhere
 
 
 def ohlcv_of(candle: Candle) -> OHLCV:

@@ -8,7 +8,7 @@ import structlog
 from django.db import transaction
 
 from candles.events import candle_verified
-from candles.intervals import INTERVALS_MS
+from candles.intervals import INTERVALS_MS, floor_ms
 from candles.models import Candle, CandleRevision, Verdict
 from candles.ohlcv import OHLCV
 from candles.services.revising import revise, values_of
@@ -95,16 +95,19 @@ def confirm(klines: Sequence[KlineEvent]) -> list[KlineEvent]:
 def missing_from(symbol_id: int, interval: str, start_ms: int, end_ms: int) -> list[int]:
     """Open times of the candles that are not stored, of those that open in `[start, end)`.
 
-    Both bounds are multiples of the interval.
+    Both bounds are multiples of the interval. Where the exchange's own open off the boundary, as
+    some of 2017 and 2018 do, one stands for the interval that it opens in.
     """
+    interval_ms = INTERVALS_MS[interval]
     stored = Candle.objects.filter(
         symbol=symbol_id,
         interval=interval,
         open_time__gte=to_time(start_ms),
         open_time__lt=to_time(end_ms),
     )
-    there = {to_ms(time) for time in stored.order_by().values_list("open_time", flat=True)}
-    return [ms for ms in range(start_ms, end_ms, INTERVALS_MS[interval]) if ms not in there]
+    times = stored.order_by().values_list("open_time", flat=True)
+    there = {floor_ms(to_ms(time), interval_ms) for time in times}
+    return [ms for ms in range(start_ms, end_ms, interval_ms) if ms not in there]
 
 
 def _locked(symbol_id: int, interval: str, open_times: Iterable[int]) -> dict[int, Candle]:

@@ -1,4 +1,4 @@
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from decimal import Decimal
 
 import pytest
@@ -8,10 +8,17 @@ from candles.events import candle_closed
 from candles.intervals import MINUTE_MS
 from candles.models import Candle, Verdict
 from candles.ohlcv import OHLCV, flat
-from candles.services import record_closed, record_history, stored_until
+from candles.services import (
+    catch_up_history,
+    record_closed,
+    record_history,
+    recording,
+    stored_until,
+)
 from candles.store import ClosedCandle
 from market.models import Symbol
 from market.times import to_ms, to_time
+from tests.candles.klines import FakeKlines, kline, minute_ms
 
 pytestmark = pytest.mark.django_db
 
@@ -67,6 +74,37 @@ def test_history_is_recorded_silently_and_as_the_exchanges_own(
             record_history("BTCUSDT", "1m", [closed(n).candle for n in range(1200)])
     assert Candle.objects.filter(verdict=Verdict.EXACT).count() == 1200
     assert told == []
+
+
+def test_a_long_past_is_taken_and_committed_page_by_page(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(recording, "ROWS_A_PAGE", 100)
+    seen: list[int] = []
+
+    def candles() -> Iterator[OHLCV]:
+        for minute in range(250):
+            if minute % 100 == 0:
+                seen.append(Candle.objects.count())
+            yield closed(minute).candle
+
+    record_history("BTCUSDT", "1m", candles())
+    assert seen == [0, 100, 200]
+    assert Candle.objects.count() == 250
+
+
+def test_a_symbol_away_for_long_catches_up_page_by_page_and_goes_on_from_there() -> None:
+    rest = FakeKlines(kline(minute) for minute in range(2_500))
+    told: list[tuple[str, int]] = []
+    record_closed([ClosedCandle("BTCUSDT", "1m", kline(0))])
+    now_ms = minute_ms(2_500) + 1_999  # so the last one is not settled yet
+
+    def catch_up() -> dict[str, int]:
+        return catch_up_history(rest, "BTCUSDT", ["1m"], now_ms, lambda *told_: told.append(told_))
+
+    assert catch_up() == {"1m": minute_ms(2_499)}
+    assert told == [("1m", minute_ms(minute)) for minute in (1001, 2001, 2499)]
+    asked = len(rest.asked)
+    assert catch_up() == {"1m": minute_ms(2_499)}
+    assert len(rest.asked) == asked
 
 
 def test_stored_candles_say_where_they_end() -> None:

@@ -1,0 +1,37 @@
+"""What workers do with candles, every few seconds."""
+
+from collections.abc import Callable
+from datetime import datetime
+
+import structlog
+from celery import shared_task
+from django.conf import settings
+
+from candles import services
+from market.binance import BadFrame
+from market.redis import connection
+from market.rest import ExchangeUnreachable, MarketRest, market_rest
+from market.times import to_time
+
+logger = structlog.get_logger(__name__)
+
+
+@shared_task
+def sweep_verdicts() -> None:
+    """Hold against the exchange's klines what closed lately."""
+    _ask(lambda rest, now: services.settle(rest, connection(), now))
+
+
+@shared_task
+def sweep_missing() -> None:
+    """Write down what is missing of the last hours."""
+    _ask(lambda rest, now: services.insert_missing(rest, connection(), settings.INTERVALS, now))
+
+
+def _ask(sweep: Callable[[MarketRest, datetime], None]) -> None:
+    """Run a sweep by the exchange's clock; what it leaves undone is the next one's."""
+    rest = market_rest().in_background()
+    try:
+        sweep(rest, to_time(rest.server_time()))
+    except (ExchangeUnreachable, BadFrame) as error:
+        logger.warning("klines.unasked", error=str(error))

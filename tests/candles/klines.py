@@ -1,0 +1,68 @@
+"""An exchange of the tests that has just the klines it is given."""
+
+from collections.abc import Iterable
+from decimal import Decimal
+from typing import Any
+
+from candles.intervals import MINUTE_MS
+from candles.ohlcv import OHLCV
+from market.binance import KlineRow
+from market.rest import PAGE, ExchangeRefused, ExchangeUnreachable, MarketRest
+from tests.builders import NOON_MS
+
+
+def minute_ms(minute: int) -> int:
+    """So many minutes after noon."""
+    return NOON_MS + minute * MINUTE_MS
+
+
+def kline(minute: int, close: str = "100", **fields: Any) -> OHLCV:
+    """What the exchange says of the candle that `tests.builders.candle` makes."""
+    price = Decimal(close)
+    defaults: dict[str, Any] = {
+        "open_ms": minute_ms(minute),
+        "interval_ms": MINUTE_MS,
+        **dict.fromkeys(("open", "high", "low", "close"), price),
+        "volume": Decimal(1),
+        "quote_volume": price,
+        "trades": 1,
+    }
+    return OHLCV(**(defaults | fields))
+
+
+class FakeKlines(MarketRest):
+    """Answers with `klines` and keeps what it was asked for."""
+
+    def __init__(self, klines: Iterable[OHLCV] = ()) -> None:
+        super().__init__("http://127.0.0.1:9")
+        self.klines_of = {one.open_ms: one for one in klines}
+        self.asked: list[tuple[str, str, int, int]] = []
+        self.away = False
+        self.unknown: set[str] = set()
+        self.now_ms = NOON_MS
+
+    def has(self, *klines: OHLCV) -> None:
+        self.klines_of |= {one.open_ms: one for one in klines}
+
+    def in_background(self, stopping: Any = None) -> "FakeKlines":
+        return self
+
+    def server_time(self) -> int:
+        return self.now_ms
+
+    def klines_page(
+        self, symbol: str, interval: str, start_ms: int, end_ms: int, limit: int = PAGE
+    ) -> list[KlineRow]:
+        if self.away:
+            raise ExchangeUnreachable("away")
+        self.asked.append((symbol, interval, start_ms, end_ms))
+        if symbol in self.unknown:
+            raise ExchangeRefused(-1121, "Invalid symbol.")
+        found = sorted(ms for ms in self.klines_of if start_ms <= ms < end_ms)
+        return [row(self.klines_of[ms]) for ms in found[:limit]]
+
+
+def row(one: OHLCV) -> KlineRow:
+    prices = one.open, one.high, one.low, one.close, one.volume
+    taken = one.taker_volume, one.taker_quote_volume
+    return (one.open_ms, *prices, one.end_ms - 1, one.quote_volume, one.trades, *taken, "0")

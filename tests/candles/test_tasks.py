@@ -1,0 +1,38 @@
+import pytest
+from pytest_django import Settings
+from redis import Redis
+
+from candles import tasks
+from candles.fetch import past
+from candles.models import Candle, Verdict
+from candles.services import record_history
+from market.rest import MarketRest
+from market.times import to_time
+from tests.builders import symbol
+from tests.servers import Sandbox
+
+pytestmark = pytest.mark.django_db
+MINUTE_MS = 60_000
+
+
+def test_sweeps_fill_and_settle_from_the_exchanges_own_klines(
+    redis: Redis, sandbox: Sandbox, settings: Settings
+) -> None:
+    settings.BINANCE_REST_URL = sandbox.rest_url
+    symbol("BTCUSDT")
+    rest = MarketRest(sandbox.rest_url)
+    end_ms = rest.server_time() // MINUTE_MS * MINUTE_MS - MINUTE_MS
+    for page in past(rest, "BTCUSDT", "1m", end_ms - 10 * MINUTE_MS, end_ms):
+        record_history("BTCUSDT", "1m", page)
+    Candle.objects.update(verdict=Verdict.UNVERIFIED)
+    Candle.objects.filter(open_time=to_time(end_ms - 3 * MINUTE_MS)).delete()
+    tasks.sweep_verdicts()
+    assert Candle.objects.filter(verdict=Verdict.EXACT).count() == 9
+    tasks.sweep_missing()
+    assert Candle.objects.filter(verdict=Verdict.EXACT).count() == 10
+
+
+def test_a_sweep_without_an_exchange_ends_without_a_word_too_many(settings: Settings) -> None:
+    settings.BINANCE_REST_URL = "http://127.0.0.1:9"
+    tasks.sweep_verdicts()
+    tasks.sweep_missing()
