@@ -31,9 +31,18 @@ def batch(first_id: int) -> list[Tick]:
     """Distinct ticks, TICKS_A_CANDLE of them a second."""
     every_ms = 1000 // TICKS_A_CANDLE
     return [
-        Tick("BTCUSDT", n, Decimal(60_000 + n % 997), Decimal(n % 89 + 1), n, n, n * every_ms, n % 3 == 0)
+        Tick(
+            symbol="BTCUSDT",
+            tick_id=n,
+            price=Decimal(60_000 + n % 997),
+            quantity=Decimal(n % 89 + 1),
+            first_trade_id=n,
+            last_trade_id=n,
+            time_ms=n * every_ms,
+            buyer_is_maker=n % 3 == 0,
+        )
         for n in range(first_id, first_id + BATCH)
-    ]  # fmt: skip
+    ]
 
 
 def main() -> None:

@@ -16,6 +16,7 @@ import time
 from contextlib import suppress
 
 import redis
+from aiohttp import web
 
 from benchmarks.exchange import FIRST_ID, Exchange, symbol_names, tick_text
 from benchmarks.latency import row, running
@@ -27,19 +28,36 @@ TICK_EVERY_S = 0.01
 CALM_S = 2.0
 
 
-async def ticking(exchange: Exchange) -> None:
-    """A tick of every symbol, to whoever listens, for ever."""
-    number = 0
-    while True:
-        for symbol in exchange.symbols:
-            text = tick_text(symbol, FIRST_ID + number, int(time.time() * 1000), "100")
-            for socket in exchange.sockets:
-                if not socket.closed:
-                    with suppress(ConnectionError):
-                        await socket.send_str(text)
-        exchange.printed = number
-        number += 1
-        await asyncio.sleep(TICK_EVERY_S)
+class Ticking(Exchange):
+    """Prints a tick of every symbol each TICK_EVERY_S; `times` are those of the ticks so far."""
+
+    times: list[int]
+
+    async def tick(self) -> None:
+        self.times = []
+        while True:
+            number, now_ms = len(self.times), int(time.time() * 1000)
+            self.times.append(now_ms)
+            for symbol in self.symbols:
+                await self._tell(tick_text(symbol, FIRST_ID + number, now_ms, "100"))
+            await asyncio.sleep(TICK_EVERY_S)
+
+    async def _tell(self, text: str) -> None:
+        for socket in self.sockets:
+            if not socket.closed:
+                with suppress(ConnectionError):
+                    await socket.send_str(text)
+
+    async def _agg_trades(self, request: web.Request) -> web.Response:
+        if "fromId" not in request.query:
+            return await super()._agg_trades(request)
+        first = int(request.query["fromId"]) - FIRST_ID
+        rows = [
+            {"a": FIRST_ID + n, "p": "100", "q": "0.01000000", "f": FIRST_ID + n,
+             "l": FIRST_ID + n, "m": bool((FIRST_ID + n) % 3), "M": True, "T": self.times[n]}
+            for n in range(max(first, 0), min(len(self.times), first + 1000))
+        ]  # fmt: skip
+        return web.json_response(rows)
 
 
 def owner(client: redis.Redis) -> str:
@@ -48,18 +66,18 @@ def owner(client: redis.Redis) -> str:
 
 
 async def blow(
-    site: Site, exchange: Exchange, streams: list[Server], how: signal.Signals
+    site: Site, exchange: Ticking, streams: list[Server], how: signal.Signals
 ) -> tuple[float, float]:
     """Strike the owner; seconds to the next owner's first write, and to its first new tick."""
     client = redis.Redis.from_url(site.redis.url)
     victim = next(one for one in streams if owner(client).endswith(f":{one.pid}"))
-    struck, printed = time.monotonic(), exchange.printed
+    struck, printed = time.monotonic(), len(exchange.times)
     os.killpg(victim.pid, how)
     while owner(client).endswith(f":{victim.pid}"):
         await asyncio.sleep(0.005)
     owned = time.monotonic() - struck
     last = 0
-    while last < FIRST_ID + printed + 1:
+    while last < FIRST_ID + printed:
         states = store.read_states(client, exchange.symbols).values()
         last = min(state.last_tick_id for state in states)
         await asyncio.sleep(0.005)
@@ -75,10 +93,10 @@ async def blow(
 
 
 async def measure(times: int) -> None:
-    exchange = Exchange(SYMBOLS)
+    exchange = Ticking(SYMBOLS)
     async with running(exchange, "stream") as site:
         streams = [site.processes[0], await asyncio.to_thread(site.start, "stream")]
-        ticks = asyncio.create_task(ticking(exchange))
+        ticks = asyncio.create_task(exchange.tick())
         await asyncio.sleep(2 * CALM_S)
         blows = []
         for number in range(times):

@@ -22,6 +22,7 @@ from candles.store import Batch, StreamState, TickRun
 from market.binance import Arrived
 from market.rest import ExchangeUnreachable
 from market.ticks import Tick
+from market.times import to_time
 from tradingsite import live
 from tradingsite.clerk import DATABASE_GONE, RETRY_S
 from tradingsite.recorder import MOST_HELD, Recorder
@@ -140,17 +141,23 @@ class Ownership:
             self.fetcher.start(wanted.symbol, refill)
 
     def _join(self, symbol: str) -> Fetched:
-        """Runs in a thread of the fetcher."""
+        """Runs in a thread of the fetcher: a long past is written down there, page by page."""
         if not self.clock.known:
             raise ExchangeUnreachable("the exchange's clock is not measured yet")
-        intervals = self.process.intervals
+        rest, intervals = self.process.rest, self.process.intervals
+
+        def told(interval: str, until_ms: int) -> None:
+            at = to_time(until_ms).isoformat(timespec="seconds")
+            logger.info("history.loaded", symbol=symbol, interval=interval, until=at)
+
         try:
-            until = services.stored_until(symbol, intervals)
+            now_ms = self.clock.now_ms()
+            until = services.catch_up_history(rest, symbol, intervals, now_ms, told)
         except DATABASE_GONE as error:
             raise ExchangeUnreachable(f"database: {error}") from error
         finally:
             close_old_connections()
-        return fetch.join(self.process.rest, symbol, intervals, self.clock.now_ms(), until)
+        return fetch.join(rest, symbol, intervals, self.clock.now_ms(), until)
 
     def _close_proven(self) -> Steps:
         """Close candles that have ended although no tick says so, where that is proven."""

@@ -6,6 +6,7 @@ import signal
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from decimal import Decimal
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -16,12 +17,11 @@ import redis as redis_library
 
 from candles import store
 from candles.intervals import INTERVALS_MS
+from market.decimals import plain
 from tests import recorded as data
 from tests.e2e.candles import KLINE_FIELDS, klines, stored
 from tests.e2e.conftest import Built
 from tests.servers import Redis, Sandbox, Server, Site, eventually
-from market.decimals import plain
-from decimal import Decimal
 
 SYMBOLS = ("BTCUSDT", "ETHUSDT")
 INTERVALS = ("1s", "1m")
