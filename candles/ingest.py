@@ -280,9 +280,11 @@ class SymbolFeed:
 
     def _late(self, candles: SymbolCandles) -> list[Tick]:
         late, candles.late = candles.late, []
-        for tick in late:
-            logger.warning("tick.late", symbol=self.symbol, tick=tick.tick_id, time=tick.time_ms)
-        self.counts.late += len(late)
+        if late:
+            logger.warning(
+                "ticks.late", symbol=self.symbol, count=len(late), from_id=late[0].tick_id
+            )
+            self.counts.late += len(late)
         return late
 
     def _settle_owed(self, owed: Owed) -> Folded:

@@ -11,6 +11,9 @@ from typing import Generic, TypeVar
 
 import structlog
 from django.db import transaction
+from kombu.exceptions import OperationalError as BrokerAway
+from redis.exceptions import ConnectionError as RedisAway
+from redis.exceptions import TimeoutError as RedisSilent
 
 T = TypeVar("T")
 Reaction = Callable[[Sequence[T]], None]
@@ -33,6 +36,9 @@ class Event(Generic[T]):
         for reaction in self.reactions:
             try:
                 reaction(facts)
+            except (BrokerAway, RedisAway, RedisSilent) as error:
+                # Expected trouble, and what sweeps are for.
+                logger.warning("reaction.lost", fact=self.name, error=str(error))
             except Exception:
                 # The fact is committed: one failing reaction must not stop the others, nor
                 # whoever announced. A test that gets here fails (tests/conftest.py).

@@ -37,6 +37,16 @@ app.conf.update(
             "schedule": 5.0,
             "options": {"expires": 5},
         },
+        "verdicts": {
+            "task": "candles.tasks.sweep_verdicts",
+            "schedule": 5.0,
+            "options": {"expires": 5},
+        },
+        "missing": {
+            "task": "candles.tasks.sweep_missing",
+            "schedule": 15.0,
+            "options": {"expires": 15},
+        },
         "orders": {
             "task": "orders.tasks.sweep_orders",
             "schedule": 2.0,
