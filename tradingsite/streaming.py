@@ -25,7 +25,7 @@ from candles.store import Batch, ClosedCandle, StreamState, TickRun
 from market.binance import BadFrame
 from market.models import Symbol
 from market.rest import ExchangeClock, ExchangeRefused, ExchangeUnreachable, MarketRest
-from market.stream import TickStream
+from market.stream import MarketStream
 from market.ticks import Tick
 from tradingsite import live
 from tradingsite.recorder import DATABASE_GONE, RETRY_S, Recorder
@@ -46,7 +46,7 @@ class StreamProcess:
 
     def __init__(
         self,
-        stream: TickStream,
+        stream: MarketStream,
         rest: MarketRest,
         writer: store.Writer,
         intervals: Sequence[str],
@@ -82,15 +82,9 @@ class StreamProcess:
                 self.stopping.wait(RETRY_S)
 
     def settled_ms(self) -> int:
-        """Up to when every tick is sure to be here, by the exchange's clock.
-
-        What came proves it, not when we read it: frames may have waited for us for long, and a
-        connection that brings nothing proves nothing.
-        """
-        if self.stream.answered_s == float("-inf"):
-            return self.stream.last_tick_ms - self.grace_ms
-        asked_ms = self.clock.now_ms() - int((time.monotonic() - self.stream.answered_s) * 1000)
-        return max(self.stream.last_tick_ms, asked_ms) - self.grace_ms
+        """Up to when every tick is sure to be here, by the exchange's clock."""
+        proven = [self.stream.proven_ms(symbol) for symbol in self.stream.live]
+        return min(proven, default=0) - self.grace_ms
 
     def _keep_clock(self) -> None:
         while not self.stopping.is_set():
@@ -124,8 +118,8 @@ class Ownership:
         """Until the process stops or another one owns the symbols (store.Fenced)."""
         try:
             with closing(self.stream.batches()) as batches:
-                for ticks in batches:
-                    self._pass(ticks)
+                for arrived in batches:
+                    self._pass(arrived.ticks)
         finally:
             self.fetcher.stop()
 
@@ -208,8 +202,6 @@ class Ownership:
             return
         for symbol, step in self.ingest.advance(self.process.settled_ms()).items():
             _add(folded, symbol, step)
-        if self.ingest.overdue(self.clock.now_ms() - self.process.grace_ms):
-            self.stream.probe()
 
     # --- Keeping and telling -----------------------------------------------------------------
 

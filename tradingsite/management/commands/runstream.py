@@ -12,7 +12,7 @@ from candles.store import Writer
 from market.redis import connection
 from market.rest import ExchangeUnreachable, MarketRest, market_rest
 from market.services import UnknownSymbol, load_symbols
-from market.stream import TickStream
+from market.stream import MarketStream
 from strategies.services import ensure_variants
 from tradingsite import logs
 from tradingsite.recorder import DATABASE_GONE, RETRY_S
@@ -28,7 +28,7 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         logs.set_up()
         process = StreamProcess(
-            TickStream(settings.BINANCE_STREAM_URL),
+            MarketStream(settings.BINANCE_STREAM_URL, settings.INTERVALS),
             market_rest(),
             Writer(connection(), watched=VERSION_KEY),
             settings.INTERVALS,
