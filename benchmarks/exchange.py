@@ -67,8 +67,9 @@ class Exchange:
 
     @property
     def complete(self) -> bool:
-        """Every symbol is subscribed."""
-        return len(self.subscribed) >= len(self.symbols)
+        """The aggregate trades of every symbol are subscribed."""
+        ticks = {name for name in self.subscribed if name.endswith("@aggTrade")}
+        return len(ticks) >= len(self.symbols)
 
     async def subscribed_to_all(self) -> None:
         """For benchmarks to override: what happens once the stream process listens."""
@@ -108,7 +109,8 @@ class Exchange:
             if message.type is WSMsgType.TEXT:
                 asked = message.json()
                 before = self.complete
-                self.subscribed |= set(asked.get("params", []))
+                if asked["method"] == "SUBSCRIBE":
+                    self.subscribed |= set(asked["params"])
                 await socket.send_json({"result": None, "id": asked["id"]})
                 if self.complete and not before:
                     await self.subscribed_to_all()

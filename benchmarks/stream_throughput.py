@@ -43,13 +43,13 @@ def ours(symbols: int, ticks: int) -> dict[str, float]:
     from market.redis import connection
     from market.rest import market_rest
     from market.services import load_symbols
-    from market.stream import TickStream
+    from market.stream import MarketStream
     from tradingsite.streaming import StreamProcess
 
     call_command("migrate", verbosity=0)
     rest = market_rest()
     load_symbols(rest)
-    stream = TickStream(settings.BINANCE_STREAM_URL)
+    stream = MarketStream(settings.BINANCE_STREAM_URL, settings.INTERVALS)
     process = StreamProcess(stream, rest, store.Writer(connection(), "none"), settings.INTERVALS)
     names, last_id = symbol_names(symbols), FIRST_ID + ticks // symbols - 1
     marks: dict[str, float] = {}

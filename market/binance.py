@@ -1,8 +1,8 @@
 """The exchange's spelling, read once at the border. Past it there are only our types."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable
 from decimal import Decimal
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 import msgspec
 
@@ -19,8 +19,31 @@ class BadFrame(ValueError):
 DAMAGE = (msgspec.DecodeError, UnicodeDecodeError)
 
 
-class _TickFrame(msgspec.Struct, gc=False):
-    data: Tick
+class KlineEvent(msgspec.Struct, frozen=True):
+    """The exchange's own candle as it stands at `event_ms`, pushed every 2 s (1 s for `1s`).
+
+    `first_trade_id` and `last_trade_id` are -1 where nobody traded. `closed` is said once, by
+    the last event of an interval, and may be missed for good. Volumes are of the base asset,
+    `quote_` ones of the quote asset, `taker_` ones of takers that bought.
+    Source: WebSocket Streams, "Kline/Candlestick Streams".
+    """
+
+    symbol: str
+    event_ms: int
+    interval: str
+    open_ms: int
+    first_trade_id: int
+    last_trade_id: int
+    open: Decimal
+    high: Decimal
+    low: Decimal
+    close: Decimal
+    volume: Decimal
+    quote_volume: Decimal
+    trades: int
+    taker_volume: Decimal
+    taker_quote_volume: Decimal
+    closed: bool
 
 
 class KlineEvent(msgspec.Struct, frozen=True):
@@ -67,42 +90,103 @@ class Arrived(msgspec.Struct):
     ticks: list[Tick] = []
     klines: list[KlineEvent] = []
     replies: list[Reply] = []
-    unread: list[bytes] = []  # neither: events we did not ask for, and damage
+    shutdown: bool = False  # the server says that it will soon be gone
+    unread: list[bytes] = []  # none of these: events we did not ask for, and damage
+
+
+class _TickFrame(msgspec.Struct, gc=False):
+    data: Tick
+
+
+class _Kline(msgspec.Struct):
+    """The letters of the wire."""
+
+    t: int
+    i: str
+    f: int
+    L: int
+    o: Decimal
+    h: Decimal
+    l: Decimal  # noqa: E741  # the exchange's name
+    c: Decimal
+    v: Decimal
+    q: Decimal
+    n: int
+    V: Decimal
+    Q: Decimal
+    x: bool
+
+
+class _KlineMessage(msgspec.Struct, tag_field="e", tag="kline"):
+    E: int
+    s: str
+    k: _Kline
+
+    def event(self) -> KlineEvent:
+        k = self.k
+        return KlineEvent(
+            self.s, self.E, k.i, k.t, k.f, k.L, k.o, k.h, k.l, k.c, k.v, k.q, k.n, k.V, k.Q, k.x
+        )
+
+
+class _Shutdown(msgspec.Struct, tag_field="e", tag="serverShutdown"):
+    """Sent shortly before the server goes away; wrapped like other events, or bare."""
+
+
+class _BareShutdown(msgspec.Struct):
+    e: Literal["serverShutdown"]
+
+
+class _EventFrame(msgspec.Struct):
+    data: _KlineMessage | _Shutdown
 
 
 _tick_frame = msgspec.json.Decoder(_TickFrame).decode
+_event_frame = msgspec.json.Decoder(_EventFrame).decode
+_bare_shutdown = msgspec.json.Decoder(_BareShutdown).decode
 _reply = msgspec.json.Decoder(Reply, strict=False).decode
 
 
-def read_frames(frames: Sequence[bytes]) -> Arrived:
+def read_frames(frames: Iterable[bytes]) -> Arrived:
     """Read frames of a combined stream. Source: WebSocket Streams, "Aggregate Trade Streams"."""
-    try:
-        return Arrived([_tick_frame(frame).data for frame in frames])
-    except DAMAGE:  # something else is among them: one by one
-        arrived = Arrived()
-        for frame in frames:
-            _read_frame(frame, arrived)
-        return arrived
+    arrived = Arrived()
+    add, rest = arrived.ticks.append, iter(frames)
+    while True:
+        frame = b""
+        try:
+            for frame in rest:  # nearly all are ticks: the others may cost an exception
+                add(_tick_frame(frame).data)
+            return arrived
+        except DAMAGE:
+            _read_other(frame, arrived)
 
 
-def _read_frame(frame: bytes, arrived: Arrived) -> None:
-    try:
-        arrived.ticks.append(_tick_frame(frame).data)
-    except DAMAGE:
-        reply = _control_reply(frame)
-        if reply is None:
-            arrived.unread.append(frame)
+def _read_other(frame: bytes, arrived: Arrived) -> None:
+    """A kline, a word of the server about itself, a reply, or what is none of these."""
+    if (event := _decoded(_event_frame, frame)) is not None:
+        if isinstance(event.data, _Shutdown):
+            arrived.shutdown = True
         else:
-            arrived.replies.append(reply)
+            arrived.klines.append(event.data.event())
+    elif _decoded(_bare_shutdown, frame) is not None:
+        arrived.shutdown = True
+    elif (reply := _control_reply(frame)) is not None:
+        arrived.replies.append(reply)
+    else:
+        arrived.unread.append(frame)
+
+
+def _decoded(decode: Callable[[bytes], T], frame: bytes) -> T | None:
+    try:
+        return decode(frame)
+    except DAMAGE:
+        return None
 
 
 def _control_reply(frame: bytes) -> Reply | None:
-    try:
-        fields = msgspec.json.decode(frame)
-        is_reply = isinstance(fields, dict) and bool({"id", "error", "code"} & fields.keys())
-        return _reply(frame) if is_reply else None
-    except DAMAGE:
-        return None
+    fields = _decoded(msgspec.json.decode, frame)
+    is_reply = isinstance(fields, dict) and bool({"id", "error", "code"} & fields.keys())
+    return _decoded(_reply, frame) if is_reply else None
 
 
 class _AggTradeRow(msgspec.Struct):

@@ -1,22 +1,31 @@
 """A WebSocket that reads what the kernel holds instead of one message at a time."""
 
-import select
 import socket
 import ssl
+import struct
+import threading
 import time
 from typing import Any
 
-from websocket import WebSocket, WebSocketConnectionClosedException, WebSocketProtocolException
+from websocket import (
+    WebSocket,
+    WebSocketConnectionClosedException,
+    WebSocketException,
+    WebSocketProtocolException,
+)
 
 KERNEL_BYTES = 1 << 20  # what the kernel may hold for us, so that a burst waits there
 BATCH_BYTES = 6 * 65_536  # when more is waiting, it waits for the next batch
+ERROR_CHARACTERS = 200
 READ_BYTES = 65_536  # above 128 KiB a read under TLS costs a memory mapping
 TEXT, CLOSE, PING, PONG, CONTINUATION, FINAL = 0x1, 0x8, 0x9, 0xA, 0x0, 0x80
-FINAL_TEXT = FINAL | TEXT
+# How a tick's frame begins: text, final, with a length of its own of 126 to 65,535 bytes.
+TICK_HEAD = (FINAL | TEXT) << 8 | 126
+_head_and_length = struct.Struct(">HH").unpack_from
 
 
 class BatchSocket(WebSocket):
-    """websocket-client's socket with a reader for whole batches.
+    """websocket-client's socket with a reader for whole batches, which never waits.
 
     Handshake, TLS, sending and closing stay the library's; only the way frames are cut out of
     the stream of bytes is ours, in one loop for all frames of a read.
@@ -28,72 +37,73 @@ class BatchSocket(WebSocket):
         super().__init__(skip_utf8_validation=True, sockopt=[room], **options)
         self._rest = b""
         self._fragments: list[bytes] = []
-        self._poll: select.poll | None = None
+        self._lost: OSError | WebSocketException | None = None
         self.more_waiting = False
         self.last_frame_s = 0.0  # time.monotonic(); a ping is a sign of life too
 
-    def read_batch(self) -> list[bytes]:
-        """The messages that are there, BATCH_BYTES or a little more; possibly none.
+    def dial(self, url: str, timeout_s: float) -> None:
+        """Connect; from then on reading and sending never wait. Raises what `connect` raises."""
+        self.connect(url, timeout=timeout_s, redirect_limit=0, http_no_proxy=["*"])
+        self.settimeout(0)
+        self.last_frame_s = time.monotonic()
 
-        Under TLS one read brings one record, often a single message, so what counts is whether
-        more is there. Answers pings. Raises WebSocketConnectionClosedException at the
-        connection's end.
+    def read_batch(self, most_bytes: int = BATCH_BYTES) -> list[bytes]:
+        """The messages that are there, `most_bytes` or a little more; possibly none.
+
+        Answers pings. At the connection's end it raises OSError or WebSocketException, once
+        all that came before has been handed over.
         """
+        if self._lost is not None:
+            raise self._lost
         messages: list[bytes] = []
-        size = 0
-        self.more_waiting = True
-        while size < BATCH_BYTES and self.more_waiting:
-            data = self._read()
-            if data:
-                messages += self._messages(self._rest + data if self._rest else data)
-            size += len(data)
-            self.more_waiting = bool(data) and self._readable()
+        try:
+            self._read_into(messages, most_bytes)
+        except (OSError, WebSocketException) as error:
+            if not messages:
+                raise
+            self._lost, self.more_waiting = error, True
         return messages
 
-    def _readable(self) -> bool:
-        """Whether a read would bring something at once."""
-        if isinstance(self.sock, ssl.SSLSocket) and self.sock.pending():
-            return True
-        if self._poll is None:
-            self._poll = select.poll()
-            self._poll.register(self.fileno(), select.POLLIN)
-        return bool(self._poll.poll(0))
-
-    def _read(self) -> bytes:
-        """What one read brings; nothing where the socket stays quiet for its time-out."""
+    def _read_into(self, messages: list[bytes], most_bytes: int) -> None:
         if self.sock is None:
             raise WebSocketConnectionClosedException("not connected")
-        try:
-            data: bytes = self.sock.recv(READ_BYTES)
-        except TimeoutError:
-            return b""
-        if not data:
-            raise WebSocketConnectionClosedException("the exchange closed the connection")
-        return data
+        read, size = self.sock.recv, 0
+        self.more_waiting = True
+        while size < most_bytes:
+            try:
+                data: bytes = read(READ_BYTES)
+            except (BlockingIOError, ssl.SSLWantReadError):
+                self.more_waiting = False
+                return
+            if not data:
+                raise WebSocketConnectionClosedException("the exchange closed the connection")
+            size += len(data)
+            self._cut(self._rest + data if self._rest else data, messages)
 
-    def _messages(self, data: bytes) -> list[bytes]:
-        messages: list[bytes] = []
-        add = messages.append
+    def _cut(self, data: bytes, messages: list[bytes]) -> None:
+        """Add the payloads of the whole frames in `data`; what is left waits for more."""
+        add, head_and_length = messages.append, _head_and_length
         at, size = 0, len(data)
         while at + 2 <= size:
-            head, length = data[at], data[at + 1]
-            # What a tick looks like comes first: text in one frame, 126 to 65,535 bytes.
-            if length == 126 and at + 4 <= size:
-                start = at + 4
-                end = start + (data[at + 2] << 8 | data[at + 3])
+            if at + 4 <= size:
+                head, length = head_and_length(data, at)
             else:
-                start, end = _bounds(data, at)
-            if end > size:
-                break
-            if head == FINAL_TEXT:
+                head = length = 0  # an empty frame, or one whose head is not whole
+            if head == TICK_HEAD:
+                start = at + 4
+                end = start + length
+                if end > size:
+                    break
                 add(data[start:end])
             else:
-                self._other_frame(head, data[start:end], messages)
+                start, end = _bounds(data, at)
+                if end > size:
+                    break
+                self._other_frame(data[at], data[start:end], messages)
             at = end
         if at:
             self.last_frame_s = time.monotonic()
         self._rest = data[at:]
-        return messages
 
     def _other_frame(self, head: int, payload: bytes, messages: list[bytes]) -> None:
         kind = head & 0x0F
@@ -118,7 +128,46 @@ def _bounds(data: bytes, at: int) -> tuple[int, int]:
         return at + 2, at + 2 + length
     if length > 127:
         raise WebSocketProtocolException("a server must not mask its frames")
-    if at + 10 > len(data):  # nor is its length whole
+    start = at + (4 if length == 126 else 10)
+    if start > len(data):  # nor is its length whole
         return at, len(data) + 1
-    start = at + 10
     return start, start + int.from_bytes(data[at + 2 : start], "big")
+
+
+class Dial:
+    """A connection being opened in a thread of its own, so that the others go on being read."""
+
+    def __init__(self, url: str, timeout_s: float) -> None:
+        self.error: str | None = None
+        self._url, self._timeout_s = url, timeout_s
+        self._socket: BatchSocket | None = None
+        self._wanted = True
+        self._lock = threading.Lock()
+        threading.Thread(target=self._run, name="dial", daemon=True).start()
+
+    def _run(self) -> None:
+        socket = BatchSocket()
+        try:
+            socket.dial(self._url, self._timeout_s)
+        # The last two are what the library makes of an answer that is no HTTP.
+        except (OSError, WebSocketException, ValueError, IndexError) as error:
+            self.error = str(error)[:ERROR_CHARACTERS].replace("\n", " ")
+            return
+        with self._lock:
+            if self._wanted:
+                self._socket = socket
+                return
+        socket.shutdown()
+
+    def take(self) -> BatchSocket | None:
+        """The socket, once it is connected; from then on the caller's to close."""
+        with self._lock:
+            taken, self._socket = self._socket, None
+            return taken
+
+    def give_up(self) -> None:
+        """Close what is open already or opens later."""
+        with self._lock:
+            self._wanted = False
+        if (socket := self.take()) is not None:
+            socket.shutdown()

@@ -7,6 +7,7 @@ import pytest
 
 from market.binance import (
     BadFrame,
+    KlineEvent,
     read_agg_trades,
     read_exchange_info,
     read_frames,
@@ -19,6 +20,13 @@ FRAME = (
     b'{"stream":"btcusdt@aggTrade","data":{"e":"aggTrade","E":1723161255343,"s":"BTCUSDT",'
     b'"a":26129,"p":"61837.63000000","q":"0.02000000","f":100,"l":105,"T":1723161255342,'
     b'"m":true,"M":true,"new":"field"}}'
+)
+KLINE = (
+    b'{"stream":"btcusdt@kline_1m","data":{"e":"kline","E":1723161302001,"s":"BTCUSDT","k":{'
+    b'"t":1723161240000,"T":1723161299999,"s":"BTCUSDT","i":"1m","f":100,"L":105,'
+    b'"o":"61837.63000000","c":"61831.10000000","h":"61840.00000000","l":"61830.00000000",'
+    b'"v":"0.12000000","n":6,"x":true,"q":"7420.51560000","V":"0.02000000",'
+    b'"Q":"1236.75260000","B":"0"}}}'
 )
 
 
@@ -53,7 +61,7 @@ def test_control_replies_are_told_from_ticks(reply: bytes, refused: bool) -> Non
         b"",
         b"\xff\xfe",
         b"[]",
-        b'{"stream":"!serverShutdown","data":{"e":"serverShutdown","E":1}}',
+        b'{"stream":"x","data":{"e":"trade","E":1}}',
         FRAME.replace(b'"0.02000000"', b'"much"'),
         FRAME.replace(b"BTCUSDT", b"BTC\xffSDT"),
         FRAME[:-20],
@@ -63,6 +71,44 @@ def test_what_is_neither_is_set_aside_whole(frame: bytes) -> None:
     arrived = read_frames([FRAME, frame])
     assert len(arrived.ticks) == 1
     assert arrived.unread == [frame]
+
+
+def test_a_kline_event_is_the_exchanges_own_candle() -> None:
+    arrived = read_frames([FRAME, KLINE, FRAME])
+    assert len(arrived.ticks) == 2
+    assert arrived.unread == []
+    (kline,) = arrived.klines
+    assert kline == KlineEvent(
+        symbol="BTCUSDT",
+        event_ms=1723161302001,
+        interval="1m",
+        open_ms=1723161240000,
+        first_trade_id=100,
+        last_trade_id=105,
+        open=Decimal("61837.63000000"),
+        high=Decimal("61840.00000000"),
+        low=Decimal("61830.00000000"),
+        close=Decimal("61831.10000000"),
+        volume=Decimal("0.12000000"),
+        quote_volume=Decimal("7420.51560000"),
+        trades=6,
+        taker_volume=Decimal("0.02000000"),
+        taker_quote_volume=Decimal("1236.75260000"),
+        closed=True,
+    )
+    assert str(kline.high) == "61840.00000000"
+
+
+@pytest.mark.parametrize(
+    "frame",
+    [
+        b'{"stream":"!serverShutdown","data":{"e":"serverShutdown","E":1770123456789}}',
+        b'{"e":"serverShutdown","E":1770123456789}',
+    ],
+)
+def test_a_server_that_goes_away_says_so_in_two_shapes(frame: bytes) -> None:
+    assert read_frames([frame]).shutdown
+    assert not read_frames([FRAME]).shutdown
 
 
 def test_recorded_frames_are_read_as_json_reads_them(recorded: Path) -> None:

@@ -1,40 +1,50 @@
 import threading
 import time
 from collections.abc import Iterator
-from pathlib import Path
+from itertools import pairwise
 
 import pytest
-import requests
 
-from market.rest import ExchangeClock, ExchangeRefused, ExchangeUnreachable, MarketRest
-from market.stream import BACKOFF_S, TickStream, backoff_s
+from market.stream import BACKOFF_S, MarketStream, Timing, backoff_s
 from market.ticks import Tick
+from tests.market.venue import Venue, frame, now_ms, wrapped
 from tests.servers import Sandbox, eventually
+
+# As in earnest, in a twentieth of the time.
+QUICK = Timing(connect_s=2, answer_s=1, silence_s=2.5, quiet_s=0.5, heartbeat_s=1)
 
 
 class Reader:
     """Runs a stream in a thread and keeps what it brings."""
 
-    def __init__(self, url: str, *symbols: str) -> None:
-        self.stream = TickStream(url)
+    def __init__(
+        self, url: str, *symbols: str, timing: Timing = QUICK, most_streams: int = 1000
+    ) -> None:
+        self.stream = MarketStream(url, ["1m"], timing, most_streams)
         self.stream.follow(symbols)
         self.ticks: list[Tick] = []
+        self.klines = 0
         self.went_live: list[str] = []
-        self.connections = 0
+        self.went_silent: list[str] = []
         self._thread = threading.Thread(target=self._run)
         self._thread.start()
 
     def _run(self) -> None:
-        was_connected = False
-        for ticks in self.stream.batches():
-            self.ticks += ticks
+        for arrived in self.stream.batches():
+            self.ticks += arrived.ticks
+            self.klines += len(arrived.klines)
+            self.went_silent += self.stream.newly_silent
+            self.stream.newly_silent.clear()
             self.went_live += self.stream.newly_live
             self.stream.newly_live.clear()
-            self.connections += self.stream.connected and not was_connected
-            was_connected = self.stream.connected
 
     def symbols(self) -> set[str]:
         return {tick.symbol for tick in self.ticks}
+
+    def missed(self, symbol: str) -> set[int]:
+        """Ids between the first and the last tick that never came."""
+        ids = {tick.tick_id for tick in self.ticks if tick.symbol == symbol}
+        return set(range(min(ids), max(ids))) - ids
 
     def stop(self) -> None:
         self.stream.stop()
@@ -43,54 +53,257 @@ class Reader:
 
 
 @pytest.fixture
-def reader(sandbox: Sandbox) -> Iterator[Reader]:
-    reader = Reader(sandbox.stream_url, "BTCUSDT")
-    yield reader
-    reader.stop()
-
-
-def test_ticks_arrive_in_sequence_once_the_symbol_is_live(reader: Reader) -> None:
-    assert eventually(lambda: len(reader.ticks) > 20, 30)
-    assert reader.went_live == ["BTCUSDT"]
-    ids = [tick.tick_id for tick in reader.ticks]
-    assert ids == list(range(ids[0], ids[0] + len(ids)))
-
-
-def test_symbols_come_and_go_on_the_open_connection(reader: Reader) -> None:
-    assert eventually(lambda: reader.ticks)
-    reader.stream.follow(["BTCUSDT", "ETHUSDT"])
-    assert eventually(lambda: reader.symbols() == {"BTCUSDT", "ETHUSDT"})
-    reader.stream.follow(["ETHUSDT"])
-    time.sleep(1)
-    reader.ticks.clear()
-    assert eventually(lambda: reader.ticks)
-    assert reader.symbols() == {"ETHUSDT"}
-    assert reader.connections == 1
-
-
-def test_a_cut_line_is_dialled_again(reader: Reader, sandbox: Sandbox) -> None:
-    assert eventually(lambda: reader.ticks)
-    requests.post(f"{sandbox.rest_url}/sandbox/faults", json={"fault": "disconnect"}, timeout=5)
-    assert eventually(lambda: reader.connections == 2)
-    assert eventually(lambda: reader.went_live == ["BTCUSDT", "BTCUSDT"])
-
-
-def test_a_probe_brings_a_frame_even_on_a_silent_line(sandbox: Sandbox) -> None:
-    reader = Reader(sandbox.stream_url)
-    try:
-        assert eventually(lambda: reader.stream.connected)
-        before = reader.stream.last_frame_s
-        reader.stream.probe()
-        assert eventually(lambda: reader.stream.last_frame_s > before, 3)
-    finally:
+def readers() -> Iterator[list[Reader]]:
+    started: list[Reader] = []
+    yield started
+    for reader in started:
         reader.stop()
 
 
-def test_a_dead_exchange_is_waited_for(tmp_path: Path) -> None:
+@pytest.fixture
+def reader(venue: Venue, readers: list[Reader]) -> Reader:
+    """Reads two symbols that are live and have brought something."""
+    reader = Reader(venue.url, "BTCUSDT", "ETHUSDT")
+    readers.append(reader)
+    assert eventually(lambda: reader.symbols() == {"BTCUSDT", "ETHUSDT"} and reader.klines > 2)
+    assert sorted(reader.went_live) == ["BTCUSDT", "ETHUSDT"]
+    reader.went_live.clear()
+    return reader
+
+
+# --- Following -------------------------------------------------------------------------------
+
+
+def test_the_sandbox_is_read_in_sequence(sandbox: Sandbox, readers: list[Reader]) -> None:
+    reader = Reader(sandbox.stream_url, "BTCUSDT", timing=Timing())
+    readers.append(reader)
+    assert eventually(lambda: len(reader.ticks) > 20 and reader.klines, 30)
+    assert reader.went_live == ["BTCUSDT"]
+    assert reader.missed("BTCUSDT") == set()
+    assert eventually(lambda: reader.stream.proven_ms("BTCUSDT") > 0)
+
+
+def test_symbols_come_and_go_on_the_open_connection(venue: Venue, reader: Reader) -> None:
+    reader.stream.follow(["ETHUSDT", "SOLUSDT"])
+    assert eventually(lambda: reader.went_live == ["SOLUSDT"])
+    assert eventually(lambda: venue.peers[0].symbols() == {"ETHUSDT", "SOLUSDT"})
+    reader.ticks.clear()
+    assert eventually(lambda: reader.symbols() == {"ETHUSDT", "SOLUSDT"})
+    assert reader.stream.live == {"ETHUSDT", "SOLUSDT"}
+    assert len(venue.peers) == 1
+    assert reader.went_silent == []
+
+
+def test_a_symbol_that_goes_and_comes_back_is_subscribed_anew(venue: Venue, reader: Reader) -> None:
+    reader.stream.follow(["BTCUSDT"])
+    assert eventually(lambda: reader.stream.live == {"BTCUSDT"})
+    reader.stream.follow(["BTCUSDT", "ETHUSDT"])
+    assert eventually(lambda: reader.went_live == ["ETHUSDT"])
+    methods = [message["method"] for _, message in venue.peers[0].asked]
+    assert methods == ["SUBSCRIBE", "UNSUBSCRIBE", "SUBSCRIBE"]
+    assert venue.peers[0].symbols() == {"BTCUSDT", "ETHUSDT"}
+
+
+def test_many_symbols_are_asked_for_in_portions_and_at_a_pace(
+    venue: Venue, readers: list[Reader]
+) -> None:
+    venue.ticking = venue.beating = False
+    symbols = [f"COIN{number}USDT" for number in range(350)]
+    reader = Reader(venue.url, *symbols, timing=Timing())
+    readers.append(reader)
+    assert eventually(lambda: len(reader.stream.live) == 350)
+    (peer,) = venue.peers
+    assert [len(message["params"]) for _, message in peer.asked] == [200, 200, 200, 100]
+    times = [at for at, _ in peer.asked]
+    assert all(later - at > 0.2 for at, later in pairwise(times))
+
+
+def test_symbols_spread_over_connections_with_room(venue: Venue, readers: list[Reader]) -> None:
+    reader = Reader(venue.url, "AUSDT", "BUSDT", "CUSDT", most_streams=4)
+    readers.append(reader)
+    assert eventually(lambda: reader.symbols() == {"AUSDT", "BUSDT", "CUSDT"})
+    assert sorted(len(peer.names) for peer in venue.peers) == [2, 4]
+    reader.stream.follow(["AUSDT", "BUSDT", "CUSDT", "DUSDT"])
+    assert eventually(lambda: "DUSDT" in reader.symbols())
+    assert [len(peer.names) for peer in venue.peers] == [4, 4]
+    assert [status.symbols for status in reader.stream.status()] == [2, 2]
+
+
+# --- Replacing before breaking ---------------------------------------------------------------
+
+
+def test_a_connection_is_replaced_in_time_without_a_hole(
+    venue: Venue, readers: list[Reader]
+) -> None:
+    quick = Timing(lifetime_s=1.0, quiet_s=0.5, heartbeat_s=2)
+    reader = Reader(venue.url, "BTCUSDT", "ETHUSDT", timing=quick)
+    readers.append(reader)
+    assert eventually(lambda: len(venue.peers) >= 4, 20)
+    assert sorted(reader.went_live) == ["BTCUSDT", "ETHUSDT"]
+    assert reader.went_silent == []
+    assert reader.missed("BTCUSDT") == reader.missed("ETHUSDT") == set()
+    assert eventually(lambda: len(venue.open_peers()) <= 2)
+
+
+def test_a_server_that_goes_away_is_left_before_it_does(venue: Venue, reader: Reader) -> None:
+    venue.peers[0].send(wrapped("!serverShutdown", {"e": "serverShutdown", "E": now_ms()}))
+    assert eventually(lambda: not venue.peers[0].open)
+    assert len(venue.open_peers()) == 1
+    assert reader.stream.live == {"BTCUSDT", "ETHUSDT"}
+    assert reader.went_live == reader.went_silent == []
+    assert reader.missed("BTCUSDT") == set()
+
+
+def test_a_connection_that_dies_while_it_is_replaced_leaves_a_gap(
+    venue: Venue, reader: Reader
+) -> None:
+    venue.turned_away = 1
+    venue.peers[0].send(frame(b'{"e":"serverShutdown","E":1}'))
+    assert eventually(lambda: venue.handshakes == 2)
+    venue.peers[0].cut()
+    assert eventually(lambda: sorted(reader.went_live) == ["BTCUSDT", "ETHUSDT"])
+    assert sorted(reader.went_silent) == ["BTCUSDT", "ETHUSDT"]
+
+
+def test_a_silent_stall_is_noticed_and_told(venue: Venue, reader: Reader) -> None:
+    venue.peers[0].stalled = True
+    assert eventually(lambda: sorted(reader.went_live) == ["BTCUSDT", "ETHUSDT"])
+    assert not reader.missed("BTCUSDT") - set(range(venue.ids["BTCUSDT"]))
+    assert eventually(lambda: len(venue.open_peers()) == 1)
+    assert venue.open_peers()[0] is venue.peers[1]
+
+
+def test_an_idle_connection_lives_by_its_pings(venue: Venue, readers: list[Reader]) -> None:
+    readers.append(reader := Reader(venue.url))
+    assert eventually(lambda: reader.stream.connected)
+    for number in range(6):
+        time.sleep(0.5)
+        venue.peers[0].send(frame(str(number).encode(), 0x89))
+    assert eventually(lambda: len(venue.peers[0].pongs) == 6)
+    assert len(venue.peers) == 1
+    assert eventually(lambda: len(venue.peers) == 2, 5)
+
+
+def test_a_connection_that_answers_nothing_is_replaced(venue: Venue, readers: list[Reader]) -> None:
+    venue.answers = False
+    reader = Reader(venue.url, "BTCUSDT")
+    readers.append(reader)
+    assert eventually(lambda: len(venue.peers) == 2)
+    assert reader.stream.live == set()
+    venue.answers = True
+    assert eventually(lambda: reader.stream.live == {"BTCUSDT"})
+
+
+def test_a_deaf_symbol_moves_alone(venue: Venue, reader: Reader) -> None:
+    venue.peers[0].deaf = {"ethusdt@aggTrade", "ethusdt@kline_1m"}
+    assert eventually(lambda: reader.went_live == ["ETHUSDT"])
+    assert eventually(lambda: venue.peers[0].symbols() == {"BTCUSDT"})
+    assert venue.peers[1].symbols() == {"ETHUSDT"}
+    assert reader.went_silent == []
+    assert reader.missed("BTCUSDT") == set()
+
+
+def test_a_market_at_a_break_is_tried_elsewhere_ever_more_seldom(
+    venue: Venue, reader: Reader
+) -> None:
+    class Nowhere(set[str]):
+        def __contains__(self, name: object) -> bool:
+            return str(name).startswith("ethusdt")
+
+    peers = venue.peers
+    began = time.monotonic()
+    while time.monotonic() < began + 8:
+        for peer in peers:
+            peer.deaf = Nowhere()
+        time.sleep(0.005)
+    # 1 s of silence, 1 s of trial, then pauses of 2, 4, ... s.
+    assert 2 <= len(peers) <= 4
+    assert reader.went_live == reader.went_silent == []
+    assert reader.stream.live == {"BTCUSDT", "ETHUSDT"}
+    assert reader.missed("BTCUSDT") == set()
+
+
+# --- Breaking --------------------------------------------------------------------------------
+
+
+def test_a_cut_line_is_dialled_again(venue: Venue, reader: Reader) -> None:
+    venue.peers[0].cut()
+    assert eventually(lambda: sorted(reader.went_live) == ["BTCUSDT", "ETHUSDT"])
+    assert sorted(reader.went_silent) == ["BTCUSDT", "ETHUSDT"]
+    assert reader.stream.live == {"BTCUSDT", "ETHUSDT"}
+    assert reader.stream.connected
+
+
+def test_a_cut_in_the_middle_of_a_frame_loses_only_that_frame(venue: Venue, reader: Reader) -> None:
+    venue.ticking = False
+    time.sleep(0.1)
+    last = venue.tick("BTCUSDT")
+    whole = wrapped("btcusdt@aggTrade", last)
+    venue.peers[0].send(whole + whole[:70])
+    venue.peers[0].cut()
+    assert eventually(lambda: len(reader.went_live) == 2)
+    assert reader.ticks[-1].tick_id == last["a"]
+
+
+def test_one_cut_line_does_not_trouble_the_others(venue: Venue, readers: list[Reader]) -> None:
+    reader = Reader(venue.url, "AUSDT", "BUSDT", most_streams=2)
+    readers.append(reader)
+    assert eventually(lambda: reader.symbols() == {"AUSDT", "BUSDT"})
+    lost = next(peer for peer in venue.peers if peer.symbols() == {"AUSDT"})
+    reader.went_live.clear()
+    lost.cut()
+    assert eventually(lambda: reader.went_live == ["AUSDT"])
+    assert reader.went_silent == ["AUSDT"]
+    assert reader.missed("BUSDT") == set()
+
+
+def test_a_refused_handshake_is_tried_again(venue: Venue, readers: list[Reader]) -> None:
+    venue.turned_away = 2
+    reader = Reader(venue.url, "BTCUSDT")
+    readers.append(reader)
+    assert eventually(lambda: reader.stream.live == {"BTCUSDT"})
+    assert venue.handshakes == 3
+
+
+def test_a_control_error_ends_the_connection(venue: Venue, reader: Reader) -> None:
+    venue.refused = {"badcoin@aggTrade"}
+    reader.stream.follow(["BTCUSDT", "BADCOIN"])
+    assert eventually(lambda: not venue.peers[0].open)
+    venue.refused = set()
+    assert eventually(lambda: reader.stream.live == {"BTCUSDT", "BADCOIN"})
+
+
+def test_only_an_event_shows_that_the_line_is_good(venue: Venue, readers: list[Reader]) -> None:
+    venue.ticking = venue.beating = False
+    reader = Reader(venue.url, "BTCUSDT")
+    readers.append(reader)
+    for number in range(1, 4):
+        assert eventually(lambda: len(reader.went_live) == number)  # noqa: B023
+        venue.open_peers()[0].cut()
+    assert eventually(lambda: len(reader.went_live) == 4)
+    (connection,) = reader.stream._connections
+    assert connection.failures == 3
+    venue.beating = True
+    assert eventually(lambda: connection.failures == 0)
+
+
+def test_a_dead_exchange_is_waited_for(readers: list[Reader]) -> None:
     reader = Reader("ws://127.0.0.1:9", "BTCUSDT")
+    readers.append(reader)
     time.sleep(0.5)
     assert not reader.stream.connected
-    reader.stop()
+
+
+def test_dialling_is_rationed(monkeypatch: pytest.MonkeyPatch, readers: list[Reader]) -> None:
+    monkeypatch.setattr("market.stream.BACKOFF_S", (0.0, 0.0))
+    monkeypatch.setattr("market.stream.MOST_DIALS", 10)
+    reader = Reader("ws://127.0.0.1:9", "BTCUSDT")
+    readers.append(reader)
+    dials = reader.stream._dials
+    assert eventually(lambda: len(dials) == 10)
+    newest = dials[-1]
+    time.sleep(0.5)
+    assert dials[-1] == newest
 
 
 def test_waiting_grows_with_every_failure_up_to_a_bound() -> None:
@@ -100,29 +313,37 @@ def test_waiting_grows_with_every_failure_up_to_a_bound() -> None:
     assert backoff_s(100) >= most / 2
 
 
-def test_missed_ticks_and_klines_come_over_rest(sandbox: Sandbox) -> None:
-    rest = MarketRest(sandbox.rest_url)
-    newest = rest.agg_trades("BTCUSDT", limit=5)
-    again = rest.agg_trades("BTCUSDT", fromId=newest[0].tick_id)
-    assert again[:5] == newest
-    now_ms = rest.server_time()
-    pages = list(rest.klines("BTCUSDT", "1s", now_ms - 1_500_000, now_ms))
-    rows = [row for page in pages for row in page]
-    assert len(pages) == 2
-    assert [row[0] for row in rows] == list(range(rows[0][0], rows[0][0] + 1_500_000, 1000))
+# --- Proof -----------------------------------------------------------------------------------
 
 
-def test_rest_tells_a_refusal_from_an_exchange_that_is_away(sandbox: Sandbox) -> None:
-    with pytest.raises(ExchangeRefused) as refusal:
-        MarketRest(sandbox.rest_url).exchange_info("NOSUCHCOIN")
-    assert refusal.value.code == -1121
-    with pytest.raises(ExchangeUnreachable, match=r"127\.0\.0\.1:9: .*refused"):
-        MarketRest("http://127.0.0.1:9").server_time()
+def test_each_symbol_is_proven_by_its_own_kline_events(venue: Venue, reader: Reader) -> None:
+    assert eventually(lambda: reader.stream.proven_ms("ETHUSDT") > 0)
+    venue.peers[0].deaf = {"ethusdt@kline_1m"}
+    time.sleep(0.1)
+    before, deaf = now_ms(), reader.stream.proven_ms("ETHUSDT")
+    assert eventually(lambda: reader.stream.proven_ms("BTCUSDT") > before)
+    assert reader.stream.proven_ms("ETHUSDT") == deaf
+    assert reader.stream.proven_ms("NOSUCHCOIN") == 0
 
 
-def test_the_exchanges_clock_is_measured(sandbox: Sandbox) -> None:
-    clock, rest = ExchangeClock(), MarketRest(sandbox.rest_url)
-    assert not clock.known
-    clock.measure(rest)
-    assert clock.known
-    assert abs(clock.now_ms() - rest.server_time()) < 100
+def test_what_was_proven_ends_with_the_connection(venue: Venue, reader: Reader) -> None:
+    assert eventually(lambda: reader.stream.proven_ms("BTCUSDT") > 0)
+    venue.beating = False
+    venue.peers[0].cut()
+    assert eventually(lambda: "BTCUSDT" in reader.went_live)
+    assert reader.stream.proven_ms("BTCUSDT") == 0
+    venue.beating = True
+    assert eventually(lambda: reader.stream.proven_ms("BTCUSDT") > 0)
+
+
+def test_nothing_is_proven_by_the_replacement_of_a_stalled_line_before_the_gap_is_told(
+    venue: Venue, reader: Reader
+) -> None:
+    venue.peers[0].stalled = True
+    time.sleep(0.1)
+    stalled = reader.stream.proven_ms("BTCUSDT")
+    while not reader.went_live:
+        proven = reader.stream.proven_ms("BTCUSDT")
+        assert proven == stalled or reader.stream.newly_live or reader.went_live
+        time.sleep(0.005)
+    assert reader.stream.proven_ms("BTCUSDT") > stalled
