@@ -46,27 +46,6 @@ class KlineEvent(msgspec.Struct, frozen=True):
     closed: bool
 
 
-class KlineEvent(msgspec.Struct, frozen=True):
-    """TEMPORARY until the stream branch is merged."""
-
-    event_ms: int
-    symbol: str
-    open_ms: int
-    interval: str
-    open: Decimal
-    high: Decimal
-    low: Decimal
-    close: Decimal
-    volume: Decimal
-    quote_volume: Decimal
-    trades: int
-    taker_volume: Decimal
-    taker_quote_volume: Decimal
-    first_trade_id: int
-    last_trade_id: int
-    closed: bool
-
-
 class Reply(msgspec.Struct):
     """The answer to a control message. `error` holds code and text where it was refused.
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator, MutableMapping
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import pytest
 import redis as redis_library
 import structlog
@@ -43,6 +44,11 @@ def _touches_database(item: pytest.Item) -> bool:
     fixtures = set(getattr(item, "fixturenames", ()))
     asked = fixtures & {"db", "transactional_db", "own_database"}
     return bool(asked) or item.get_closest_marker("django_db") is not None
+
+
+# A machine that is busy with other tests makes one example slow and the next one not.
+hypothesis.settings.register_profile("busy", deadline=None)
+hypothesis.settings.load_profile("busy")
 
 
 @pytest.fixture(autouse=True)

@@ -4,6 +4,22 @@ import logging
 import sys
 
 import structlog
+from celery.beat import SchedulingError
+from kombu.exceptions import OperationalError
+from redis.exceptions import ConnectionError as RedisAway
+from redis.exceptions import TimeoutError as RedisSilent
+
+AWAY = (OperationalError, RedisAway, RedisSilent, SchedulingError, ConnectionError)
+
+
+class OneLine(logging.Filter):
+    """A part that is away gets one line, where libraries would print where they were each time."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if record.exc_info and isinstance(record.exc_info[1], AWAY):
+            record.msg, record.args = record.getMessage().splitlines()[0], ()
+            record.exc_info = record.exc_text = None
+        return True
 
 
 def set_up() -> None:
@@ -14,6 +30,8 @@ def set_up() -> None:
     logging.basicConfig(
         level=logging.WARNING, format="%(asctime)s [%(levelname)s] %(name)s: %(message)s"
     )
+    for handler in logging.getLogger().handlers:
+        handler.addFilter(OneLine())
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,

@@ -102,14 +102,16 @@ def test_the_exchanges_own_numbers_are_not_added_to_but_asked_for_again(btc: Sym
     assert row.verdict == Verdict.UNVERIFIED
 
 
-def test_a_repaired_candle_has_the_tick_that_comes_too_late(btc: Symbol) -> None:
+def test_a_repaired_candle_may_have_the_tick_that_comes_too_late_so_its_kline_is_asked_for(
+    btc: Symbol,
+) -> None:
     *early, late = three()
     record(early)
     theirs = kline(0, "120", trades=3)
     hold_against(btc.pk, "1m", [theirs], NOON, repair_after=NOON - NOON)
     add(btc, late)
     row = Candle.objects.get()
-    assert (row.trades, row.revision, row.verdict) == (3, 2, Verdict.REPAIRED)
+    assert (row.trades, row.revision, row.verdict) == (3, 2, Verdict.UNVERIFIED)
 
 
 class LateTicks(TestCase):
