@@ -23,13 +23,13 @@ def test_a_disconnect_ends_every_stream_without_a_close_frame(venue: Venue) -> N
 def test_a_stall_keeps_the_socket_open_and_loses_what_happens_meanwhile(venue: Venue) -> None:
     stalled = venue.socket("/ws/btcusdt@aggTrade")
     last = events(stalled, 1)[0]["a"]
-    assert venue.fault("stall", seconds=1.0)["sockets"] >= 1
+    assert venue.fault("stall", seconds=2.0)["sockets"] >= 1
     started = time.monotonic()
     assert events(venue.socket("/ws/btcusdt@aggTrade"), 1)  # a new one is served
     while (agg_id := events(stalled, 1)[0]["a"]) == last + 1:
         last = agg_id
     assert agg_id > last + 1
-    assert time.monotonic() - started > 0.9
+    assert time.monotonic() - started > 1.9
 
 
 def test_half_a_frame_is_the_last_that_comes(venue: Venue) -> None:
