@@ -1,7 +1,7 @@
 """An exchange that sends prepared ticks as fast as the other side reads.
 
-`python -m benchmarks.flood PORT SYMBOLS TICKS`: once every symbol is subscribed it sends TICKS
-ticks in all, the symbols in turn, and then stays open.
+`python -m benchmarks.flood PORT SYMBOLS TICKS`: once every symbol is subscribed it sends about
+TICKS ticks in all, the symbols in turn, the later ones more seldom, and then stays open.
 """
 
 import asyncio
@@ -24,14 +24,30 @@ def framed(text: str) -> bytes:
     return b"\x81\x7e" + len(payload).to_bytes(2, "big") + payload
 
 
+def trades_of(place: int, rounds: int) -> int:
+    """How many ticks the symbol at `place` has in so many rounds: the first 25 one in each, the
+    next 25 one in every second, and so on. With eight symbols all are alike.
+    """
+    return -(-rounds // (1 + place // 25))
+
+
+def rounds_of(symbols: int, ticks: int) -> int:
+    """How many rounds bring about `ticks` ticks."""
+    share = sum(1 / (1 + place // 25) for place in range(symbols))
+    return int(ticks / share)
+
+
 def frames(symbols: list[str], ticks: int, start_ms: int) -> Iterator[bytes]:
     """Ticks of the symbols in turn; their values differ from tick to tick, as in earnest."""
-    for number in range(ticks // len(symbols)):
+    for number in range(rounds_of(len(symbols), ticks)):
         price = f"{60_000 + number * 7 % 300}.{number % 100:02}000000"
         quantity = f"0.{number * 13 % 90_000 + 1:05}000"
         time_ms = start_ms + number * TICK_EVERY_MS
-        for symbol in symbols:
-            yield framed(tick_text(symbol, FIRST_ID + number, time_ms, price, quantity))
+        for place, symbol in enumerate(symbols):
+            every = 1 + place // 25
+            if number % every == 0:
+                tick_id = FIRST_ID + number // every
+                yield framed(tick_text(symbol, tick_id, time_ms, price, quantity))
 
 
 class Flood(Exchange):

@@ -22,6 +22,7 @@ import time
 from pathlib import Path
 
 from benchmarks.exchange import FIRST_ID, symbol_names
+from benchmarks.flood import rounds_of, trades_of
 from tests.servers import PYTHON, Redis, Server, answers, free_port
 
 
@@ -51,18 +52,20 @@ def ours(symbols: int, ticks: int) -> dict[str, float]:
     load_symbols(rest)
     stream = MarketStream(settings.BINANCE_STREAM_URL, settings.INTERVALS)
     process = StreamProcess(stream, rest, store.Writer(connection(), "none"), settings.INTERVALS)
-    names, last_id = symbol_names(symbols), FIRST_ID + ticks // symbols - 1
+    names, rounds = symbol_names(symbols), rounds_of(symbols, ticks)
+    last_ids = {name: FIRST_ID - 1 + trades_of(place, rounds) for place, name in enumerate(names)}
+    sent = sum(last_ids.values()) - symbols * (FIRST_ID - 1)
     marks: dict[str, float] = {}
 
     def watch() -> None:
         client = connection()
         while True:
             states = store.read_states(client, names)
-            done = [state.last_tick_id for state in states.values()]
-            if len(done) == symbols and min(done) >= FIRST_ID and "cpu" not in marks:
+            done = {name: state.last_tick_id for name, state in states.items()}
+            if len(done) == symbols and min(done.values()) >= FIRST_ID and "cpu" not in marks:
                 marks["cpu"], marks["wall"] = cpu_s(), time.monotonic()
-                marks["skipped"] = sum(done) - symbols * (FIRST_ID - 1)
-            if len(done) == symbols and min(done) == last_id:
+                marks["skipped"] = sum(done.values()) - symbols * (FIRST_ID - 1)
+            if done == last_ids:
                 break
             time.sleep(0.2)
         marks["cpu"], marks["wall"] = cpu_s() - marks["cpu"], time.monotonic() - marks["wall"]
@@ -73,7 +76,7 @@ def ours(symbols: int, ticks: int) -> dict[str, float]:
     watcher.start()
     process.run()
     watcher.join()
-    counted = ticks - marks["skipped"]
+    counted = sent - marks["skipped"]
     return {"ticks": counted, "cpu_s": marks["cpu"], "wall_s": marks["wall"]}
 
 
