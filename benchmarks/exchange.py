@@ -4,6 +4,8 @@ Its REST knows one old trade a symbol and no klines, fills every order at once, 
 an order arrived.
 """
 
+import asyncio
+import json
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -11,13 +13,25 @@ from typing import Any
 
 from aiohttp import WSMsgType, web
 
+from candles.intervals import INTERVALS_MS
+
 FIRST_ID = 1_000_000  # of the first tick of each symbol
 LONG_AGO_MS = 60_000
 FRAME = (
     '{{"stream":"{low}@aggTrade","data":{{"e":"aggTrade","E":{time},"s":"{symbol}","a":{id},'
     '"p":"{price}","q":"{quantity}","f":{id},"l":{id},"T":{time},"m":{maker},"M":true}}}}'
 )
+KLINE = (
+    '{{"stream":"{low}@kline_{interval}","data":{{"e":"kline","E":{now},"s":"{symbol}","k":'
+    '{{"t":{open},"T":{close},"s":"{symbol}","i":"{interval}","f":-1,"L":-1,"o":"100","c":"100",'
+    '"h":"100","l":"100","v":"0","n":0,"x":false,"q":"0","V":"0","Q":"0","B":"0"}}}}}}'
+)
+KLINES_EVERY_S = 2.0
 Json = dict[str, Any]
+# Five hundred symbols that start at once would have to wait for the next minute.
+WEIGHT_LIMIT = {
+    "rateLimitType": "REQUEST_WEIGHT", "interval": "MINUTE", "intervalNum": 1, "limit": 1_000_000,
+}  # fmt: skip
 FILTERS = [
     {"filterType": "PRICE_FILTER", "minPrice": "0.01", "maxPrice": "1000000", "tickSize": "0.01"},
     {"filterType": "LOT_SIZE", "minQty": "0.001", "maxQty": "9000", "stepSize": "0.001"},
@@ -43,6 +57,16 @@ def tick_text(
     )  # fmt: skip
 
 
+def kline_text(stream: str, now_ms: int) -> str:
+    """A heartbeat: the exchange's kline as it stands, which is nobody's business here."""
+    low, interval = stream.split("@kline_")
+    open_ms = now_ms - now_ms % INTERVALS_MS[interval]
+    return KLINE.format(
+        low=low, symbol=low.upper(), interval=interval, now=now_ms, open=open_ms,
+        close=open_ms + INTERVALS_MS[interval] - 1,
+    )  # fmt: skip
+
+
 @dataclass
 class Exchange:
     """`orders` holds, per order, its symbol and when it arrived (`time.monotonic`)."""
@@ -54,6 +78,7 @@ class Exchange:
     requests: list[web.Request] = field(default_factory=list)
     sockets: list[web.WebSocketResponse] = field(default_factory=list)
     orders: int = 0
+    _told: asyncio.Task[None] | None = None
 
     def app(self) -> web.Application:
         app = web.Application()
@@ -78,10 +103,12 @@ class Exchange:
         return web.json_response({"serverTime": int(time.time() * 1000)})
 
     async def _exchange_info(self, request: web.Request) -> web.Response:
-        symbol = request.query["symbol"]
-        entry = {"symbol": symbol, "status": "TRADING", "filters": FILTERS}
-        entry |= {"baseAsset": symbol.removesuffix("USDT"), "quoteAsset": "USDT"}
-        return web.json_response({"symbols": [entry]})
+        entries = [
+            {"symbol": symbol, "status": "TRADING", "filters": FILTERS,
+             "baseAsset": symbol.removesuffix("USDT"), "quoteAsset": "USDT"}
+            for symbol in json.loads(request.query["symbols"])
+        ]  # fmt: skip
+        return web.json_response({"rateLimits": [WEIGHT_LIMIT], "symbols": entries})
 
     async def _nothing(self, _: web.Request) -> web.Response:
         return web.json_response([])
@@ -105,16 +132,27 @@ class Exchange:
         await socket.prepare(request)
         self.requests.append(request)
         self.sockets.append(socket)
+        klines: set[str] = set()
+        heart = asyncio.create_task(self._beat(socket, klines))
         async for message in socket:
             if message.type is WSMsgType.TEXT:
                 asked = message.json()
                 before = self.complete
                 if asked["method"] == "SUBSCRIBE":
                     self.subscribed |= set(asked["params"])
+                    klines |= {name for name in asked["params"] if "@kline_" in name}
                 await socket.send_json({"result": None, "id": asked["id"]})
                 if self.complete and not before:
-                    await self.subscribed_to_all()
+                    self._told = asyncio.create_task(self.subscribed_to_all())
+        heart.cancel()
         return socket
+
+    async def _beat(self, socket: web.WebSocketResponse, streams: set[str]) -> None:
+        """The klines that a socket is subscribed to, for ever."""
+        while not socket.closed:
+            for stream in sorted(streams):
+                await socket.send_str(kline_text(stream, int(time.time() * 1000)))
+            await asyncio.sleep(KLINES_EVERY_S)
 
 
 def _filled(query: Any, number: int) -> Json:

@@ -14,6 +14,7 @@ import os
 import signal
 import time
 from contextlib import suppress
+from dataclasses import dataclass, field
 
 import redis
 from aiohttp import web
@@ -28,13 +29,13 @@ TICK_EVERY_S = 0.01
 CALM_S = 2.0
 
 
+@dataclass
 class Ticking(Exchange):
     """Prints a tick of every symbol each TICK_EVERY_S; `times` are those of the ticks so far."""
 
-    times: list[int]
+    times: list[int] = field(default_factory=list)
 
     async def tick(self) -> None:
-        self.times = []
         while True:
             number, now_ms = len(self.times), int(time.time() * 1000)
             self.times.append(now_ms)

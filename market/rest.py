@@ -1,8 +1,9 @@
 """The exchange's public REST: server time, symbols, missed ticks, past klines."""
 
+import json
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import cache
 from typing import Any
 from urllib.parse import urlsplit
@@ -25,6 +26,7 @@ from market.ticks import Tick
 
 TIMEOUT_S = (3.05, 10)  # to connect, to answer: the exchange's own bound is 10 s
 LONGEST_WAY_MS = 1_000  # there and back; a slower answer says too little of the time
+NAMES_A_REQUEST = 100  # an address has to stay readable for everything on its way
 PAGE = 1000  # rows an answer holds at most
 PATIENCE_S = 150  # the longest wait for weight or the end of a silence; a ban may take days
 
@@ -73,12 +75,17 @@ class MarketRest:
         """The exchange's clock, in milliseconds since the epoch."""
         return read_server_time(self._get("/api/v3/time"))
 
-    def exchange_info(self, symbol: str) -> SymbolInfo:
-        """Raises ExchangeRefused (-1121) for a symbol that the exchange doesn't know."""
-        body = self._get("/api/v3/exchangeInfo", symbol=symbol)
-        if self._budget is not None and (limit := read_weight_limit(body)) is not None:
-            self._budget.learn_limit(limit)
-        return read_exchange_info(body)[0]
+    def exchange_info(self, symbols: Sequence[str]) -> list[SymbolInfo]:
+        """Raises ExchangeRefused (-1121) where the exchange doesn't know one of the symbols."""
+        found: list[SymbolInfo] = []
+        for at in range(0, len(symbols), NAMES_A_REQUEST):
+            some = list(symbols[at : at + NAMES_A_REQUEST])
+            names = json.dumps(some, separators=(",", ":"), ensure_ascii=False)
+            body = self._get("/api/v3/exchangeInfo", symbols=names)
+            if self._budget is not None and (limit := read_weight_limit(body)) is not None:
+                self._budget.learn_limit(limit)
+            found += read_exchange_info(body)
+        return found
 
     def agg_trades(self, symbol: str, **bounds: int) -> list[Tick]:
         """At most PAGE ticks, oldest first: from `fromId` or `startTime` on, else the newest."""

@@ -1,8 +1,12 @@
 """Symbols: learned from the exchange, followed or not."""
 
+from collections.abc import Iterable, Sequence
+
 import structlog
 from django.conf import settings
+from django.db import transaction
 
+from market.binance import SymbolInfo
 from market.models import Symbol
 from market.rest import ExchangeRefused, ExchangeUnreachable, MarketRest, market_rest
 
@@ -26,21 +30,7 @@ def refresh(name: str, rest: MarketRest) -> Symbol:
 
     Raises UnknownSymbol, or ExchangeUnreachable where it can't be asked.
     """
-    try:
-        info = rest.exchange_info(name)
-    except ExchangeRefused as error:
-        if error.code in BAD_SYMBOL_CODES:
-            raise UnknownSymbol(name) from error
-        raise ExchangeUnreachable(str(error)) from error
-    symbol, _ = Symbol.objects.update_or_create(
-        name=info.symbol,
-        defaults={
-            "base_asset": info.base_asset,
-            "quote_asset": info.quote_asset,
-            "status": info.status,
-            "filters": info.filters,
-        },
-    )
+    (symbol,) = _write(_ask([name], rest))
     return symbol
 
 
@@ -50,6 +40,34 @@ def follow(name: str, rest: MarketRest | None = None) -> Symbol:
     symbol.followed = True
     symbol.save(update_fields=["followed", "updated_at"])
     return symbol
+
+
+def _ask(names: Sequence[str], rest: MarketRest) -> list[SymbolInfo]:
+    """What the exchange says of symbols. Raises UnknownSymbol for one that it doesn't know."""
+    try:
+        return rest.exchange_info(names)
+    except ExchangeRefused as error:
+        if error.code not in BAD_SYMBOL_CODES:
+            raise ExchangeUnreachable(str(error)) from error
+        if len(names) == 1:
+            raise UnknownSymbol(names[0]) from error
+    # It doesn't say which of them.
+    return [info for name in names for info in _ask([name], rest)]
+
+
+def _write(infos: Iterable[SymbolInfo]) -> list[Symbol]:
+    return [
+        Symbol.objects.update_or_create(
+            name=info.symbol,
+            defaults={
+                "base_asset": info.base_asset,
+                "quote_asset": info.quote_asset,
+                "status": info.status,
+                "filters": info.filters,
+            },
+        )[0]
+        for info in infos
+    ]
 
 
 def unfollow(name: str) -> Symbol:
@@ -68,12 +86,22 @@ def load_symbols(rest: MarketRest) -> None:
     From then on the table of symbols governs, not the setting.
     """
     if not Symbol.objects.exists():
-        for name in settings.SYMBOLS:
-            follow(name, rest)
+        infos = _ask(settings.SYMBOLS, rest)
+        with transaction.atomic():  # all of them or none: half of them would count as a choice
+            keys = [symbol.pk for symbol in _write(infos)]
+            Symbol.objects.filter(pk__in=keys).update(followed=True)
         return
-    for symbol in Symbol.objects.followed():
-        try:
-            refresh(symbol.name, rest)
-        except UnknownSymbol:  # delisted: the others go on
-            Symbol.objects.filter(pk=symbol.pk).update(status=GONE)
-            logger.error("symbol.gone", symbol=symbol.name)
+    names = list(Symbol.objects.followed().values_list("name", flat=True))
+    try:
+        _write(_ask(names, rest))
+    except UnknownSymbol:  # delisted: the others go on
+        for name in names:
+            _refresh_or_miss(name, rest)
+
+
+def _refresh_or_miss(name: str, rest: MarketRest) -> None:
+    try:
+        refresh(name, rest)
+    except UnknownSymbol:
+        Symbol.objects.filter(name=name).update(status=GONE)
+        logger.error("symbol.gone", symbol=name)

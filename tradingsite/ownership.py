@@ -35,7 +35,9 @@ logger = structlog.get_logger(__name__)
 
 TICKS_EVERY_S = 0.25
 BEAT_S = 0.25  # how often a quiet owner says that it lives
-CLOSE_EVERY_S = 0.02
+CLOSE_EVERY_S = 0.05  # how often silence is looked at
+# Open candles are written this often at most: what is lost with us is fetched again by its ids.
+SAVE_EVERY_S = 0.05
 CUT_OFF_S = 1.0  # without a connection for so long, one who has one takes over
 Steps = dict[str, Folded]
 
@@ -66,7 +68,8 @@ class Ownership:
         self._unsaved: set[str] = set()  # symbols whose state Redis doesn't have
         self._shown: live.Conflation[None] = live.Conflation()
         self._connected_s = time.monotonic()
-        self._next_beat_s = self._next_ticks_s = self._next_close_s = self._next_try_s = 0.0
+        self._next_beat_s = self._next_ticks_s = self._next_close_s = 0.0
+        self._next_save_s = self._next_try_s = 0.0
 
     def take(self, arrived: Arrived) -> None:
         """One turn. Raises Fenced, CutOff or Overflow where somebody else should own."""
@@ -173,10 +176,10 @@ class Ownership:
         """Write what Redis doesn't have; while it is away, hold it and go on."""
         self._unsaved.update(folded)
         now_s = time.monotonic()
-        beat = now_s >= self._next_beat_s
-        if not (folded or beat) or now_s < self._next_try_s:
+        beat, closed = now_s >= self._next_beat_s, self.recorder.unsaved
+        due = beat or closed or (self._unsaved and now_s >= self._next_save_s)
+        if not due or now_s < self._next_try_s:
             return
-        closed = self.recorder.unsaved
         held_back = {*self.stops.unsold, *self.recorder.revising}
         saving = self._unsaved - held_back  # whoever takes over has to see those ticks again
         batch = self._batch(saving, closed, beat=beat)
@@ -188,7 +191,9 @@ class Ownership:
             self._hold(batch, error)
             return
         self._unsaved -= saving
-        self._next_beat_s = time.monotonic() + BEAT_S
+        self._next_save_s = time.monotonic() + SAVE_EVERY_S
+        if beat:
+            self._next_beat_s = time.monotonic() + BEAT_S
         self.recorder.saved(closed, answer)
         self.stops.heed(answer.watched)
 

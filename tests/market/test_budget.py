@@ -172,7 +172,7 @@ def test_what_others_use_at_the_exchange_is_learned_from_its_answers(
     for _ in range(10):
         requests.get(f"{sandbox.rest_url}/api/v3/exchangeInfo", timeout=5)
     rest = MarketRest(sandbox.rest_url, Budget(redis, HOST))
-    rest.exchange_info("BTCUSDT")
+    rest.exchange_info(["BTCUSDT"])
     assert another().take(1, Priority.URGENT).used > 200
     assert redis.get(f"market:weight_limit:{HOST}") == b"6000"
 

@@ -18,7 +18,7 @@ def test_missed_ticks_and_klines_come_over_rest(sandbox: Sandbox) -> None:
 
 def test_rest_tells_a_refusal_from_an_exchange_that_is_away(sandbox: Sandbox) -> None:
     with pytest.raises(ExchangeRefused) as refusal:
-        MarketRest(sandbox.rest_url).exchange_info("NOSUCHCOIN")
+        MarketRest(sandbox.rest_url).exchange_info(["NOSUCHCOIN"])
     assert refusal.value.code == -1121
     with pytest.raises(ExchangeUnreachable, match=r"127\.0\.0\.1:9: .*refused"):
         MarketRest("http://127.0.0.1:9").server_time()
