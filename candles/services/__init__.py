@@ -1,6 +1,7 @@
 """What is done with closed candles: written down, held against the exchange's, revised."""
 
 from candles.services.history import catch_up_history
+from candles.services.loading import Loaded, load_archive
 from candles.services.recording import record_closed, record_history, stored_until
 from candles.services.revising import add_late
 from candles.services.settling import insert_missing, settle
@@ -9,10 +10,12 @@ from candles.services.verdicts import REPAIR_AFTER, Held, hold_against, missing_
 __all__ = [
     "REPAIR_AFTER",
     "Held",
+    "Loaded",
     "add_late",
     "catch_up_history",
     "hold_against",
     "insert_missing",
+    "load_archive",
     "missing_from",
     "record_closed",
     "record_history",

@@ -17,6 +17,7 @@ from market.times import to_ms, to_time
 
 # A kline may lag behind the trades, or err for a moment: only what it says for so long counts.
 REPAIR_AFTER = timedelta(seconds=10)
+TOLD_WITHIN = timedelta(days=1)  # no page shows what is older; an audit of years would flood it
 logger = structlog.get_logger(__name__)
 
 
@@ -62,7 +63,7 @@ def hold_against(
         else:
             _doubt(candle, differing, now)
             held.differing[kline.open_ms] = differing
-    _settle(held.exact)
+    _settle(held.exact, now)
     return held
 
 
@@ -120,11 +121,11 @@ def _complete(candle: Candle, kline: OHLCV) -> None:
         candle.save(update_fields=lacking)
 
 
-def _settle(exact: Sequence[Candle]) -> None:
+def _settle(exact: Sequence[Candle], now: datetime) -> None:
     """What equals the exchange's kline is exact, but for what was made to."""
     settled = [candle for candle in exact if candle.verdict == Verdict.UNVERIFIED]
     for candle in settled:
         candle.verdict, candle.differed, candle.differed_since = Verdict.EXACT, {}, None
     rows = Candle.objects.filter(pk__in=[candle.pk for candle in settled])
     rows.update(verdict=Verdict.EXACT, differed={}, differed_since=None)
-    candle_verified.announce(settled)
+    candle_verified.announce([one for one in settled if now - one.open_time <= TOLD_WITHIN])

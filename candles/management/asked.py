@@ -1,0 +1,59 @@
+"""What a user asked a command for, checked, and whether to stop."""
+
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from types import FrameType
+
+from django.core.management.base import CommandError
+
+from candles.intervals import INTERVALS_MS
+from market.models import Symbol
+from market.rest import MarketRest
+from market.services import ExchangeUnreachable, UnknownSymbol, known
+from market.times import to_ms
+
+STOPPED = 130  # what a shell says of a program that SIGINT ended
+
+
+def symbol_asked(name: str, rest: MarketRest) -> Symbol:
+    try:
+        return known(name.upper(), rest)
+    except (UnknownSymbol, ExchangeUnreachable) as error:
+        raise CommandError(f"{name}: {error}") from error
+
+
+def interval_asked(name: str) -> str:
+    if name not in INTERVALS_MS:
+        raise CommandError(f"--interval {name}: use one of {', '.join(INTERVALS_MS)}")
+    return name
+
+
+def time_asked(option: str, text: str) -> int:
+    """A date or an ISO 8601 time, UTC where it names no zone, in ms since the epoch."""
+    try:
+        time = datetime.fromisoformat(text)
+        return to_ms(time if time.tzinfo else time.replace(tzinfo=UTC))
+    except (ValueError, OverflowError):
+        raise CommandError(f"{option} {text}: give a date or time like 2024-01-31T12:00") from None
+
+
+@contextmanager
+def stoppable() -> Iterator[threading.Event]:
+    """An event that the first SIGINT or SIGTERM sets; the second one does what it always did."""
+    stopping = threading.Event()
+
+    def stop(number: int, _: FrameType | None) -> None:
+        stopping.set()
+        signal.signal(number, before[signal.Signals(number)])
+
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    for number in before:
+        signal.signal(number, stop)
+    try:
+        yield stopping
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
