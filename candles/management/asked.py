@@ -10,10 +10,11 @@ from types import FrameType
 from django.core.management.base import CommandError
 
 from candles.intervals import INTERVALS_MS
+from market.binance import BadFrame
 from market.models import Symbol
-from market.rest import MarketRest
+from market.rest import ExchangeRefused, MarketRest
 from market.services import ExchangeUnreachable, UnknownSymbol, known
-from market.times import to_ms
+from market.times import to_ms, to_time
 
 STOPPED = 130  # what a shell says of a program that SIGINT ended
 
@@ -38,6 +39,25 @@ def time_asked(option: str, text: str) -> int:
         return to_ms(time if time.tzinfo else time.replace(tzinfo=UTC))
     except (ValueError, OverflowError):
         raise CommandError(f"{option} {text}: give a date or time like 2024-01-31T12:00") from None
+
+
+def written(time_ms: int) -> str:
+    return f"{to_time(time_ms):%Y-%m-%d %H:%M:%S}"
+
+
+@contextmanager
+def asking() -> Iterator[threading.Event]:
+    """What the exchange refuses is the command's failure, in one line.
+
+    The first SIGINT or SIGTERM sets the event; waiting for the exchange ends then.
+    """
+    with stoppable() as stopping:
+        try:
+            yield stopping
+        except (ExchangeUnreachable, ExchangeRefused, BadFrame) as error:
+            if stopping.is_set():
+                raise CommandError("stopped", returncode=STOPPED) from error
+            raise CommandError(f"the exchange could not be asked: {error}") from error
 
 
 @contextmanager

@@ -1,0 +1,77 @@
+"""Stored candles, however many, held against the exchange's own klines."""
+
+import threading
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from functools import partial
+
+from candles.fetch import candle_of
+from candles.models import Candle
+from candles.ohlcv import OHLCV
+from candles.services.history import Stretch, patiently
+from candles.services.recording import record_history
+from candles.services.verdicts import hold_against
+from candles.verdicts import Differences
+from market.models import Symbol
+from market.rest import PAGE, MarketRest
+from market.times import to_ms, to_time
+
+
+@dataclass(frozen=True)
+class Audited:
+    """What a page of klines has shown. Times are open times in ms."""
+
+    until_ms: int  # what opens before it is done
+    checked: int  # stored candles
+    exact: int
+    not_there: int  # stored candles without a kline
+    repaired: dict[int, Differences]
+    differing: dict[int, Differences]  # and not repaired
+    missing: list[int]  # klines without a candle; inserted where that was asked
+
+
+def audit(
+    rest: MarketRest, stretch: Stretch, now: datetime, stopping: threading.Event, *, repair: bool
+) -> Iterator[Audited]:
+    """Hold all candles of a stretch against the exchange's klines, oldest first.
+
+    What equals becomes exact. Everything else stays as it is, unless it is to be repaired: then
+    candles become what the exchange says at once, and missing ones are inserted. Raises
+    ExchangeUnreachable where the exchange stays away, and once `stopping` is set.
+    """
+    symbol, interval, start_ms = stretch.symbol, stretch.interval, stretch.start_ms
+    while start_ms < stretch.end_ms:
+        ask = partial(rest.klines_page, symbol.name, interval, start_ms, stretch.end_ms)
+        klines = [candle_of(row, stretch.interval_ms) for row in patiently(ask, stopping)]
+        until_ms = klines[-1].open_ms + 1 if len(klines) == PAGE else stretch.end_ms
+        page = replace(stretch, start_ms=start_ms, end_ms=until_ms)
+        yield _hold(page, klines, now, repair)
+        start_ms = until_ms
+
+
+def _hold(page: Stretch, klines: Sequence[OHLCV], now: datetime, repair: bool) -> Audited:
+    symbol, interval = page.symbol, page.interval
+    within = {"open_time__gte": to_time(page.start_ms), "open_time__lt": to_time(page.end_ms)}
+    checked = Candle.objects.filter(symbol=symbol, interval=interval, **within).count()
+    after = timedelta(0) if repair else None
+    held = hold_against(symbol.pk, interval, klines, now, repair_after=after)
+    if repair:
+        missing = set(held.missing)
+        record_history(symbol.name, interval, (one for one in klines if one.open_ms in missing))
+    return Audited(
+        until_ms=page.end_ms,
+        checked=checked,
+        exact=len(held.exact),
+        not_there=checked - len(held.exact) - len(held.repaired) - len(held.differing),
+        repaired={to_ms(candle.open_time): candle.differed for candle in held.repaired},
+        differing=held.differing,
+        missing=held.missing,
+    )
+
+
+def series_begins_ms(symbol: Symbol, interval: str) -> int | None:
+    """When a series' first stored candle opens; None where there is none."""
+    stored = Candle.objects.filter(symbol=symbol, interval=interval)
+    first = stored.order_by("open_time").values_list("open_time", flat=True).first()
+    return None if first is None else to_ms(first)
