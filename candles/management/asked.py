@@ -47,14 +47,16 @@ def written(time_ms: int) -> str:
 
 @contextmanager
 def asking() -> Iterator[threading.Event]:
-    """What the exchange refuses is the command's failure, in one line.
+    """What goes wrong between the exchange and us is the command's failure, in one line.
 
     The first SIGINT or SIGTERM sets the event; waiting for the exchange ends then.
     """
     with stoppable() as stopping:
         try:
             yield stopping
-        except (ExchangeUnreachable, ExchangeRefused, BadFrame) as error:
+        except ExchangeRefused as error:
+            raise CommandError(f"the exchange refused: {error}") from error
+        except (ExchangeUnreachable, BadFrame) as error:
             if stopping.is_set():
                 raise CommandError("stopped", returncode=STOPPED) from error
             raise CommandError(f"the exchange could not be asked: {error}") from error

@@ -6,16 +6,20 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
 
+from django.db.models import QuerySet
+
 from candles.fetch import candle_of
-from candles.models import Candle
+from candles.models import Candle, Verdict
 from candles.ohlcv import OHLCV
 from candles.services.history import Stretch, patiently
-from candles.services.recording import record_history
+from candles.services.recording import pages, record_history
 from candles.services.verdicts import hold_against
-from candles.verdicts import Differences
+from candles.verdicts import FIELDS, Differences
 from market.models import Symbol
 from market.rest import PAGE, MarketRest
 from market.times import to_ms, to_time
+
+HELD_TOGETHER = 200  # candles that are locked at once
 
 
 @dataclass(frozen=True)
@@ -53,21 +57,33 @@ def audit(
 def _hold(page: Stretch, klines: Sequence[OHLCV], now: datetime, repair: bool) -> Audited:
     symbol, interval = page.symbol, page.interval
     within = {"open_time__gte": to_time(page.start_ms), "open_time__lt": to_time(page.end_ms)}
-    checked = Candle.objects.filter(symbol=symbol, interval=interval, **within).count()
-    after = timedelta(0) if repair else None
-    held = hold_against(symbol.pk, interval, klines, now, repair_after=after)
+    stored = Candle.objects.filter(symbol=symbol, interval=interval, **within)
+    proven = _proven(stored, klines)
+    checked, exact, not_repaired = stored.count(), len(proven), dict[int, Differences]()
+    repaired, missing = dict[int, Differences](), list[int]()
+    for part in pages((one for one in klines if one.open_ms not in proven), HELD_TOGETHER):
+        after = timedelta(0) if repair else None
+        held = hold_against(symbol.pk, interval, part, now, repair_after=after)
+        exact += len(held.exact)
+        not_repaired |= held.differing
+        repaired |= {to_ms(candle.open_time): candle.differed for candle in held.repaired}
+        missing += held.missing
     if repair:
-        missing = set(held.missing)
-        record_history(symbol.name, interval, (one for one in klines if one.open_ms in missing))
-    return Audited(
-        until_ms=page.end_ms,
-        checked=checked,
-        exact=len(held.exact),
-        not_there=checked - len(held.exact) - len(held.repaired) - len(held.differing),
-        repaired={to_ms(candle.open_time): candle.differed for candle in held.repaired},
-        differing=held.differing,
-        missing=held.missing,
-    )
+        wanted = set(missing)
+        record_history(symbol.name, interval, (one for one in klines if one.open_ms in wanted))
+    not_there = checked - exact - len(repaired) - len(not_repaired)
+    return Audited(page.end_ms, checked, exact, not_there, repaired, not_repaired, missing)
+
+
+def _proven(stored: QuerySet[Candle], klines: Sequence[OHLCV]) -> set[int]:
+    """Open times of those that have their verdict and equal their klines: nearly all.
+
+    Found without a lock, for which the stream would have to wait.
+    """
+    theirs = {one.open_ms: tuple(getattr(one, name) for name in FIELDS) for one in klines}
+    settled = stored.exclude(verdict=Verdict.UNVERIFIED).order_by()
+    rows = settled.values_list("open_time", *FIELDS)
+    return {ms for time, *ours in rows if theirs.get(ms := to_ms(time)) == tuple(ours)}
 
 
 def series_begins_ms(symbol: Symbol, interval: str) -> int | None:

@@ -86,10 +86,11 @@ def missing_from(symbol_id: int, interval: str, start_ms: int, end_ms: int) -> l
 
 
 def _locked(symbol_id: int, interval: str, open_times: Iterable[int]) -> dict[int, Candle]:
-    rows = Candle.objects.select_for_update(of=("self",)).select_related("symbol").order_by("pk")
+    # In the order of the index: by primary key SQLite would look through the symbol's all candles.
+    rows = Candle.objects.select_for_update(of=("self",)).order_by("open_time")
     times = [to_time(open_ms) for open_ms in open_times]
     rows = rows.filter(symbol=symbol_id, interval=interval, open_time__in=times)
-    return {to_ms(row.open_time): row for row in rows}
+    return {to_ms(row.open_time): row for row in rows.select_related("symbol")}
 
 
 def _persists(
