@@ -20,10 +20,11 @@ STOPPED = 130  # what a shell says of a program that SIGINT ended
 
 
 def symbol_asked(name: str, rest: MarketRest) -> Symbol:
+    """The symbol, stored or learned from the exchange. May raise ExchangeUnreachable."""
     try:
         return known(name.upper(), rest)
-    except (UnknownSymbol, ExchangeUnreachable) as error:
-        raise CommandError(f"{name}: {error}") from error
+    except UnknownSymbol as error:
+        raise CommandError(f"{error}; give one that it trades, like BTCUSDT") from error
 
 
 def interval_asked(name: str) -> str:
