@@ -7,7 +7,8 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 
 from candles.intervals import INTERVALS_MS
-from candles.models import Candle
+from candles.models import Candle, CandleRevision
+from candles.verdicts import FIELDS
 from market.admin import Facts, OfSymbol
 
 
@@ -24,6 +25,27 @@ class OfInterval(admin.SimpleListFilter):
         return queryset.filter(interval=self.value()) if self.value() else queryset
 
 
+class Revisions(admin.TabularInline[CandleRevision, Candle]):
+    """What a candle was before."""
+
+    model = CandleRevision
+    fields = readonly_fields = ("revision", "cause", "at", "numbers")
+    extra = 0
+
+    @admin.display(description="values")
+    def numbers(self, row: CandleRevision) -> str:
+        return ", ".join(f"{name} {row.values[name] or '-'}" for name in FIELDS)
+
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+
 @admin.register(Candle)
 class CandleAdmin(Facts[Candle]):
     # By key, newest first: millions of candles have no index on the time alone, so there is
@@ -32,9 +54,20 @@ class CandleAdmin(Facts[Candle]):
     sortable_by = ()
     list_display = (
         "symbol", "interval", "open_time", "open", "high", "low", "close", "volume", "trades",
-        "verdict",
+        "verdict", "revision", "difference",
     )  # fmt: skip
     list_filter = (OfSymbol, OfInterval, "verdict")
     list_select_related = ("symbol",)
     search_fields = ("=symbol__name",)
     search_help_text = "A symbol's whole name"
+    inlines = (Revisions,)
+
+    @admin.display(description="differed", empty_value="-")
+    def difference(self, row: Candle) -> str:
+        """Where the exchange's kline differs, or did before the repair."""
+        fields = row.differed.items()
+        return ", ".join(f"{name} {ours}, exchange {theirs}" for name, (ours, theirs) in fields)
+
+    def get_fields(self, request: HttpRequest, obj: Candle | None = None) -> Any:
+        fields = super().get_fields(request, obj)
+        return ["difference" if name == "differed" else name for name in fields]

@@ -7,6 +7,7 @@ from functools import lru_cache
 from heapq import merge
 from typing import Any
 
+import msgspec
 import structlog
 from django.conf import settings
 from django.db.models import Func, TextField
@@ -20,7 +21,7 @@ from rest_framework.views import APIView
 
 from candles import store
 from candles.intervals import INTERVALS_MS
-from candles.models import Candle
+from candles.models import Candle, Verdict
 from candles.schema import (
     AllCandlesSerializer,
     LatestTicksSerializer,
@@ -32,12 +33,13 @@ from market.api import (
     Json,
     iso,
     iso_ms,
+    plain_or_null,
     refusals,
     tick_json,
 )
 from market.decimals import plain
 from market.models import Symbol
-from market.parameters import OneOf, Query, TimeParameter, known_symbol
+from market.parameters import OneOf, Query, TimeParameter, filters, known_symbol
 from market.redis import connection
 from market.times import to_time
 
@@ -45,7 +47,8 @@ MOST_CANDLES = 5000
 AMOUNTS = (
     "open", "high", "low", "close", "volume", "quote_volume", "taker_volume", "taker_quote_volume",
 )  # fmt: skip
-Row = Sequence[Any]  # first and last instant as ISO 8601, trades, verdict, then AMOUNTS
+# First and last instant as ISO 8601, differed, trades, verdict, revision, then AMOUNTS.
+Row = Sequence[Any]
 
 logger = structlog.get_logger(__name__)
 
@@ -60,8 +63,9 @@ class CandleQuery(Query):
         default=500,
         help_text="The newest so many; the oldest from `start` on where only that is given.",
     )
+    verdict = OneOf(list(Verdict), required=False, help_text="Only candles of this verdict.")
     forming = serializers.BooleanField(
-        default=False, help_text="Also the open candle, on top of `limit`."
+        default=False, help_text="Also the open candle, on top of `limit`; it has no verdict."
     )
 
 
@@ -85,15 +89,16 @@ class PlainDigits(Func):
 
 
 COLUMNS: list[Any] = [
-    Cast("open_time", TextField()), "trades", "verdict", *map(PlainDigits, AMOUNTS),
+    Cast("open_time", TextField()), Cast("differed", TextField()), "trades", "verdict", "revision",
+    *map(PlainDigits, AMOUNTS),
 ]  # fmt: skip
 
 
 def candle_json(candle: Candle) -> Json:
     """A closed candle."""
     span = _span(candle.open_time, candle.interval)
-    amounts = [plain(getattr(candle, name)) for name in AMOUNTS]
-    row = (*span, candle.trades, candle.verdict, *amounts)
+    amounts = [plain_or_null(getattr(candle, name)) for name in AMOUNTS]
+    row = (*span, candle.differed, candle.trades, candle.verdict, candle.revision, *amounts)
     return _json(candle.symbol.name, candle.interval, row)
 
 
@@ -107,7 +112,7 @@ def forming_json(symbol: str, state: SymbolState, interval: str | None = None) -
     span = _span(to_time(candle.open_ms), interval)
     amounts = [plain(getattr(candle, name)) for name in AMOUNTS]
     return {
-        **_json(symbol, interval, (*span, candle.trades, None, *amounts)),
+        **_json(symbol, interval, (*span, None, candle.trades, None, None, *amounts)),
         "last_price": plain(state.last_price),
         "last_tick_id": state.last_tick_id,
         "time": iso_ms(state.last_time_ms),
@@ -121,8 +126,9 @@ def _span(open_time: datetime, interval: str) -> tuple[str, str]:
 
 
 def _json(symbol: str, interval: str, row: Row) -> Json:
-    """A candle; without a verdict while it forms."""
-    open_time, close_time, trades, verdict, first, high, low, last, volume, quote, *taker = row
+    """A candle; without verdict, revision and differences while it forms."""
+    open_time, close_time, differed, trades, verdict, revision, *amounts = row
+    first, high, low, last, volume, quote, *taker = amounts
     return {
         "symbol": symbol,
         "interval": interval,
@@ -138,6 +144,8 @@ def _json(symbol: str, interval: str, row: Row) -> Json:
         "taker_quote_volume": taker[1],
         "trades": trades,
         "verdict": verdict,
+        "revision": revision,
+        "differed": differed,
         "closed": verdict is not None,
     }
 
@@ -161,7 +169,7 @@ def _series(
     closed, and no longer forming.
     """
     start, end, interval = asked.get("start"), asked.get("end"), asked["interval"]
-    rows = _closed_rows(symbol, interval, start, end, limit)
+    rows = _closed_rows(symbol, asked, limit)
     candles = [_json(symbol.name, interval, row) for row in rows]
     cut = start is not None and end is None and len(rows) == limit
     if state is not None and interval in state.intervals and not cut:
@@ -174,21 +182,24 @@ def _series(
     return candles
 
 
-def _closed_rows(
-    symbol: Symbol, interval: str, start: datetime | None, end: datetime | None, limit: int
-) -> list[Row]:
+def _closed_rows(symbol: Symbol, asked: dict[str, Any], limit: int) -> list[Row]:
     """The newest `limit` between start and end, or the oldest from `start` on if it is alone."""
-    found = Candle.objects.filter(symbol=symbol, interval=interval)
-    if start is not None:
-        found = found.filter(open_time__gte=start)
-    if end is not None:
-        found = found.filter(open_time__lte=end)
-    from_start = start is not None and end is None
+    wanted = filters(asked, start="open_time__gte", end="open_time__lte", verdict="verdict")
+    found = Candle.objects.filter(symbol=symbol, interval=asked["interval"], **wanted)
+    from_start = "start" in asked and "end" not in asked
     order = "open_time" if from_start else "-open_time"
     rows = list(found.order_by(order).values_list(*COLUMNS)[:limit])
     if not from_start:
         rows.reverse()
-    return [(*_read_span(text, interval), *row) for text, *row in rows]
+    return [
+        (*_read_span(open_time, asked["interval"]), _read_differed(differed), *row)
+        for open_time, differed, *row in rows
+    ]
+
+
+def _read_differed(text: str) -> Json:
+    """What differed, as the database writes it: nearly always nothing."""
+    return {} if text == "{}" else dict(msgspec.json.decode(text))
 
 
 @lru_cache(maxsize=20_000)  # the newest ones are asked for again and again, by every chart
@@ -202,7 +213,7 @@ def _asked(request: Request) -> dict[str, Any]:
 
 
 def _states(symbols: Sequence[Symbol], asked: dict[str, Any]) -> dict[str, SymbolState]:
-    if not asked["forming"]:
+    if not asked["forming"] or "verdict" in asked:
         return {}
     return store.read_states(connection(), [symbol.name for symbol in symbols])
 

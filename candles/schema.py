@@ -17,16 +17,25 @@ class CandleSerializer(serializers.Serializer[Json]):
     low = DecimalText()
     close = DecimalText()
     volume = DecimalText(help_text="Base asset.")
-    quote_volume = DecimalText(help_text="Quote asset.")
-    taker_volume = DecimalText(help_text="Base asset, what takers bought.")
-    taker_quote_volume = DecimalText(help_text="Quote asset, what takers bought.")
-    trades = serializers.IntegerField()
+    # These four are null where the candle came from an archive without them.
+    quote_volume = DecimalText(allow_null=True, help_text="Quote asset.")
+    taker_volume = DecimalText(allow_null=True, help_text="Base asset, what takers bought.")
+    taker_quote_volume = DecimalText(allow_null=True, help_text="Quote asset, what takers bought.")
+    trades = serializers.IntegerField(allow_null=True)
     verdict = serializers.ChoiceField(
         Verdict.choices,
         allow_null=True,
         help_text="How it compares with the exchange's own; null while it forms.",
     )
-    closed = serializers.BooleanField(help_text="Can no longer change.")
+    revision = serializers.IntegerField(
+        allow_null=True, help_text="1 as it closed, more once it was revised; null while it forms."
+    )
+    differed = serializers.DictField(
+        child=serializers.ListField(child=DecimalText(), min_length=2, max_length=2),
+        allow_null=True,
+        help_text="By field, [ours, the exchange's], where they differ or, once repaired, did.",
+    )
+    closed = serializers.BooleanField(help_text="Changes only by a new revision.")
     # Only a forming candle has these three.
     last_price = DecimalText(required=False)
     last_tick_id = serializers.IntegerField(required=False)

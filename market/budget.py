@@ -110,6 +110,7 @@ class Budget:
         self._correct = client.register_script(CORRECT)
         self._silence = client.register_script(SILENCE)
         self._silent_until = float("-inf")  # monotonic seconds
+        self._shared = True  # as far as we know; an outage is told once
         self._lock = threading.Lock()
         self._alone = Taken(0, 0)  # what this process took while Redis was away
 
@@ -124,8 +125,11 @@ class Budget:
                 list[int], self._take(keys=keys, args=[weight, int(priority), self._limit])
             )
         except RedisError as error:
-            logger.warning("budget.alone", error=str(error))
+            if self._shared:
+                logger.warning("budget.alone", error=str(error))
+            self._shared = False
             return self._take_alone(weight, priority)
+        self._shared = True
         if answer[0] == 1:
             return Taken(*answer[1:])
         raise _silent(answer[1] / 1000) if answer[0] == -1 else _spent(answer[1] / 1000)
@@ -137,8 +141,8 @@ class Budget:
             used = weight + (self._alone.used if self._alone.minute == minute else 0)
             if used * 100 * ALONE > self._limit * priority:
                 raise _spent((minute + 1) * MINUTE_S - now_s)
-            self._alone = Taken(minute, used)
-        return self._alone
+            self._alone = taken = Taken(minute, used)
+        return taken
 
     def learn(self, taken: Taken, headers: Mapping[str, str]) -> None:
         """Correct the count by an answer's headers; no round trip where it is high enough.

@@ -10,10 +10,25 @@ from market.binance import SymbolInfo
 from market.models import Symbol
 from market.rest import ExchangeRefused, ExchangeUnreachable, MarketRest, market_rest
 
-__all__ = ["ExchangeUnreachable", "UnknownSymbol", "follow", "load_symbols", "unfollow"]
+__all__ = [
+    "ExchangeUnreachable",
+    "UnknownSymbol",
+    "follow",
+    "known",
+    "load_symbols",
+    "recorded",
+    "unfollow",
+]
 
 BAD_SYMBOL_CODES = {-1121, -1100}
 GONE = "GONE"  # our word for a symbol that the exchange no longer lists
+UNLISTED = "UNLISTED"  # our word for one that the exchange has never told us of
+# Binance's quote assets; a longer one stands before what it ends in.
+QUOTES = (
+    "FDUSD", "USDT", "USDC", "TUSD", "BUSD", "USDP", "USD1", "BIDR", "BVND", "IDRT", "DOGE", "PAX",
+    "DAI", "BTC", "ETH", "BNB", "XRP", "TRX", "DOT", "EUR", "GBP", "TRY", "BRL", "AUD", "RUB",
+    "UAH", "NGN", "ZAR", "PLN", "RON", "ARS", "JPY", "MXN", "CZK", "COP", "VAI", "USD",
+)  # fmt: skip
 logger = structlog.get_logger(__name__)
 
 
@@ -31,6 +46,35 @@ def refresh(name: str, rest: MarketRest) -> Symbol:
     Raises UnknownSymbol, or ExchangeUnreachable where it can't be asked.
     """
     (symbol,) = _write(_ask([name], rest))
+    return symbol
+
+
+def known(name: str, rest: MarketRest) -> Symbol:
+    """The symbol of that name, as it is stored or, for the first time, as the exchange tells it.
+
+    Raises UnknownSymbol, or ExchangeUnreachable where it can't be asked.
+    """
+    return Symbol.objects.filter(name=name).first() or refresh(name, rest)
+
+
+def recorded(name: str, rest: MarketRest) -> Symbol:
+    """The symbol of recorded data, which may be of another exchange than the one we ask.
+
+    Where this one doesn't know it or doesn't answer, its name tells base and quote asset. Raises
+    UnknownSymbol where it doesn't.
+    """
+    try:
+        return known(name, rest)
+    except (UnknownSymbol, ExchangeUnreachable):
+        quote = next((one for one in QUOTES if name.endswith(one) and name != one), None)
+        if quote is None:
+            raise UnknownSymbol(name) from None
+    symbol, _ = Symbol.objects.get_or_create(
+        name=name,
+        defaults={
+            "base_asset": name.removesuffix(quote), "quote_asset": quote, "status": UNLISTED,
+        },
+    )  # fmt: skip
     return symbol
 
 

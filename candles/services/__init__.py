@@ -1,6 +1,8 @@
 """What is done with closed candles: written down, held against the exchange's, revised."""
 
-from candles.services.history import catch_up_history
+from candles.services.auditing import Audited, audit, series_begins_ms
+from candles.services.history import Filled, Stretch, backfill, catch_up_history, first_kline_ms
+from candles.services.loading import Loaded, load_archive
 from candles.services.recording import record_closed, record_history, stored_until
 from candles.services.revising import add_late
 from candles.services.settling import insert_missing, settle
@@ -8,15 +10,24 @@ from candles.services.verdicts import REPAIR_AFTER, Held, confirm, hold_against,
 
 __all__ = [
     "REPAIR_AFTER",
+    "Audited",
+    "Filled",
     "Held",
+    "Loaded",
+    "Stretch",
     "add_late",
+    "audit",
+    "backfill",
     "catch_up_history",
     "confirm",
+    "first_kline_ms",
     "hold_against",
     "insert_missing",
+    "load_archive",
     "missing_from",
     "record_closed",
     "record_history",
+    "series_begins_ms",
     "settle",
     "stored_until",
 ]

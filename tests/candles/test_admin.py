@@ -5,8 +5,10 @@ from django.test import Client
 from pytest_django import DjangoAssertNumQueries
 
 from candles.models import Candle
+from candles.services import hold_against
 from tests.admins import may_not_change, page, row_page, signed_in
-from tests.builders import candle, symbol
+from tests.builders import NOON, candle, symbol
+from tests.candles.klines import kline
 
 pytestmark = pytest.mark.django_db
 
@@ -27,6 +29,17 @@ def test_candles_are_listed_in_plain_digits_and_filtered(client: Client) -> None
     assert ">7.25<" not in page(client, "candles_candle", "interval=1m")
     assert ">7.25<" not in page(client, "candles_candle", "q=btcusdt")
     assert ">7.25<" not in page(client, "candles_candle", "verdict__exact=exact")
+
+
+def test_a_repaired_candle_shows_what_differed_and_what_it_was(client: Client) -> None:
+    btc = symbol()
+    candle(btc).save()
+    assert "exchange" not in page(client, "candles_candle")
+    hold_against(btc.pk, "1m", [kline(0, trades=5)], NOON, repair_after=NOON - NOON)
+    assert "trades 1, exchange 5" in page(client, "candles_candle", "verdict__exact=repaired")
+    shown = row_page(client, "candles_candle", Candle.objects.get())
+    assert "trades 1, exchange 5" in shown
+    assert "close 100, volume 1, quote_volume 100, trades 1" in shown
 
 
 def test_no_column_of_candles_sorts(client: Client) -> None:

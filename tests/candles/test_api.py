@@ -7,7 +7,7 @@ from pytest_django import Settings
 from redis import Redis
 
 from candles.api import candle_json, forming_json
-from candles.models import Candle
+from candles.models import Candle, Verdict
 from candles.store import read_states
 from market.api import iso
 from market.models import Symbol
@@ -55,6 +55,32 @@ def test_a_candle_is_the_same_over_rest_as_over_the_socket(btc: Symbol) -> None:
     assert answered["closed"] is True
 
 
+def test_a_candle_says_which_revision_it_is_and_what_differed(btc: Symbol) -> None:
+    differed = {"volume": ["1", "1.5"]}
+    record(btc, [0], verdict=Verdict.REPAIRED, revision=2, differed=differed)
+    [answered] = ask()["candles"]
+    assert (answered["verdict"], answered["revision"]) == ("repaired", 2)
+    assert answered["differed"] == differed
+    assert answered == candle_json(Candle.objects.get())
+
+
+def test_what_an_archive_lacked_is_null(btc: Symbol) -> None:
+    lacking = ("quote_volume", "trades", "taker_volume", "taker_quote_volume")
+    record(btc, [0], **dict.fromkeys(lacking))
+    [answered] = ask()["candles"]
+    assert [answered[name] for name in lacking] == [None] * 4
+    assert answered == candle_json(Candle.objects.get())
+
+
+def test_candles_of_one_verdict_are_found(btc: Symbol, redis: Redis) -> None:
+    record(btc, [0, 2])
+    record(btc, [1], verdict=Verdict.EXACT)
+    write_stream(redis, [tick(time_ms=NOON_MS + 3 * MINUTE_MS)])
+    assert opened(ask("verdict=exact&forming=true")) == [iso(at(1))]
+    assert opened(ask("verdict=unverified", path="/candles")) == [iso(at(0)), iso(at(2))]
+    assert opened(ask("verdict=repaired")) == []
+
+
 def test_start_and_end_are_both_within(btc: Symbol) -> None:
     record(btc, range(5))
     start, end = NOON_MS + MINUTE_MS, iso(at(3))
@@ -91,6 +117,7 @@ def test_forming_adds_the_open_candle(btc: Symbol, redis: Redis) -> None:
     assert state is not None
     assert forming == forming_json("BTCUSDT", state)
     assert (forming["closed"], forming["verdict"], forming["close"]) == (False, None, "7.5")
+    assert (forming["revision"], forming["differed"]) == (None, None)
     assert (forming["last_tick_id"], forming["time"]) == (9, "2026-01-02T12:01:00.005Z")
 
 
@@ -134,6 +161,7 @@ def test_history_of_a_symbol_no_longer_followed_stays_readable() -> None:
         ("start=never", "start='never'"),
         ("start=2&end=1", "start='2': lies after end"),
         ("forming=perhaps", "forming='perhaps'"),
+        ("verdict=good", "verdict='good': use one of exact, repaired, unverified"),
         ("limti=5", "limti='5': no such parameter; there are interval, start"),
     ],
 )

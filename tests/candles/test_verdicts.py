@@ -70,6 +70,16 @@ def test_a_candle_that_equals_its_kline_is_exact_and_told_once(
     assert told == ["candle_verified 00 exact"]
 
 
+def test_a_verdict_on_the_distant_past_is_given_and_not_told(
+    btc: Symbol, told: list[str], django_capture_on_commit_callbacks: DjangoCaptureOnCommitCallbacks
+) -> None:
+    candle(btc).save()
+    with django_capture_on_commit_callbacks(execute=True):
+        hold(btc, kline(0), seconds=24 * 3600)
+    assert stored().verdict == Verdict.EXACT
+    assert told == []
+
+
 def test_a_difference_is_repaired_once_it_has_lasted(
     btc: Symbol, told: list[str], django_capture_on_commit_callbacks: DjangoCaptureOnCommitCallbacks
 ) -> None:

@@ -1,0 +1,147 @@
+"""Files of past klines, read row by row: Binance's public archives, or of six columns alone.
+
+Source: Binance Public Data, "Klines": no header as a rule, twelve columns, times in milliseconds
+and for spot since 2025 in microseconds. A file is named for what it holds:
+BTCUSDT-1m-2024-01.zip. Six columns (open time to volume) are read as well.
+"""
+
+import gzip
+import io
+import re
+import zipfile
+import zlib
+from collections.abc import Iterator
+from decimal import Decimal
+from pathlib import Path
+from typing import IO, Any, NamedTuple
+
+from msgspec.structs import replace
+
+from candles.intervals import INTERVALS_MS
+from candles.ohlcv import OHLCV
+
+NAME = re.compile(r"(?P<symbol>[^-]+)-(?P<interval>[^-]+)-.*\.(csv|csv\.gz|zip)")
+HEADER = re.compile(r"open[ _]?time", re.IGNORECASE)
+_AMOUNT = r",(\d+(?:\.\d+)?)"
+_SHORT = rf"(\d+){_AMOUNT * 5}"
+SIX = re.compile(_SHORT, re.ASCII)
+TWELVE = re.compile(rf"{_SHORT},\d+{_AMOUNT},(\d+){_AMOUNT * 2},[^,]*", re.ASCII)
+COLUMNS = (
+    "open time", "open", "high", "low", "close", "volume", "close time", "quote volume", "trades",
+    "taker volume", "taker quote volume",
+)  # fmt: skip
+MILLISECONDS = range(10**12, 10**13)  # the years 2001 to 2286
+MICROSECONDS = range(10**15, 10**16)
+
+
+class BadArchive(Exception):
+    """A file, or the rest of it, that cannot be read. Its text is one line."""
+
+
+class Row(NamedTuple):
+    """A kline of a file; not `complete` where quote volume, trades and takers are unknown."""
+
+    line: int
+    candle: OHLCV
+    complete: bool
+
+
+class BadRow(NamedTuple):
+    """A line that is no kline, and why."""
+
+    line: int
+    reason: str
+
+
+class Archive:
+    """One file; its name says symbol and interval. Raises BadArchive.
+
+    `size` and `position` count bytes as they lie on the disk.
+    """
+
+    def __init__(self, path: Path) -> None:
+        if not path.is_file():
+            raise BadArchive(f"{path}: there is no such file")
+        named = NAME.fullmatch(path.name)
+        if named is None:
+            raise BadArchive(f"{path}: give it a name like BTCUSDT-1m-2024-01.zip (.csv, .csv.gz)")
+        self.path = path
+        self.size = path.stat().st_size
+        self.symbol: str = named["symbol"].upper()
+        self.interval: str = named["interval"]
+        if self.interval not in INTERVALS_MS:
+            known = ", ".join(INTERVALS_MS)
+            raise BadArchive(f"{path}: no candles of {self.interval} are kept, only of {known}")
+        self._file: IO[bytes] | None = None
+
+    def position(self) -> int:
+        return 0 if self._file is None else self._file.tell()
+
+    def rows(self) -> Iterator[Row | BadRow]:
+        """Every line that is not a header or empty, in the file's order."""
+        interval_ms = INTERVALS_MS[self.interval]
+        number = 0
+        try:
+            with self.path.open("rb") as self._file, self._text(self._file) as lines:
+                for number, line in enumerate(lines, 1):
+                    text = line.rstrip("\r\n")
+                    if text and not (number == 1 and HEADER.match(text)):
+                        yield _row(number, text, interval_ms)
+        except (OSError, EOFError, zlib.error, zipfile.BadZipFile, RuntimeError) as error:
+            raise BadArchive(f"{self.path}: damaged after line {number}: {error}") from error
+        finally:
+            self._file = None
+
+    def _text(self, file: IO[bytes]) -> IO[str]:
+        """The lines, unpacked. What is no UTF-8 becomes a bad row, not the end of the file."""
+        raw: Any = file
+        if self.path.suffix == ".gz":
+            raw = gzip.GzipFile(fileobj=file)
+        elif self.path.suffix == ".zip":
+            raw = self._member(zipfile.ZipFile(file))
+        return io.TextIOWrapper(raw, encoding="utf-8-sig", errors="replace", newline="\n")
+
+    def _member(self, archive: zipfile.ZipFile) -> IO[bytes]:
+        names = [name for name in archive.namelist() if name.endswith(".csv")]
+        if len(names) != 1:
+            raise BadArchive(f"{self.path}: {len(names)} CSV files in it; one is wanted")
+        return archive.open(names[0])
+
+
+def _row(line: int, text: str, interval_ms: int) -> Row | BadRow:
+    found = TWELVE.fullmatch(text) or SIX.fullmatch(text)
+    if found is None:
+        return BadRow(line, _what_is_wrong(text))
+    time, first, high, low, last, volume, *more = found.groups()
+    open_ms = int(time)
+    if open_ms in MICROSECONDS:
+        open_ms //= 1000
+    elif open_ms not in MILLISECONDS:
+        return BadRow(line, f"open time {time} is neither milliseconds nor microseconds")
+    opened, highest, lowest, closed = Decimal(first), Decimal(high), Decimal(low), Decimal(last)
+    if not lowest <= min(opened, closed) <= max(opened, closed) <= highest:
+        return BadRow(
+            line, f"prices {', '.join(found.groups()[1:5])} are not all between low and high"
+        )
+    candle = OHLCV(open_ms, interval_ms, opened, highest, lowest, closed, Decimal(volume))
+    if not more:
+        return Row(line, candle, complete=False)
+    quote, trades, taker, taker_quote = more
+    totals = {
+        "quote_volume": Decimal(quote),
+        "trades": int(trades),
+        "taker_volume": Decimal(taker),
+        "taker_quote_volume": Decimal(taker_quote),
+    }
+    return Row(line, replace(candle, **totals), complete=True)
+
+
+def _what_is_wrong(text: str) -> str:
+    cells = text.split(",")
+    if len(cells) not in {6, 12}:
+        return f"{len(cells)} columns instead of 6 or 12"
+    for name, cell in zip(COLUMNS, cells, strict=False):
+        pattern = r"\d+" if name in {"open time", "close time", "trades"} else r"\d+(\.\d+)?"
+        if not re.fullmatch(pattern, cell, re.ASCII):
+            return f"{name} is {cell[:40]!r}"
+    return f"not a kline: {text[:80]!r}"
