@@ -132,4 +132,5 @@ class Recorder:
             again = ((kline, left[id(kline)]) for kline in missing)
             self._klines += ((kline, tries) for kline, tries in again if tries)
 
-        self.clerk.do(partial(services.confirm, [kline for kline, _ in asked]), confirmed)
+        klines = [kline for kline, _ in asked]
+        self.clerk.do(lambda: services.confirm(klines, now()), confirmed)

@@ -14,6 +14,7 @@ from candles.ohlcv import OHLCV
 from candles.services.revising import revise, values_of
 from candles.verdicts import FIELDS, Differences, differences
 from market.binance import KlineEvent
+from market.models import Symbol
 from market.times import to_ms, to_time
 
 # A kline may lag behind the trades, or err for a moment: only what it says for so long counts.
@@ -69,19 +70,22 @@ def hold_against(
 
 
 @transaction.atomic
-def confirm(klines: Sequence[KlineEvent]) -> list[KlineEvent]:
+def confirm(klines: Sequence[KlineEvent], now: datetime) -> list[KlineEvent]:
     """Prove candles of any series exact by what the exchange said when they closed.
 
     Returns the klines that have no candle yet. One that differs proves nothing: events are not
     repeated and REST is asked before anything is repaired.
     """
-    rows = Candle.objects.select_for_update(of=("self",)).select_related("symbol").order_by("pk")
+    names = {kline.symbol for kline in klines}
+    symbol_ids = Symbol.objects.filter(name__in=names).values_list("pk", flat=True)
+    rows = Candle.objects.select_for_update(of=("self",)).order_by("open_time", "pk")
     rows = rows.filter(
-        symbol__name__in={kline.symbol for kline in klines},
+        symbol__in=list(symbol_ids),
         interval__in={kline.interval for kline in klines},
         open_time__in={to_time(kline.open_ms) for kline in klines},
     )
-    ours = {(row.symbol.name, row.interval, to_ms(row.open_time)): row for row in rows}
+    found = rows.select_related("symbol")
+    ours = {(row.symbol.name, row.interval, to_ms(row.open_time)): row for row in found}
     exact, missing = [], []
     for kline in klines:
         candle = ours.get((kline.symbol, kline.interval, kline.open_ms))
@@ -89,7 +93,7 @@ def confirm(klines: Sequence[KlineEvent]) -> list[KlineEvent]:
             missing.append(kline)
         elif not differences(values_of(candle), kline):
             exact.append(candle)
-    _settle(exact)
+    _settle(exact, now)
     return missing
 
 
