@@ -1,11 +1,13 @@
 """The exchange of the benchmarks: no market of its own, it sends what a benchmark tells it.
 
-Its REST knows one old trade a symbol and no klines, fills every order at once, and notes when
-an order arrived.
+Of its own accord it sends only kline events, which are the streams' heartbeat. Its REST knows
+one old trade a symbol and no klines, fills every order at once, and notes when an order arrived.
 """
 
+import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,6 +19,12 @@ FRAME = (
     '{{"stream":"{low}@aggTrade","data":{{"e":"aggTrade","E":{time},"s":"{symbol}","a":{id},'
     '"p":"{price}","q":"{quantity}","f":{id},"l":{id},"T":{time},"m":{maker},"M":true}}}}'
 )
+KLINE_FRAME = (
+    '{{"stream":"{name}","data":{{"e":"kline","E":{time},"s":"{symbol}","k":{{"t":{open},"i":'
+    '"{interval}","f":-1,"L":-1,"o":"100","c":"100","h":"100","l":"100","v":"0","n":0,'
+    '"x":false,"q":"0","V":"0","Q":"0"}}}}}}'
+)
+KLINES_EVERY_S = 2
 Json = dict[str, Any]
 FILTERS = [
     {"filterType": "PRICE_FILTER", "minPrice": "0.01", "maxPrice": "1000000", "tickSize": "0.01"},
@@ -43,6 +51,15 @@ def tick_text(
     )  # fmt: skip
 
 
+def kline_text(name: str, time_ms: int) -> str:
+    """A kline event without trades, of the stream `name`."""
+    coin, _, interval = name.partition("@kline_")
+    return KLINE_FRAME.format(
+        name=name, time=time_ms, symbol=coin.upper(), open=time_ms // 1000 * 1000,
+        interval=interval,
+    )  # fmt: skip
+
+
 @dataclass
 class Exchange:
     """`orders` holds, per order, its symbol and when it arrived (`time.monotonic`)."""
@@ -63,6 +80,7 @@ class Exchange:
         app.router.add_get("/api/v3/aggTrades", self._agg_trades)
         app.router.add_post("/api/v3/order", self._order)
         app.router.add_get("/stream", self._stream)
+        app.cleanup_ctx.append(self._beating)
         return app
 
     @property
@@ -73,6 +91,20 @@ class Exchange:
 
     async def subscribed_to_all(self) -> None:
         """For benchmarks to override: what happens once the stream process listens."""
+
+    async def _beating(self, _: web.Application) -> AsyncIterator[None]:
+        heart = asyncio.create_task(self._beat())
+        yield
+        heart.cancel()
+
+    async def _beat(self) -> None:
+        while True:
+            await asyncio.sleep(KLINES_EVERY_S)
+            time_ms = int(time.time() * 1000)
+            for name in sorted(name for name in self.subscribed if "@kline_" in name):
+                for socket in self.sockets:
+                    with suppress(ConnectionError):  # it has gone
+                        await socket.send_str(kline_text(name, time_ms))
 
     async def _time(self, _: web.Request) -> web.Response:
         return web.json_response({"serverTime": int(time.time() * 1000)})

@@ -51,6 +51,7 @@ class Connection:
         self.retiring = False  # another one is taking over
         self.socket: BatchSocket | None = None
         self.opened_s = self.frame_s = 0.0
+        self.last_frame_s = 0.0  # the same as `frame_s`, by time.monotonic()
         self._dial: Dial | None = None
         self._dialled_s = 0.0
         self._asked: dict[str, int] = {}  # symbol to the message that subscribed to it
@@ -145,10 +146,9 @@ class Connection:
         Raises OSError or WebSocketException where the connection is of no further use.
         """
         assert self.socket is not None  # noqa: S101  # only open ones are read
-        before_s = self.socket.last_frame_s
         frames = self.socket.read_batch(most_bytes)
-        if self.socket.last_frame_s > before_s:
-            self.frame_s = now_s
+        if self.socket.last_frame_s > self.last_frame_s:
+            self.last_frame_s, self.frame_s = self.socket.last_frame_s, now_s
         arrived = read_frames(frames)
         for frame in arrived.unread:
             logger.warning("stream.unread", frame=frame[:200].decode(errors="replace"))

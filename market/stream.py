@@ -188,9 +188,11 @@ class MarketStream:
         except (OSError, WebSocketException) as error:
             self._lose(connection, str(error))
             return
-        if connection.frame_s == self._now_s:
-            self.last_frame_s = time.monotonic()
-        arrived.ticks = arrived.ticks + came.ticks if arrived.ticks else came.ticks
+        self.last_frame_s = max(self.last_frame_s, connection.last_frame_s)
+        if arrived.ticks:
+            arrived.ticks += came.ticks
+        else:
+            arrived.ticks = came.ticks
         arrived.klines += came.klines
         for symbol in acknowledged:
             if self._routes[symbol].primary is connection:
