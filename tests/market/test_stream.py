@@ -6,7 +6,8 @@ from itertools import pairwise
 
 import pytest
 
-from market.stream import BACKOFF_S, MarketStream, Timing, backoff_s
+from market.connection import Timing
+from market.stream import BACKOFF_S, MarketStream, backoff_s
 from market.ticks import Tick
 from tests.market.venue import Venue, frame, now_ms, wrapped
 from tests.servers import Sandbox, eventually
