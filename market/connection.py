@@ -1,6 +1,7 @@
 """One connection to the exchange's market stream: what it carries, and what it has proven."""
 
 import json
+import random
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -15,6 +16,21 @@ logger = structlog.get_logger(__name__)
 NAMES_A_MESSAGE = 200  # longer lists have failed silently
 # The exchange allows 5 messages a second, and answers to its pings count among them.
 MESSAGE_EVERY_S = 0.3
+
+
+@dataclass(frozen=True)
+class Timing:
+    """How long things may take, in seconds. Source of the bounds: protocol, B.1 and K 9-14."""
+
+    lifetime_s: float = 23 * 3600.0  # the exchange cuts after 24 h
+    connect_s: float = 3.0
+    answer_s: float = 10.0  # a control message has failed silently if it takes longer
+    silence_s: float = 45.0  # the exchange pings every 20 s: without any frame it is dead
+    quiet_s: float = 5.0  # kline events come every 2 s: suspicious where symbols are followed
+    heartbeat_s: float = 10.0  # the same for one symbol
+
+
+USUAL = Timing()
 
 
 @dataclass(slots=True)
@@ -34,23 +50,19 @@ class Connection:
     """
 
     def __init__(
-        self,
-        url: str,
-        kinds: Sequence[str],
-        *,
-        connect_s: float,
-        lifetime_s: float,
-        dial_at_s: float,
-        failures: int,
+        self, url: str, kinds: Sequence[str], timing: Timing, dial_at_s: float, failures: int
     ) -> None:
-        self.url, self.kinds = url, kinds  # of streams, for each symbol
-        self.connect_s, self.lifetime_s, self.dial_at_s = connect_s, lifetime_s, dial_at_s
+        self.url, self.timing, self.dial_at_s = url, timing, dial_at_s
+        self.kinds = kinds  # of streams, for each symbol
         self.failures = failures  # of it and its forerunners since the last event
         self.wanted: set[str] = set()
         self.live: dict[str, Reception] = {}
         self.retiring = False  # another one is taking over
+        # Different for each, so that they are not all replaced at once.
+        self.lifetime_s = timing.lifetime_s * random.uniform(0.9, 1)  # noqa: S311
         self.socket: BatchSocket | None = None
         self.opened_s = self.frame_s = 0.0
+        self.last_frame_s = 0.0  # the same as `frame_s`, by time.monotonic()
         self._dial: Dial | None = None
         self._dialled_s = 0.0
         self._asked: dict[str, int] = {}  # symbol to the message that subscribed to it
@@ -65,10 +77,21 @@ class Connection:
     def dialling(self) -> bool:
         return self._dial is not None
 
+    @property
+    def is_open(self) -> bool:
+        return self.socket is not None
+
+    @property
+    def state(self) -> str:
+        """For people to read: waiting, dialling, open or retiring."""
+        if self.is_open:
+            return "retiring" if self.retiring else "open"
+        return "dialling" if self.dialling else "waiting"
+
     # --- Opening and closing -----------------------------------------------------------------
 
     def dial(self, now_s: float) -> None:
-        self._dial, self._dialled_s = Dial(self.url, self.connect_s), now_s
+        self._dial, self._dialled_s = Dial(self.url, self.timing.connect_s), now_s
 
     def opened(self, now_s: float) -> bool:
         """Whether the dialling has just brought a socket. Raises OSError where it failed."""
@@ -79,7 +102,7 @@ class Connection:
         self.socket = self._dial.take()
         if self.socket is None:
             # Looking a name up knows no time-out; each other step has its own.
-            if now_s - self._dialled_s > 4 * self.connect_s:
+            if now_s - self._dialled_s > 4 * self.timing.connect_s:
                 raise ConnectionError("no connection in time")
             return False
         self._dial, self.opened_s, self.frame_s = None, now_s, now_s
@@ -93,6 +116,19 @@ class Connection:
             self.socket.shutdown()
             self.socket = None
         self.live.clear()
+
+    def complaint(self, now_s: float) -> str:
+        """Why it should be replaced; empty where it shouldn't."""
+        timing, quiet_s = self.timing, now_s - self.frame_s
+        # Where replacing it did not help before, be more patient with each time.
+        patience_s = timing.quiet_s * 2.0 ** min(self.failures, 10)
+        if self.live and quiet_s > patience_s:
+            return f"no frame for {patience_s:g} s"
+        if now_s - min(self._unanswered.values(), default=now_s) > timing.answer_s:
+            return f"no answer for {timing.answer_s:g} s"
+        if now_s - self.opened_s > self.lifetime_s:
+            return "its time is over"
+        return ""
 
     # --- Asking ------------------------------------------------------------------------------
 
@@ -133,10 +169,6 @@ class Connection:
         self._next_id += 1
         self._next_message_s = now_s + MESSAGE_EVERY_S
 
-    def unanswered_s(self, now_s: float) -> float:
-        """How long the oldest control message has waited for its answer."""
-        return now_s - min(self._unanswered.values(), default=now_s)
-
     # --- Reading -----------------------------------------------------------------------------
 
     def read(self, now_s: float, most_bytes: int = BATCH_BYTES) -> tuple[Arrived, list[str]]:
@@ -145,10 +177,9 @@ class Connection:
         Raises OSError or WebSocketException where the connection is of no further use.
         """
         assert self.socket is not None  # noqa: S101  # only open ones are read
-        before_s = self.socket.last_frame_s
         frames = self.socket.read_batch(most_bytes)
-        if self.socket.last_frame_s > before_s:
-            self.frame_s = now_s
+        if self.socket.last_frame_s > self.last_frame_s:
+            self.last_frame_s, self.frame_s = self.socket.last_frame_s, now_s
         arrived = read_frames(frames)
         for frame in arrived.unread:
             logger.warning("stream.unread", frame=frame[:200].decode(errors="replace"))

@@ -53,32 +53,39 @@ class BatchSocket(WebSocket):
         Answers pings. At the connection's end it raises OSError or WebSocketException, once
         all that came before has been handed over.
         """
-        if self._lost is not None:
-            raise self._lost
         messages: list[bytes] = []
-        try:
-            self._read_into(messages, most_bytes)
-        except (OSError, WebSocketException) as error:
+        if self._lost is None:
+            try:
+                self._cut(self._read(most_bytes), messages)
+            except (OSError, WebSocketException) as error:
+                self._lost = error
+        if self._lost is not None:
+            self.more_waiting = True  # the news of its end
             if not messages:
-                raise
-            self._lost, self.more_waiting = error, True
+                raise self._lost
         return messages
 
-    def _read_into(self, messages: list[bytes], most_bytes: int) -> None:
+    def _read(self, most_bytes: int) -> bytes:
+        """What is left over, and what can be read without waiting.
+
+        Under TLS a read brings one record, often a single message, so the reads are gathered.
+        """
         if self.sock is None:
             raise WebSocketConnectionClosedException("not connected")
-        read, size = self.sock.recv, 0
+        read, parts, size = self.sock.recv, [self._rest], 0
         self.more_waiting = True
-        while size < most_bytes:
-            try:
+        try:
+            while size < most_bytes:
                 data: bytes = read(READ_BYTES)
-            except (BlockingIOError, ssl.SSLWantReadError):
-                self.more_waiting = False
-                return
-            if not data:
-                raise WebSocketConnectionClosedException("the exchange closed the connection")
-            size += len(data)
-            self._cut(self._rest + data if self._rest else data, messages)
+                if not data:
+                    raise WebSocketConnectionClosedException("the exchange closed the connection")
+                parts.append(data)
+                size += len(data)
+        except (BlockingIOError, ssl.SSLWantReadError):
+            self.more_waiting = False
+        except (OSError, WebSocketException) as error:
+            self._lost = error
+        return b"".join(parts)
 
     def _cut(self, data: bytes, messages: list[bytes]) -> None:
         """Add the payloads of the whole frames in `data`; what is left waits for more."""

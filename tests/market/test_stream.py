@@ -1,3 +1,4 @@
+import random
 import threading
 import time
 from collections.abc import Iterator
@@ -5,13 +6,16 @@ from itertools import pairwise
 
 import pytest
 
-from market.stream import BACKOFF_S, MarketStream, Timing, backoff_s
+from market.connection import Timing
+from market.stream import BACKOFF_S, MarketStream, backoff_s
 from market.ticks import Tick
 from tests.market.venue import Venue, frame, now_ms, wrapped
 from tests.servers import Sandbox, eventually
 
 # As in earnest, in a twentieth of the time.
 QUICK = Timing(connect_s=2, answer_s=1, silence_s=2.5, quiet_s=0.5, heartbeat_s=1)
+
+SYMBOLS = ["AUSDT", "BUSDT", "CUSDT", "DUSDT"]
 
 
 class Reader:
@@ -26,6 +30,8 @@ class Reader:
         self.klines = 0
         self.went_live: list[str] = []
         self.went_silent: list[str] = []
+        self.told_ms: list[tuple[str, int]] = []  # when of which symbol something was missed
+        self.proven_ms: list[tuple[str, int, int]] = []  # symbol, when, up to when
         self._thread = threading.Thread(target=self._run)
         self._thread.start()
 
@@ -36,10 +42,25 @@ class Reader:
             self.went_silent += self.stream.newly_silent
             self.stream.newly_silent.clear()
             self.went_live += self.stream.newly_live
+            self.told_ms += [(symbol, now_ms()) for symbol in self.stream.newly_live]
             self.stream.newly_live.clear()
+            for symbol in self.stream.live:
+                self.proven_ms.append((symbol, now_ms(), self.stream.proven_ms(symbol)))
 
     def symbols(self) -> set[str]:
         return {tick.symbol for tick in self.ticks}
+
+    def broken_proofs(self, venue: Venue) -> list[tuple[str, int]]:
+        """Ticks that are missing though a proof covered them before the gap was told."""
+        came = {(tick.symbol, tick.tick_id) for tick in self.ticks}
+        missing = {key: ms for key, ms in venue.ticked_ms.items() if key not in came}
+        return [
+            (symbol, number)
+            for (symbol, number), ticked_ms in missing.items()
+            for proven, at_ms, until_ms in self.proven_ms
+            if proven == symbol and until_ms > ticked_ms
+            if not any(t == symbol and ticked_ms <= ms <= at_ms for t, ms in self.told_ms)
+        ]
 
     def missed(self, symbol: str) -> set[int]:
         """Ids between the first and the last tick that never came."""
@@ -313,6 +334,40 @@ def test_waiting_grows_with_every_failure_up_to_a_bound() -> None:
     assert backoff_s(100) >= most / 2
 
 
+def strike(venue: Venue, stream: MarketStream, chance: random.Random) -> None:
+    """Let one random thing go wrong, or change."""
+    fault = chance.choice(["cut", "stall", "deaf", "shutdown", "away", "fewer"])
+    stream.follow(chance.sample(SYMBOLS, 3) if fault == "fewer" else SYMBOLS)
+    if fault == "away":
+        venue.turned_away = 1
+    for peer in chance.sample(venue.open_peers(), k=min(1, len(venue.open_peers()))):
+        if fault == "cut":
+            peer.cut()
+        elif fault == "stall":
+            peer.stalled = True
+        elif fault == "deaf":
+            peer.deaf = {name for name in peer.names if name.startswith("a")}
+        elif fault == "shutdown":
+            peer.send(frame(b'{"e":"serverShutdown","E":1}'))
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_whatever_befalls_the_lines_no_proof_is_false(
+    venue: Venue, readers: list[Reader], seed: int
+) -> None:
+    chance = random.Random(seed)
+    quick = Timing(lifetime_s=2, answer_s=0.5, silence_s=1.5, quiet_s=0.4, heartbeat_s=0.6)
+    readers.append(reader := Reader(venue.url, *SYMBOLS, timing=quick, most_streams=4))
+    for _ in range(20):
+        time.sleep(chance.uniform(0, 0.6))
+        strike(venue, reader.stream, chance)
+    reader.stream.follow(SYMBOLS)
+    assert eventually(lambda: reader.stream.live == set(SYMBOLS), 20)
+    began_ms = now_ms()
+    assert eventually(lambda: all(reader.stream.proven_ms(s) > began_ms for s in SYMBOLS))
+    assert reader.broken_proofs(venue) == []
+
+
 # --- Proof -----------------------------------------------------------------------------------
 
 
@@ -347,3 +402,13 @@ def test_nothing_is_proven_by_the_replacement_of_a_stalled_line_before_the_gap_i
         assert proven == stalled or reader.stream.newly_live or reader.went_live
         time.sleep(0.005)
     assert reader.stream.proven_ms("BTCUSDT") > stalled
+
+
+def test_what_comes_before_the_acknowledgement_proves_nothing(
+    venue: Venue, readers: list[Reader]
+) -> None:
+    venue.answers = False
+    readers.append(reader := Reader(venue.url, "BTCUSDT"))
+    assert eventually(lambda: reader.klines > 3)
+    assert reader.stream.live == set()
+    assert reader.stream.proven_ms("BTCUSDT") == 0

@@ -112,6 +112,7 @@ class Venue:
         self.ticking = self.beating = True  # ticks, kline events
         self.refused: set[str] = set()  # stream names that are an error
         self.ids: Counter[str] = Counter()
+        self.ticked_ms: dict[tuple[str, int], int] = {}
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.url = f"ws://127.0.0.1:{self._listener.getsockname()[1]}"
         self._stopped = threading.Event()
@@ -177,10 +178,11 @@ class Venue:
 
     def tick(self, symbol: str) -> dict[str, Any]:
         self.ids[symbol] += 1
-        number = self.ids[symbol]
+        number, time_ms = self.ids[symbol], now_ms()
+        self.ticked_ms[symbol, number] = time_ms
         return {
-            "e": "aggTrade", "E": now_ms(), "s": symbol, "a": number, "p": "100.00000000",
-            "q": "0.10000000", "f": number, "l": number, "T": now_ms(), "m": True, "M": True,
+            "e": "aggTrade", "E": time_ms, "s": symbol, "a": number, "p": "100.00000000",
+            "q": "0.10000000", "f": number, "l": number, "T": time_ms, "m": True, "M": True,
         }  # fmt: skip
 
     def kline(self, symbol: str) -> dict[str, Any]:
