@@ -120,7 +120,7 @@ class Ownership:
         except RedisError as error:
             logger.warning("redis.unreachable", error=str(error))
             return
-        self.stream.newly_live += new & self.stream.live
+        self.stream.newly_live.extend(new & self.stream.live)
 
     def _follow_connection(self) -> Steps:
         if self.stream.newly_silent:
