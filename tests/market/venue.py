@@ -110,6 +110,7 @@ class Venue:
         self.turned_away = 0  # how many of the next handshakes get a 503
         self.answers = True
         self.ticking = self.beating = True  # ticks, kline events
+        self.at_break: set[str] = set()  # symbols of which nothing is sent to anybody
         self.refused: set[str] = set()  # stream names that are an error
         self.ids: Counter[str] = Counter()
         self.ticked_ms: dict[tuple[str, int], int] = {}
@@ -161,7 +162,7 @@ class Venue:
         next_kline_s = 0.0
         while not self._stopped.wait(BEAT_S):
             peers = self.open_peers()
-            symbols = sorted(set().union(*(peer.symbols() for peer in peers)))
+            symbols = sorted(set().union(*(peer.symbols() for peer in peers)) - self.at_break)
             kline_due = time.monotonic() >= next_kline_s
             for symbol in symbols:
                 if self.ticking:
