@@ -2,12 +2,13 @@
 
 from collections.abc import Sequence
 
-from celery import current_task, shared_task
+from celery import shared_task
 from django.utils import timezone
 
 from orders import services
 from orders.binance import exchange
 from orders.models import Order
+from orders.status import OrderStatus
 
 
 @shared_task
@@ -32,11 +33,13 @@ def write_trade_log() -> None:
 def send(orders: Sequence[Order]) -> None:
     """The reaction to `order_opened`: into the exchange by the shortest way.
 
-    A worker that has just judged the candles sends from where it stands: another trip through
-    the queue would double the time from candle to order. Anywhere else (stream, web) nothing
-    may wait for the exchange, so a worker gets the orders.
+    What was claimed as it was opened is sent from where it was: another trip through the queue
+    would double the time from candle to order. Of the rest a worker gets told: where a stop
+    was hit (stream) or a page asked (web), nothing may wait for the exchange.
     """
-    if current_task:
-        services.submit_opened(orders, exchange())
-    else:
-        submit_orders.delay([order.pk for order in orders])
+    claimed = [order for order in orders if order.status == OrderStatus.SUBMITTED]
+    if claimed:
+        services.send_claimed(claimed, exchange())
+    pending = [order.pk for order in orders if order.status == OrderStatus.PENDING]
+    if pending:
+        submit_orders.delay(pending)

@@ -45,15 +45,12 @@ def submit(order_ids: Sequence[int], exchange: Exchange, clock: Clock = timezone
     _send(claim(order_ids, clock()), exchange, clock)
 
 
-def submit_opened(orders: Sequence[Order], exchange: Exchange, clock: Clock = timezone.now) -> None:
-    """Send orders that this process has written down an instant ago, without reading them first.
+def send_claimed(orders: Sequence[Order], exchange: Exchange, clock: Clock = timezone.now) -> None:
+    """Send orders that this process claimed as it opened them; they passed our checks then.
 
     Afterwards they are what became of them, for whoever is told of them next.
     """
-    if claim_opened(orders, clock()):
-        _send(orders, exchange, clock)
-    else:
-        submit([order.pk for order in orders], exchange, clock)
+    _send(orders, exchange, clock)
     for order in orders:
         order.refresh_from_db(from_queryset=Order.objects.select_related("symbol"))
 
@@ -82,22 +79,6 @@ def claim(order_ids: Sequence[int], now: datetime) -> list[Order]:
         )
         note(claimed, now)
     return claimed
-
-
-@transaction.atomic
-def claim_opened(orders: Sequence[Order], now: datetime) -> bool:
-    """Take all of these orders for sending, or none. They passed our checks when opened."""
-    pending = Order.objects.filter(
-        pk__in=[order.pk for order in orders], status=OrderStatus.PENDING, expires_at__gte=now
-    )
-    taken = pending.update(status=OrderStatus.SUBMITTED, submitted_at=now)
-    if taken != len(orders):
-        transaction.set_rollback(True)  # another worker has some: sort them out one by one
-        return False
-    for order in orders:
-        order.status, order.submitted_at = OrderStatus.SUBMITTED, now
-    note(orders, now)
-    return True
 
 
 def reconcile(order_id: int, exchange: Exchange, clock: Clock = timezone.now) -> None:

@@ -13,7 +13,7 @@ from market.ticks import Side
 from orders.models import Order
 from orders.status import OrderStatus
 from strategies.models import Signal, SignalReason, StrategyState
-from strategies.services import catch_up, evaluate
+from strategies.services import Closed, catch_up, evaluate
 from tests.builders import NOON, candle, decimals, strategy, symbol
 
 pytestmark = pytest.mark.django_db
@@ -33,7 +33,7 @@ def after(candle: Candle) -> datetime:
 
 
 def judged(*candles: Candle) -> list[Signal]:
-    return evaluate(candles, after(candles[-1]))
+    return evaluate(list(map(Closed.of, candles)), after(candles[-1]))
 
 
 def test_a_cross_becomes_a_signal_with_its_order() -> None:
@@ -87,7 +87,7 @@ def test_candles_that_were_missed_are_judged_first_and_in_order() -> None:
     *_, last = closed(btc, FLAT)
     judged(last)
     *_, last = closed(btc, ["11000", "9000"], first=len(FLAT))
-    buy, sell = evaluate([last], after(last))
+    buy, sell = evaluate([Closed.of(last)], after(last))
     assert (buy.side, buy.outcome[:9]) == (Side.BUY, "overtaken")
     assert (sell.side, sell.outcome) == (
         Side.SELL,
@@ -107,7 +107,7 @@ def test_a_signal_of_an_old_candle_is_kept_but_not_acted_on() -> None:
     strategy()
     *_, last = closed(symbol(), [*FLAT, "11000"])
     closed_at = last.open_time + timedelta(minutes=1)
-    [signal] = evaluate([last], closed_at + timedelta(minutes=2, seconds=1))
+    [signal] = evaluate([Closed.of(last)], closed_at + timedelta(minutes=2, seconds=1))
     assert signal.order is None
     assert signal.outcome == "stale: judged 1.0 s after it was too late to act"
 
@@ -115,7 +115,7 @@ def test_a_signal_of_an_old_candle_is_kept_but_not_acted_on() -> None:
 def test_a_candle_of_two_intervals_is_still_acted_on() -> None:
     strategy()
     *_, last = closed(symbol(), [*FLAT, "11000"])
-    [signal] = evaluate([last], last.open_time + timedelta(minutes=3))
+    [signal] = evaluate([Closed.of(last)], last.open_time + timedelta(minutes=3))
     assert signal.outcome == "ordered"
 
 
@@ -205,7 +205,7 @@ class TestSweep:
 def test_an_order_is_written_with_its_signal_or_not_at_all(monkeypatch: pytest.MonkeyPatch) -> None:
     strategy()
     *_, last = closed(symbol(), [*FLAT, "11000"])
-    monkeypatch.setattr(Signal.objects, "bulk_create", lambda _: 1 / 0)
+    monkeypatch.setattr("strategies.statements.insert_signals", lambda _: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         judged(last)
     assert (Order.objects.count(), StrategyState.objects.count()) == (0, 0)
