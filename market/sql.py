@@ -25,8 +25,8 @@ def fetch(sql: str, *parameters: Any) -> list[Row]:
 
 
 def marks(count: int) -> str:
-    """As many placeholders: `IN ({marks(2)})` is `IN (%s, %s)`."""
-    return ", ".join(["%s"] * count)
+    """As many placeholders: `IN ({marks(2)})` is `IN (%s, %s)`; with none, nothing is in it."""
+    return ", ".join(["%s"] * count) or "NULL"
 
 
 def time_value(time: datetime) -> Any:

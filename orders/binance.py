@@ -1,15 +1,15 @@
 """Binance Spot as our exchange: signed HTTP."""
 
 import os
-import threading
 import time
 from functools import cache
-from typing import cast
 from urllib.parse import urlsplit
 
 import requests
 import urllib3
 from django.conf import settings
+from requests.adapters import HTTPAdapter
+from requests.structures import CaseInsensitiveDict
 
 from market.binance import BadFrame
 from market.decimals import plain
@@ -22,7 +22,7 @@ ORDER_PATH = "/api/v3/order"
 TRADES_PATH = "/api/v3/myTrades"
 TIMEOUT_S = (3.05, 12.0)  # to connect, to answer: the exchange gives its engine 10 s
 RECV_WINDOW_MS = 5000
-FORM = {"Content-Type": "application/x-www-form-urlencoded"}
+CONNECTIONS = 10  # kept open: one for each sending thread, one for the rest
 # A midpoint may err by half a round trip; a timestamp ahead of the server's is refused by no
 # larger window, one behind it is.
 BIAS_MS = 20
@@ -30,18 +30,18 @@ CLOCK_AGE_S = 600.0
 
 
 class BinanceExchange:
-    """One account at one address. Any thread may call: each has a session of its own.
+    """One account at one address. Any thread may call; they share the open connections.
 
-    Nothing is ever sent again on its own: no retries below, no redirects, no proxies from the
-    environment. The one exception is -1021, which the exchange gives for requests that surely
-    were not carried out.
+    Nothing is ever sent again on its own: the bare transport of `requests` retries nothing,
+    follows no redirect and heeds no proxy of the environment. The one exception is -1021, which
+    the exchange gives for requests that surely were not carried out.
     """
 
     def __init__(self, rest_url: str, key: str, secret: str) -> None:
         self._url = rest_url.rstrip("/")
-        self._key = key
         self._secret = secret
-        self._local = threading.local()
+        self._headers = {"X-MBX-APIKEY": key, "Accept": "application/json"}
+        self._transport = HTTPAdapter(pool_maxsize=CONNECTIONS)
         self._market = MarketRest(self._url)
         self._clock = ExchangeClock()
         self._measured_at = float("-inf")  # monotonic seconds
@@ -114,40 +114,35 @@ class BinanceExchange:
         waiting_s = self._silent_until - time.monotonic()
         if waiting_s > 0:
             raise Busy(waiting_s, "not sent: the exchange asked for silence")
+        request = self._request(method, path, payload)
         try:
-            answer = self._session().send(
-                self._request(method, path, payload), timeout=TIMEOUT_S, allow_redirects=False
-            )
+            answer = self._transport.send(request, timeout=TIMEOUT_S)
+            body = answer.content
         except requests.RequestException as error:
             # Its text holds the address with the signature, so it is not passed on.
             if never_sent(error):
                 raise Busy(1, f"not sent: no connection to {self!r}") from None
             raise OutcomeUnknown(f"{type(error).__name__} while waiting for {self!r}") from None
         if answer.status_code == 200:
-            return answer.content
+            return body
         try:
-            answers.fail(answer.status_code, answer.headers.get("Retry-After"), answer.content)
+            answers.fail(answer.status_code, answer.headers.get("Retry-After"), body)
         except Busy as busy:
             self._silent_until = time.monotonic() + busy.retry_after_s
             raise
 
     def _request(self, method: str, path: str, payload: str) -> requests.PreparedRequest:
         """A request that carries `payload` byte for byte, in the body or after the `?`."""
-        session = self._session()
+        request = requests.PreparedRequest()
+        request.method, request.headers = method, CaseInsensitiveDict(self._headers)
+        request.url = f"{self._url}{path}"
         if method == "POST":
-            form = requests.Request(method, self._url + path, data=payload, headers=FORM)
-            return session.prepare_request(form)
-        request = session.prepare_request(requests.Request(method, self._url + path))
-        request.url = f"{self._url}{path}?{payload}"
+            request.body = payload.encode()
+            request.headers["Content-Type"] = "application/x-www-form-urlencoded"
+            request.headers["Content-Length"] = str(len(request.body))
+        else:
+            request.url += f"?{payload}"
         return request
-
-    def _session(self) -> requests.Session:
-        if not hasattr(self._local, "session"):
-            session = requests.Session()
-            session.trust_env = False
-            session.headers.update({"X-MBX-APIKEY": self._key, "Accept": "application/json"})
-            self._local.session = session
-        return cast(requests.Session, self._local.session)
 
     def _measure(self, *, older_than_s: float) -> None:
         """Learn the exchange's time. Nothing signed is sent while it is not known."""

@@ -14,7 +14,6 @@ from django.utils import timezone
 
 from market.ticks import Side
 from market.times import to_ms
-from orders.events import order_changed
 from orders.exchange import Busy, Exchange, ExecutionReport, OrderRequest, OutcomeUnknown, Refused
 from orders.models import Order
 from orders.services.booking import record
@@ -23,7 +22,6 @@ from orders.services.life import locked, move, move_by_id, note
 from orders.status import UNANSWERED, OrderStatus
 
 SENDERS = 8  # threads; an order waits for the exchange, not for a processor
-QUICK_S = 0.25  # an answer within this time is told at once, without "submitted" before it
 ANSWER_DUE = timedelta(seconds=3)
 # The exchange refuses a request 5 s after the time it bears, that of its claim, and gives its
 # engine 10 s more; the rest is margin. Source: Binance Spot REST, "Timing security" and
@@ -134,15 +132,18 @@ def _why_not_sent(order: Order, halted: bool, now: datetime) -> str | None:
 
 
 def _send(orders: Sequence[Order], exchange: Exchange, clock: Clock) -> None:
-    """Send claimed orders and book their answers; where these take long, tell of the sending."""
-    waiting = {_senders().submit(_place, exchange, _request(order)): order for order in orders}
-    try:
-        for future in as_completed(list(waiting), timeout=QUICK_S):
-            _book_answer(waiting.pop(future), future.result(), clock())
-    except TimeoutError:
-        order_changed.announce(list(waiting.values()))
-        for future in as_completed(waiting):
-            _book_answer(waiting[future], future.result(), clock())
+    """Send claimed orders, several at once, and book each answer as it comes.
+
+    The first goes from this very thread: waking another one takes longer than asking it to.
+    Should its answer be long in coming, the sweep looks the others up meanwhile.
+    """
+    if not orders:
+        return
+    first, *others = orders
+    waiting = {_senders().submit(_place, exchange, _request(order)): order for order in others}
+    _book_answer(first, _place(exchange, _request(first)), clock())
+    for future in as_completed(waiting):
+        _book_answer(waiting[future], future.result(), clock())
 
 
 def _place(exchange: Exchange, request: OrderRequest) -> Answer:
