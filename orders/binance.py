@@ -11,14 +11,15 @@ from django.conf import settings
 from requests.adapters import HTTPAdapter
 from requests.structures import CaseInsensitiveDict
 
-from market.binance import BadFrame
+from market.binance import BadFrame, read_server_time
 from market.decimals import plain
-from market.rest import ExchangeClock, ExchangeRefused, ExchangeUnreachable, MarketRest
+from market.rest import ExchangeClock
 from orders import answers
 from orders.exchange import Busy, ExecutionReport, OrderRequest, OutcomeUnknown, Refused
 from orders.signing import signed
 
 ORDER_PATH = "/api/v3/order"
+TIME_PATH = "/api/v3/time"
 TRADES_PATH = "/api/v3/myTrades"
 TIMEOUT_S = (3.05, 12.0)  # to connect, to answer: the exchange gives its engine 10 s
 RECV_WINDOW_MS = 5000
@@ -27,6 +28,7 @@ CONNECTIONS = 10  # kept open: one for each sending thread, one for the rest
 # larger window, one behind it is.
 BIAS_MS = 20
 CLOCK_AGE_S = 600.0
+IDLE_S = 20.0  # a connection that lies idle much longer may be closed at the other end
 
 
 class BinanceExchange:
@@ -42,7 +44,6 @@ class BinanceExchange:
         self._secret = secret
         self._headers = {"X-MBX-APIKEY": key, "Accept": "application/json"}
         self._transport = HTTPAdapter(pool_maxsize=CONNECTIONS)
-        self._market = MarketRest(self._url)
         self._clock = ExchangeClock()
         self._measured_at = float("-inf")  # monotonic seconds
         self._silent_until = float("-inf")
@@ -82,6 +83,17 @@ class BinanceExchange:
             return answers.found(order, [])
         fills = [("symbol", symbol), ("orderId", str(order.order_id)), ("limit", "1000")]
         return answers.found(order, answers.read_trades(self._read(TRADES_PATH, fills)))
+
+    def keep_ready(self) -> None:
+        """Have an open connection and a fresh clock, so that an order waits for neither.
+
+        The exchange closes what lies idle. Raises Busy where it does not answer.
+        """
+        self._measure(older_than_s=IDLE_S)
+
+    def server_time(self) -> int:
+        """The exchange's clock, asked over the connections that orders take."""
+        return read_server_time(self._send("GET", TIME_PATH, ""))
 
     def _read(self, path: str, parameters: list[tuple[str, str]]) -> bytes:
         return self._signed("GET", path, parameters, int(time.time() * 1000))
@@ -140,7 +152,7 @@ class BinanceExchange:
             request.body = payload.encode()
             request.headers["Content-Type"] = "application/x-www-form-urlencoded"
             request.headers["Content-Length"] = str(len(request.body))
-        else:
+        elif payload:
             request.url += f"?{payload}"
         return request
 
@@ -149,9 +161,9 @@ class BinanceExchange:
         if time.monotonic() - self._measured_at <= older_than_s:
             return
         try:
-            self._clock.measure(self._market)
+            self._clock.measure(self)
             self._measured_at = time.monotonic()
-        except (ExchangeUnreachable, ExchangeRefused, BadFrame) as error:
+        except (Refused, Busy, OutcomeUnknown, BadFrame) as error:
             wait_s = max(1.0, getattr(error, "retry_after_s", 0.0))
             self._silent_until = time.monotonic() + wait_s
             raise Busy(wait_s, f"not sent: the exchange's clock is not known ({error})") from None

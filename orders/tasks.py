@@ -1,12 +1,14 @@
 """What workers do with orders."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 
 from celery import shared_task
 from django.utils import timezone
 
 from orders import services
 from orders.binance import exchange
+from orders.exchange import Busy
 from orders.models import Order
 from orders.status import OrderStatus
 
@@ -23,6 +25,8 @@ def sweep_orders() -> None:
     for order_id in services.unanswered(timezone.now()):
         services.reconcile(order_id, exchange())
     services.append_trade_log()
+    with suppress(Busy):  # who has an order to send will say so
+        exchange().keep_ready()
 
 
 @shared_task
