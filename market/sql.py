@@ -7,13 +7,18 @@ way, and nowhere else, statements are written once; they are the same on SQLite 
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any, Generic, TypeVar
+from operator import attrgetter
+from typing import Any
 
 from django.db import connection, models
 
-M = TypeVar("M", bound=models.Model)
 Row = tuple[Any, ...]
 ROWS_A_STATEMENT = 500
+# Fields whose values every database takes as they are; those of others are asked.
+KEPT_AS_IS = {
+    models.CharField, models.ForeignKey, models.OneToOneField, models.BigIntegerField,
+    models.PositiveIntegerField,
+}  # fmt: skip
 
 
 def fetch(sql: str, *parameters: Any) -> list[Row]:
@@ -39,29 +44,31 @@ def for_update() -> str:
     return " FOR UPDATE" if connection.features.has_select_for_update else ""
 
 
-class Insert(Generic[M]):
-    """Writes rows of a model, 500 a statement.
+class Insert:
+    """Writes rows of a model, 500 a statement; `tail` follows the values.
 
-    `tail` follows the values: ON CONFLICT, RETURNING.
+    A row is anything with the model's attributes, an instance or a lighter thing.
     """
 
-    def __init__(self, model: type[M], tail: str = "") -> None:
-        self._fields = [f for f in model._meta.concrete_fields if not f.primary_key]
-        columns = ", ".join(f'"{field.column}"' for field in self._fields)
+    def __init__(self, model: type[models.Model], tail: str = "") -> None:
+        fields = [f for f in model._meta.concrete_fields if not f.primary_key]
+        columns = ", ".join(f'"{field.column}"' for field in fields)
         self._head = f'INSERT INTO "{model._meta.db_table}" ({columns}) VALUES '  # noqa: S608
-        self._row = f"({marks(len(self._fields))})"
+        self._row = f"({marks(len(fields))})"
         self._tail = f" {tail}"
+        self._values_of = attrgetter(*(field.attname for field in fields))
+        self._as_kept = [None if type(f) in KEPT_AS_IS else f.get_db_prep_save for f in fields]
 
-    def run(self, rows: Sequence[M], *parameters: Any) -> list[Row]:
+    def run(self, rows: Sequence[Any], *parameters: Any) -> list[Row]:
         """Write `rows`; `parameters` are those of the tail, whose answer comes back."""
         answer: list[Row] = []
         with connection.cursor() as cursor:
             for start in range(0, len(rows), ROWS_A_STATEMENT):
                 batch = rows[start : start + ROWS_A_STATEMENT]
                 values = [
-                    field.get_db_prep_save(getattr(row, field.attname), connection)
+                    kept(value, connection) if kept else value
                     for row in batch
-                    for field in self._fields
+                    for kept, value in zip(self._as_kept, self._values_of(row), strict=True)
                 ]
                 sql = self._head + ", ".join([self._row] * len(batch)) + self._tail
                 cursor.execute(sql, [*values, *parameters])

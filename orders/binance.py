@@ -23,7 +23,7 @@ TIME_PATH = "/api/v3/time"
 TRADES_PATH = "/api/v3/myTrades"
 TIMEOUT_S = (3.05, 12.0)  # to connect, to answer: the exchange gives its engine 10 s
 RECV_WINDOW_MS = 5000
-CONNECTIONS = 10  # kept open: one for each sending thread, one for the rest
+CONNECTIONS = 21  # kept open at most: one for each sending thread, one for the rest
 # A midpoint may err by half a round trip; a timestamp ahead of the server's is refused by no
 # larger window, one behind it is.
 BIAS_MS = 20

@@ -2,7 +2,9 @@
 
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Sequence
+from datetime import datetime
 from decimal import Decimal
+from typing import NamedTuple
 
 from django.db import connection
 
@@ -28,7 +30,20 @@ ADVANCE = Insert(
     " sma = EXCLUDED.sma, ema = EXCLUDED.ema, note = EXCLUDED.note"
     " WHERE strategies_strategystate.open_time = %s RETURNING strategy_id, symbol_id, interval",
 )
+BEGIN = Insert(StrategyState, "ON CONFLICT (strategy_id, symbol_id, interval) DO NOTHING")
 SIGNALS = Insert(Signal, "RETURNING id")
+
+
+class Place(NamedTuple):
+    """A row of StrategyState. There are hundreds when a minute ends; a model costs ten times."""
+
+    strategy_id: int
+    symbol_id: int
+    interval: str
+    open_time: datetime
+    sma: Decimal | None
+    ema: Decimal | None
+    note: str
 
 
 def enabled() -> Iterator[tuple[Strategy, int | None]]:
@@ -50,12 +65,17 @@ def closes(
     return found
 
 
-def advance(states: Sequence[StrategyState], from_ms: int) -> set[tuple[int, int, str]]:
+def begin(places: Sequence[Place]) -> None:
+    """Write down where there is no place yet."""
+    BEGIN.run(places)
+
+
+def advance(places: Sequence[Place], from_ms: int) -> set[tuple[int, int, str]]:
     """Move places on that stand at `from_ms`, or nowhere yet; the keys of those that moved.
 
     A row that moved is ours until the transaction ends.
     """
-    moved = ADVANCE.run(states, time_value(to_time(from_ms)))
+    moved = ADVANCE.run(places, time_value(to_time(from_ms)))
     return {(strategy_id, symbol_id, interval) for strategy_id, symbol_id, interval in moved}
 
 

@@ -73,7 +73,7 @@ def _set_up_logging(**_: Any) -> None:
 
 
 @task_postrun.connect
-def _drop_broken_connections(task: Task, **_: Any) -> None:
+def _drop_broken_connections(task: Task[Any, Any], **_: Any) -> None:
     """What failed, or has grown too old, is opened anew; the rest stays for the next task."""
     from django.db import close_old_connections
 

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from concurrent.futures import ThreadPoolExecutor, as_completed, wait
 from datetime import datetime, timedelta
 from functools import cache
 
@@ -21,7 +21,8 @@ from orders.services.halts import entries_halted
 from orders.services.life import locked, move, move_by_id, note
 from orders.status import UNANSWERED, OrderStatus
 
-SENDERS = 8  # threads; an order waits for the exchange, not for a processor
+SENDERS = 20  # threads; an order waits for the exchange, not for a processor
+HEAD_START_S = 0.25  # answers are booked from then on while others are still awaited
 ANSWER_DUE = timedelta(seconds=3)
 # The exchange refuses a request 5 s after the time it bears, that of its claim, and gives its
 # engine 10 s more; the rest is margin. Source: Binance Spot REST, "Timing security" and
@@ -141,7 +142,10 @@ def _send(orders: Sequence[Order], exchange: Exchange, clock: Clock) -> None:
         return
     first, *others = orders
     waiting = {_senders().submit(_place, exchange, _request(order)): order for order in others}
-    _book_answer(first, _place(exchange, _request(first)), clock())
+    answer = _place(exchange, _request(first))
+    # Booking would take the processor from those that are still to be sent.
+    wait(waiting, timeout=HEAD_START_S)
+    _book_answer(first, answer, clock())
     for future in as_completed(waiting):
         _book_answer(waiting[future], future.result(), clock())
 

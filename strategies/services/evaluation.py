@@ -22,6 +22,7 @@ from strategies.models import Signal, SignalReason, StrategyState
 from strategies.rules import Judgement
 from strategies.services.judging import Judged, judge_all
 from strategies.services.series import Closed, Key, Watch, watches
+from strategies.statements import Place
 
 STALE_AFTER = 2  # intervals after its close a candle is no longer acted on
 LONGEST_WAIT_MS = 300_000  # nor is an order of a long interval sent later than that
@@ -62,10 +63,9 @@ def evaluate(closed: Sequence[Closed], now: datetime, *, claim: bool = False) ->
     return signals
 
 
-@transaction.atomic
 def begin(judged: Sequence[Judged]) -> None:
     """Give new strategies their place in a series; they act from the next candle on."""
-    StrategyState.objects.bulk_create(map(_state_of, judged), ignore_conflicts=True)
+    statements.begin(list(map(_place_of, judged)))
 
 
 @transaction.atomic
@@ -87,13 +87,13 @@ def _move_on(judged: Iterable[Judged]) -> set[Key]:
     A series that stands elsewhere stays: another worker was faster, or candles were missed.
     """
     last = {one.watch.key: one for one in judged}
-    level: defaultdict[int, list[StrategyState]] = defaultdict(list)
+    level: defaultdict[int, list[Place]] = defaultdict(list)
     for key in sorted(last):  # in one order, so that no two workers wait for each other
         watch = last[key].watch
-        level[watch.first_ms - watch.interval_ms].append(_state_of(last[key]))
+        level[watch.first_ms - watch.interval_ms].append(_place_of(last[key]))
     moved: set[Key] = set()
-    for from_ms, states in level.items():
-        moved |= statements.advance(states, from_ms)
+    for from_ms, places in level.items():
+        moved |= statements.advance(places, from_ms)
     return moved
 
 
@@ -190,12 +190,10 @@ def _why_not_acted_on(crossing: Crossing, now: datetime) -> str:
     return "overtaken: a newer candle of the series signalled as well"
 
 
-def _state_of(one: Judged) -> StrategyState:
+def _place_of(one: Judged) -> Place:
     current = one.judgement.current if one.judgement else None
-    return StrategyState(
-        strategy=one.watch.strategy,
-        symbol_id=one.watch.symbol_id,
-        interval=one.watch.interval,
+    return Place(
+        *one.watch.key,
         open_time=to_time(one.open_ms),
         sma=current.sma if current else None,
         ema=current.ema if current else None,
