@@ -6,6 +6,7 @@ import sys
 COMMANDS = (
     ["benchmarks.stream_throughput"],
     ["benchmarks.latency", "order"],
+    ["benchmarks.latency", "crowd"],
     ["benchmarks.latency", "page"],
 )
 

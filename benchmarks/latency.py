@@ -1,11 +1,14 @@
 """How long a tick takes to a page, and a closing candle to an order, through real processes.
 
-`python -m benchmarks.latency order|page`
+`python -m benchmarks.latency order|crowd|page`
 
 `order`: from the moment the exchange sends the tick that closes a one-second candle to the
 moment an order request reaches it: socket, candle, Redis, database, Celery, strategy, commit,
 signed request. Every candle crosses; the stream, one worker (prefork) and Redis are the real
 ones.
+
+`crowd`: the same for 200 symbols whose candles close together, ten of which cross: both variants
+order, so 20 orders are under way at once; the first and the last of them are told.
 
 `page`: from the moment the exchange sends a tick to the moment ten WebSocket clients have it,
 under a steady 5,000 ticks a second: stream, Redis, daphne. Clients see the newest state at
@@ -31,6 +34,7 @@ from tests.servers import Site, free_port
 SYMBOLS = symbol_names(4)
 CLOSINGS_S = 45
 WARM_UP_S = 14  # candles until the averages have their history, and the worker its code
+CROWD, CROSSING, CROWD_CLOSINGS = 200, 10, 30
 PAGE_S, TICKS_A_SECOND, CLIENTS = 10, 5_000, 10
 
 
@@ -98,6 +102,37 @@ async def candle_to_order() -> None:
     print(row("candle close to order request", waited))
 
 
+async def crowd_to_orders() -> None:
+    """All candles close by ticks sent at once; `arrived` are the orders of the present second."""
+    arrived: list[float] = []
+    first: list[float] = []
+    last: list[float] = []
+    exchange = Exchange(symbol_names(CROWD), lambda _, at: arrived.append(at))
+    async with running(exchange, "worker", "stream"):
+        second = int(time.time()) + 2
+        for number in range(WARM_UP_S + CROWD_CLOSINGS):
+            due = second + number + 0.02
+            await asyncio.sleep(max(0.0, due - time.time()))
+            texts = [_crowd_tick(exchange, place, number, due) for place in range(CROWD)]
+            arrived.clear()
+            began = time.monotonic()
+            for text in texts:
+                await exchange.sockets[-1].send_str(text)
+            await asyncio.sleep(0.8)
+            if number > WARM_UP_S and len(arrived) == 2 * CROSSING:
+                first.append(arrived[0] - began)
+                last.append(arrived[-1] - began)
+    print(row(f"{CROWD} candles close to first of {2 * CROSSING} order requests", first))
+    print(row("and to the last of them", last))
+
+
+def _crowd_tick(exchange: Exchange, place: int, number: int, due: float) -> str:
+    """Of every twenty symbols one goes up and down, so that it crosses at every candle."""
+    moves = place % (CROWD // CROSSING) == 0
+    price = "200" if moves and number % 2 else "100"
+    return tick_text(exchange.symbols[place], FIRST_ID + number, int(due * 1000), price)
+
+
 async def tick_to_page() -> None:
     exchange = Exchange(SYMBOLS[:2])
     sent: dict[tuple[str, int], float] = {}
@@ -130,11 +165,13 @@ async def tick_to_page() -> None:
     print(row(f"tick to page at {TICKS_A_SECOND} ticks/s, {CLIENTS} clients", ages))
 
 
+MEASUREMENTS = {"order": candle_to_order, "crowd": crowd_to_orders, "page": tick_to_page}
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("what", choices=["order", "page"])
-    asked = parser.parse_args()
-    asyncio.run(candle_to_order() if asked.what == "order" else tick_to_page())
+    parser.add_argument("what", choices=MEASUREMENTS)
+    asyncio.run(MEASUREMENTS[parser.parse_args().what]())
 
 
 if __name__ == "__main__":

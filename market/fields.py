@@ -46,7 +46,7 @@ class ExactDecimalField(models.Field[Given_contra, Kept_co]):
             raise ValidationError(f"{value!r} is not a decimal number") from None
 
     def get_prep_value(self, value: Any) -> Decimal | None:
-        number = self.to_python(super().get_prep_value(value))
+        number = value if type(value) is Decimal else self.to_python(super().get_prep_value(value))
         if number is not None and not number.is_finite():
             raise ValidationError(f"{value!r} is not a finite number")
         return number

@@ -5,7 +5,7 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from functools import cache
-from typing import Any
+from typing import Any, Protocol
 from urllib.parse import urlsplit
 
 import requests
@@ -180,6 +180,10 @@ def _cause(error: requests.RequestException) -> str:
     return str(reason) or type(reason).__name__
 
 
+class Timekeeper(Protocol):
+    def server_time(self) -> int: ...
+
+
 class ExchangeClock:
     """The exchange's time, measured against our monotonic clock.
 
@@ -195,7 +199,7 @@ class ExchangeClock:
     def known(self) -> bool:
         return self._offset_ms is not None
 
-    def measure(self, rest: MarketRest) -> None:
+    def measure(self, rest: Timekeeper) -> None:
         best_way = float("inf")
         for _ in range(self.SAMPLES):
             sent = time.monotonic() * 1000

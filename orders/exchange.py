@@ -84,3 +84,7 @@ class Exchange(Protocol):
     ) -> ExecutionReport | None:
         """What became of an order, with its fills; None where the exchange knows none."""
         ...
+
+    def keep_ready(self) -> None:
+        """Be ready for an order at any time; asked every few seconds."""
+        ...

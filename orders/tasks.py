@@ -1,13 +1,16 @@
 """What workers do with orders."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 
-from celery import current_task, shared_task
+from celery import shared_task
 from django.utils import timezone
 
 from orders import services
 from orders.binance import exchange
+from orders.exchange import Busy
 from orders.models import Order
+from orders.status import OrderStatus
 
 
 @shared_task
@@ -22,6 +25,8 @@ def sweep_orders() -> None:
     for order_id in services.unanswered(timezone.now()):
         services.reconcile(order_id, exchange())
     services.append_trade_log()
+    with suppress(Busy):  # who has an order to send will say so
+        exchange().keep_ready()
 
 
 @shared_task
@@ -32,11 +37,13 @@ def write_trade_log() -> None:
 def send(orders: Sequence[Order]) -> None:
     """The reaction to `order_opened`: into the exchange by the shortest way.
 
-    A worker that has just judged the candles sends from where it stands: another trip through
-    the queue would double the time from candle to order. Anywhere else (stream, web) nothing
-    may wait for the exchange, so a worker gets the orders.
+    What was claimed as it was opened is sent from where it was: another trip through the queue
+    would double the time from candle to order. Of the rest a worker gets told: where a stop
+    was hit (stream) or a page asked (web), nothing may wait for the exchange.
     """
-    if current_task:
-        services.submit_opened(orders, exchange())
-    else:
-        submit_orders.delay([order.pk for order in orders])
+    claimed = [order for order in orders if order.status == OrderStatus.SUBMITTED]
+    if claimed:
+        services.send_claimed(claimed, exchange())
+    pending = [order.pk for order in orders if order.status == OrderStatus.PENDING]
+    if pending:
+        submit_orders.delay(pending)

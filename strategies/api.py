@@ -21,8 +21,10 @@ from market.api import Json, iso, iso_or_null, plain_or_null, refusals, write_re
 from market.decimals import plain
 from market.models import Symbol
 from market.parameters import OneOf, Query, SidedQuery, SymbolParameter, filters
+from market.times import to_ms
 from orders.api import position_json
 from orders.models import Position
+from strategies.keys import candle_key
 from strategies.models import Signal, SignalReason, Strategy, StrategyState
 from strategies.parameters import wrong_parameters
 from strategies.schema import SignalSerializer, StrategiesSerializer, StrategySerializer
@@ -62,9 +64,11 @@ def strategies_json(strategies: Sequence[Strategy]) -> list[Json]:
     """
     followed = list(Symbol.objects.followed())
     positions = Position.objects.filter(status=Position.Status.OPEN).select_related("symbol")
-    states = StrategyState.objects.filter(strategy__in=strategies)
+    states = list(StrategyState.objects.filter(strategy__in=strategies))
+    signals = Signal.objects.filter(key__in=map(_key, states)).order_by()
     seen = _Seen(
         states={(one.strategy_id, one.symbol_id, one.interval): one for one in states},
+        outcomes=dict(signals.values_list("key", "outcome")),
         positions={(one.strategy, one.symbol_id): one for one in positions},
         prices=last_prices([symbol.name for symbol in followed]),
     )
@@ -72,9 +76,10 @@ def strategies_json(strategies: Sequence[Strategy]) -> list[Json]:
 
 
 class _Seen(NamedTuple):
-    """What there is of states, open positions and prices, by their keys."""
+    """What there is of states, what came of their signals, open positions and prices, by key."""
 
     states: dict[tuple[int, int, str], StrategyState]
+    outcomes: dict[str, str]
     positions: dict[tuple[str, int], Position]
     prices: dict[str, Decimal]
 
@@ -105,9 +110,19 @@ def _state_json(strategy: Strategy, symbol: Symbol, interval: str, seen: _Seen) 
         "open_time": iso(state.open_time) if state else None,
         "sma": plain_or_null(state.sma) if state else None,
         "ema": plain_or_null(state.ema) if state else None,
-        "note": state.note if state else NOT_JUDGED,
+        "note": _note(state, seen.outcomes.get(_key(state))) if state else NOT_JUDGED,
         "position": position_json(position, price) if position else None,
     }
+
+
+def _key(state: StrategyState) -> str:
+    """That of the signal which the candle of this state gave, if it gave one."""
+    open_ms = to_ms(state.open_time)
+    return candle_key(state.strategy_id, state.symbol_id, state.interval, open_ms)
+
+
+def _note(state: StrategyState, outcome: str | None) -> str:
+    return f"{state.note}; {outcome}" if outcome else state.note
 
 
 class SignalQuery(SidedQuery):

@@ -3,16 +3,14 @@
 from celery import shared_task
 from django.utils import timezone
 
-from candles.models import Candle
 from strategies import services
+from strategies.services import Closed
 
 
 @shared_task
-def evaluate(candle_ids: list[int]) -> None:
-    """Judge all candles that closed together."""
-    candles = Candle.objects.filter(pk__in=candle_ids).select_related("symbol")
-    candles = candles.only("interval", "open_time", "symbol")
-    services.evaluate(list(candles), timezone.now())
+def evaluate(closed: list[tuple[int, str, int]]) -> None:
+    """Judge all candles that closed together, and send what they lead to from here."""
+    services.evaluate([Closed(*candle) for candle in closed], timezone.now(), claim=True)
 
 
 @shared_task

@@ -57,6 +57,8 @@ class FakeExchange:
             raise self.lookup_failures.pop(0)
         return self.reports.get(client_order_id)
 
+    def keep_ready(self) -> None: ...
+
     def hide_fills(self, client_order_id: str) -> ExecutionReport:
         """What a lookup says while trades lag behind orders; returns the whole truth."""
         whole = self.reports[client_order_id]

@@ -2,11 +2,18 @@
 
 import os
 import signal
+import sys
 import threading
 from typing import Any
 
-from celery import Celery
-from celery.signals import setup_logging, worker_shutting_down
+from celery import Celery, Task
+from celery.signals import (
+    setup_logging,
+    task_postrun,
+    worker_init,
+    worker_process_init,
+    worker_shutting_down,
+)
 
 from tradingsite import logs
 
@@ -25,6 +32,8 @@ app.conf.update(
     broker_connection_max_retries=None,  # Redis comes back some day
     # A publisher that waits for Redis holds up its own work; sweeps do what is not published.
     task_publish_retry=False,
+    # Else Celery's Django fixup closes the database before and after every task.
+    CELERY_DB_REUSE_MAX=sys.maxsize,
     broker_transport_options={
         "visibility_timeout": 60,
         "socket_timeout": 2,
@@ -71,6 +80,27 @@ app.autodiscover_tasks()
 def _set_up_logging(**_: Any) -> None:
     """Keep Celery from replacing our logging; of its own lines, warnings are enough."""
     logs.set_up()
+
+
+@task_postrun.connect
+def _drop_broken_connections(task: Task[Any, Any], **_: Any) -> None:
+    """What failed, or has grown too old, is opened anew; the rest stays for the next task."""
+    from django.db import close_old_connections
+
+    if not task.request.is_eager:
+        close_old_connections()
+
+
+@worker_init.connect
+def _warm_children(**_: Any) -> None:
+    # Not before: Celery's own receiver, which closes what a child inherited, has to come first.
+    worker_process_init.connect(_warm_up)
+
+
+def _warm_up(**_: Any) -> None:
+    from tradingsite import warmth
+
+    warmth.warm_up()
 
 
 @worker_shutting_down.connect

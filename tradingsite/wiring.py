@@ -20,6 +20,7 @@ from orders.tasks import write_trade_log
 from strategies.api import signal_json
 from strategies.events import signal_raised
 from strategies.models import Signal
+from strategies.services import Closed
 from strategies.tasks import evaluate, flatten
 from tradingsite import live
 from tradingsite.stopwatch import positions_changed
@@ -31,7 +32,7 @@ def connect() -> None:
     candle_revised.reactions = [show_candles]
     candle_verified.reactions = [show_candles]
     signal_raised.reactions = [show_signals]
-    order_opened.reactions = [send_to_exchange, show_orders]
+    order_opened.reactions = [send_to_exchange]
     order_changed.reactions = [show_orders]
     trade_booked.reactions = [log_trades, show_trades]
     position_changed.reactions = [watch_stops, show_positions]
@@ -39,7 +40,7 @@ def connect() -> None:
 
 
 def evaluate_strategies(candles: Sequence[Candle]) -> None:
-    evaluate.delay([candle.pk for candle in candles])
+    evaluate.delay([Closed.of(candle) for candle in candles])
 
 
 def watch_stops(_: Sequence[Position]) -> None:

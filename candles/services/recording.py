@@ -5,7 +5,7 @@ from decimal import Decimal
 from itertools import islice
 from typing import Any, TypeVar
 
-from django.db import IntegrityError, connection, transaction
+from django.db import connection, transaction
 
 from candles.events import candle_closed
 from candles.intervals import INTERVALS_MS
@@ -13,11 +13,12 @@ from candles.models import Candle, Verdict
 from candles.ohlcv import OHLCV
 from candles.store import ClosedCandle
 from market.models import Symbol
+from market.sql import ROWS_A_STATEMENT, Insert, Row
 from market.times import to_ms, to_time
 
-ROWS_A_STATEMENT = 500
 ROWS_A_PAGE = 5_000  # of a long past, committed together
 T = TypeVar("T")
+INSERT = Insert(Candle, "ON CONFLICT (symbol_id, interval, open_time) DO NOTHING RETURNING id")
 VALUES = (
     "open", "high", "low", "close", "volume", "quote_volume", "trades", "taker_volume",
     "taker_quote_volume", "first_tick_id", "last_tick_id",
@@ -51,26 +52,25 @@ def record_closed(
         for c in closed
         if c.symbol in known  # else its row was deleted, and with it what we knew of it
     ]
-    try:
-        return _insert(rows)  # nearly always all of them are new
-    except IntegrityError:
-        return _insert(_not_stored(rows))
+    batches = (rows[n : n + ROWS_A_STATEMENT] for n in range(0, len(rows), ROWS_A_STATEMENT))
+    return [new for batch in batches for new in _insert(batch)]
 
 
-@transaction.atomic
-def _insert(rows: list[Candle]) -> list[Candle]:
-    Candle.objects.bulk_create(rows, batch_size=ROWS_A_STATEMENT)
-    candle_closed.announce(rows)
-    return rows
+def _insert(rows: Sequence[Candle]) -> list[Candle]:
+    """One statement, which is a transaction of its own."""
+    new = _keep_new(rows, INSERT.run(rows))
+    candle_closed.announce(new)
+    return new
 
 
-def _not_stored(rows: Sequence[Candle]) -> list[Candle]:
-    stored = Candle.objects.filter(
-        symbol__in={row.symbol_id for row in rows},
-        open_time__in={row.open_time for row in rows},
-    )
-    keys = set(stored.values_list("symbol_id", "interval", "open_time"))
-    return [row for row in rows if (row.symbol_id, row.interval, row.open_time) not in keys]
+def _keep_new(rows: Sequence[Candle], written: Sequence[Row]) -> list[Candle]:
+    """Those of `rows` that were written, with their keys, which come back in their order."""
+    if len(written) == len(rows):
+        for row, (pk,) in zip(rows, written, strict=True):
+            row.pk = pk
+        return list(rows)
+    stored = Candle.objects.filter(pk__in=[pk for (pk,) in written]).select_related("symbol")
+    return list(stored.order_by("pk"))
 
 
 def record_history(symbol: str, interval: str, candles: Iterable[OHLCV]) -> None:

@@ -4,7 +4,7 @@ from orders.services.booking import record
 from orders.services.halts import current_halt, set_halt
 from orders.services.opening import open_orders, open_stops
 from orders.services.results import results
-from orders.services.sending import reconcile, submit, submit_opened, unanswered, unsent
+from orders.services.sending import reconcile, send_claimed, submit, unanswered, unsent
 from orders.services.tradelog import append_trade_log
 
 __all__ = [
@@ -15,9 +15,9 @@ __all__ = [
     "reconcile",
     "record",
     "results",
+    "send_claimed",
     "set_halt",
     "submit",
-    "submit_opened",
     "unanswered",
     "unsent",
 ]

@@ -5,6 +5,7 @@ from datetime import datetime
 from django.contrib.auth.models import User
 from django.db import transaction
 
+from orders import statements
 from orders.events import halt_changed
 from orders.models import Halt, HaltLevel
 
@@ -15,8 +16,7 @@ def current_halt() -> Halt | None:
 
 
 def entries_halted() -> bool:
-    level = Halt.objects.values_list("level", flat=True).first()
-    return level not in (None, HaltLevel.OFF)
+    return statements.halt_level() not in (None, HaltLevel.OFF)
 
 
 @transaction.atomic

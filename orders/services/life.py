@@ -7,6 +7,7 @@ from typing import Any
 import structlog
 from django.db import transaction
 
+from orders import statements
 from orders.events import order_changed
 from orders.models import Order, OrderChange
 from orders.status import ENDED, OrderStatus, may_follow
@@ -44,12 +45,10 @@ def move_by_id(order_id: int, status: OrderStatus, now: datetime, detail: str = 
 
 def note(orders: Sequence[Order], now: datetime, detail: str = "") -> None:
     """Add the orders' present status to their history; what ended them is told by itself."""
-    OrderChange.objects.bulk_create(
-        OrderChange(
-            order=order,
-            status=order.status,
-            detail=(detail or order.reason)[:REASON_LENGTH],
-            at=now,
-        )
-        for order in orders
-    )
+    statements.insert_changes([step(order, order.status, now, detail) for order in orders])
+
+
+def step(order: Order, status: str, now: datetime, detail: str = "") -> OrderChange:
+    """A line of an order's history, not written yet."""
+    text = (detail or order.reason)[:REASON_LENGTH]
+    return OrderChange(order=order, status=status, detail=text, at=now)

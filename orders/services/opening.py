@@ -1,45 +1,46 @@
 """Orders written down, for sending or as denied; the stops of what is held."""
 
-from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from decimal import Decimal
-from functools import reduce
-from operator import or_
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import Exists, OuterRef, Q
+from django.db.models import Exists, OuterRef
 
 from market.models import Symbol
 from market.rules import SymbolRules
 from market.ticks import Side
 from market.times import to_ms, to_time
+from orders import statements
 from orders.events import order_changed, order_opened
 from orders.models import Order, Position
 from orders.risk import Circumstances, Intent, deny, quantity_of
 from orders.services.halts import entries_halted
-from orders.services.life import REASON_LENGTH, note
-from orders.status import ENDED, OrderStatus
+from orders.services.life import REASON_LENGTH, step
+from orders.statements import LIVE
+from orders.status import OrderStatus
 from orders.stops import Stop
-
-LIVE = [status for status in OrderStatus if status not in ENDED]
-Series = tuple[str, int]  # strategy, symbol
 
 
 # Within a caller's transaction it stands or falls with that: a savepoint would only take time.
 @transaction.atomic(savepoint=False)
 def open_orders(
-    intents: Sequence[Intent], symbols: Iterable[Symbol], *, now: datetime
+    intents: Sequence[Intent], symbols: Iterable[Symbol], *, now: datetime, claim: bool = False
 ) -> list[Order]:
     """Write orders down for sending or, with the reason, as denied; in the order given.
+
+    Who sends them from this very process, as soon as they are committed, claims them with that
+    (`claim`); else they wait as PENDING for whoever comes first.
 
     The same client order id twice is the same order. An earlier intent counts for a later one:
     a strategy has at most one order under way on a symbol.
     """
     by_id = {symbol.pk: symbol for symbol in symbols}
-    held = _lock_positions(intents)
-    orders, live = _known_and_live(intents)
+    all_series = {(intent.strategy, intent.symbol_id) for intent in intents}
+    held = statements.lock_held(all_series)
+    live = statements.under_way(all_series)
+    orders = _known(intents)
     halted = entries_halted()
     fresh = []
     for intent in intents:
@@ -52,7 +53,8 @@ def open_orders(
         fresh.append(order)
         if order.status == OrderStatus.PENDING:
             live[series].add(intent.side)
-    _write(fresh, now)
+    if fresh:
+        _write(fresh, now, claim)
     return [orders[intent.client_order_id] for intent in intents]
 
 
@@ -71,38 +73,13 @@ def open_stops() -> list[Stop]:
     ]
 
 
-def _lock_positions(intents: Sequence[Intent]) -> dict[Series, Decimal]:
-    """What is held, by strategy and symbol; locked, so that no second sale is written."""
-    # These pairs and no others: whoever locks more than it needs, in another order than the
-    # next one, may wait for that one for ever.
-    pairs = {(intent.strategy, intent.symbol_id) for intent in intents}
-    ours = reduce(or_, (Q(strategy=strategy, symbol_id=symbol) for strategy, symbol in pairs), Q())
-    rows = Position.objects.select_for_update().order_by("pk")
-    rows = rows.filter(ours, status=Position.Status.OPEN)
-    return {
-        (strategy, symbol_id): quantity
-        for strategy, symbol_id, quantity in rows.values_list("strategy", "symbol_id", "quantity")
-    }
-
-
-def _known_and_live(
-    intents: Sequence[Intent],
-) -> tuple[dict[str, Order], defaultdict[Series, set[Side]]]:
-    """Orders written down before, by client order id, and the sides that are under way."""
-    wanted = {intent.client_order_id for intent in intents}
-    under_way = Q(
-        status__in=LIVE,
-        strategy__in={intent.strategy for intent in intents},
-        symbol_id__in={intent.symbol_id for intent in intents},
-    )
-    known, live = {}, defaultdict[Series, set[Side]](set)
-    # Two queries in one: this stands between a candle's close and its order.
-    for order in Order.objects.filter(Q(client_order_id__in=wanted) | under_way).order_by():
-        if order.client_order_id in wanted:
-            known[order.client_order_id] = order
-        if order.status in LIVE:
-            live[order.strategy, order.symbol_id].add(Side(order.side))
-    return known, live
+def _known(intents: Sequence[Intent]) -> dict[str, Order]:
+    """Orders written down before, by client order id."""
+    known = statements.known([intent.client_order_id for intent in intents])
+    if not known:
+        return {}
+    orders = Order.objects.filter(client_order_id__in=known)
+    return {order.client_order_id: order for order in orders}
 
 
 def _circumstances(
@@ -141,11 +118,16 @@ def _order_for(
     )
 
 
-def _write(orders: Sequence[Order], now: datetime) -> None:
-    if not orders:
-        return
-    Order.objects.bulk_create(orders)
-    note(orders, now)
-    # First what is to be sent: telling the page can wait for that.
-    order_opened.announce([order for order in orders if order.status == OrderStatus.PENDING])
-    order_changed.announce([order for order in orders if order.status == OrderStatus.DENIED])
+def _write(orders: Sequence[Order], now: datetime, claim: bool) -> None:
+    """Write new orders with their history: a claimed one was pending for no time at all."""
+    to_send = [order for order in orders if order.status == OrderStatus.PENDING]
+    if claim:
+        for order in to_send:
+            order.status, order.submitted_at = OrderStatus.SUBMITTED, now
+    statements.insert_orders(orders)
+    first = [step(order, order.status, now) for order in orders]
+    if claim:
+        first = [step(order, OrderStatus.PENDING, now) for order in to_send] + first
+    statements.insert_changes(first)
+    order_opened.announce(to_send)
+    order_changed.announce([order for order in orders if order.status != OrderStatus.SUBMITTED])

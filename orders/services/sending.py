@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from concurrent.futures import ThreadPoolExecutor, as_completed, wait
 from datetime import datetime, timedelta
 from functools import cache
 
@@ -14,7 +14,6 @@ from django.utils import timezone
 
 from market.ticks import Side
 from market.times import to_ms
-from orders.events import order_changed
 from orders.exchange import Busy, Exchange, ExecutionReport, OrderRequest, OutcomeUnknown, Refused
 from orders.models import Order
 from orders.services.booking import record
@@ -22,8 +21,8 @@ from orders.services.halts import entries_halted
 from orders.services.life import locked, move, move_by_id, note
 from orders.status import UNANSWERED, OrderStatus
 
-SENDERS = 8  # threads; an order waits for the exchange, not for a processor
-QUICK_S = 0.25  # an answer within this time is told at once, without "submitted" before it
+SENDERS = 20  # threads; an order waits for the exchange, not for a processor
+HEAD_START_S = 0.25  # answers are booked from then on while others are still awaited
 ANSWER_DUE = timedelta(seconds=3)
 # The exchange refuses a request 5 s after the time it bears, that of its claim, and gives its
 # engine 10 s more; the rest is margin. Source: Binance Spot REST, "Timing security" and
@@ -45,15 +44,12 @@ def submit(order_ids: Sequence[int], exchange: Exchange, clock: Clock = timezone
     _send(claim(order_ids, clock()), exchange, clock)
 
 
-def submit_opened(orders: Sequence[Order], exchange: Exchange, clock: Clock = timezone.now) -> None:
-    """Send orders that this process has written down an instant ago, without reading them first.
+def send_claimed(orders: Sequence[Order], exchange: Exchange, clock: Clock = timezone.now) -> None:
+    """Send orders that this process claimed as it opened them; they passed our checks then.
 
     Afterwards they are what became of them, for whoever is told of them next.
     """
-    if claim_opened(orders, clock()):
-        _send(orders, exchange, clock)
-    else:
-        submit([order.pk for order in orders], exchange, clock)
+    _send(orders, exchange, clock)
     for order in orders:
         order.refresh_from_db(from_queryset=Order.objects.select_related("symbol"))
 
@@ -82,22 +78,6 @@ def claim(order_ids: Sequence[int], now: datetime) -> list[Order]:
         )
         note(claimed, now)
     return claimed
-
-
-@transaction.atomic
-def claim_opened(orders: Sequence[Order], now: datetime) -> bool:
-    """Take all of these orders for sending, or none. They passed our checks when opened."""
-    pending = Order.objects.filter(
-        pk__in=[order.pk for order in orders], status=OrderStatus.PENDING, expires_at__gte=now
-    )
-    taken = pending.update(status=OrderStatus.SUBMITTED, submitted_at=now)
-    if taken != len(orders):
-        transaction.set_rollback(True)  # another worker has some: sort them out one by one
-        return False
-    for order in orders:
-        order.status, order.submitted_at = OrderStatus.SUBMITTED, now
-    note(orders, now)
-    return True
 
 
 def reconcile(order_id: int, exchange: Exchange, clock: Clock = timezone.now) -> None:
@@ -153,15 +133,21 @@ def _why_not_sent(order: Order, halted: bool, now: datetime) -> str | None:
 
 
 def _send(orders: Sequence[Order], exchange: Exchange, clock: Clock) -> None:
-    """Send claimed orders and book their answers; where these take long, tell of the sending."""
-    waiting = {_senders().submit(_place, exchange, _request(order)): order for order in orders}
-    try:
-        for future in as_completed(list(waiting), timeout=QUICK_S):
-            _book_answer(waiting.pop(future), future.result(), clock())
-    except TimeoutError:
-        order_changed.announce(list(waiting.values()))
-        for future in as_completed(waiting):
-            _book_answer(waiting[future], future.result(), clock())
+    """Send claimed orders, several at once, and book each answer as it comes.
+
+    The first goes from this very thread: waking another one takes longer than asking it to.
+    Should its answer be long in coming, the sweep looks the others up meanwhile.
+    """
+    if not orders:
+        return
+    first, *others = orders
+    waiting = {_senders().submit(_place, exchange, _request(order)): order for order in others}
+    answer = _place(exchange, _request(first))
+    # Booking would take the processor from those that are still to be sent.
+    wait(waiting, timeout=HEAD_START_S)
+    _book_answer(first, answer, clock())
+    for future in as_completed(waiting):
+        _book_answer(waiting[future], future.result(), clock())
 
 
 def _place(exchange: Exchange, request: OrderRequest) -> Answer:

@@ -2,10 +2,12 @@
 
 from strategies.services.evaluation import evaluate
 from strategies.services.exits import finish_exits, flatten, flatten_if_halted, stop_out
+from strategies.services.series import Closed
 from strategies.services.sweep import catch_up
 from strategies.services.variants import ensure_variants
 
 __all__ = [
+    "Closed",
     "catch_up",
     "ensure_variants",
     "evaluate",

@@ -1,24 +1,28 @@
 """Closed candles judged, and acted on: signal and order in one transaction."""
 
-from collections.abc import Iterable, Sequence
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from django.db import transaction
 
-from candles.models import Candle
+from market.models import Symbol
+from market.statements import read_symbols
 from market.ticks import Side
 from market.times import to_ms, to_time
 from orders.models import Order
 from orders.risk import Intent
 from orders.services import open_orders
 from orders.status import OrderStatus
+from strategies import statements
 from strategies.events import signal_raised
 from strategies.keys import candle_key
 from strategies.models import Signal, SignalReason, StrategyState
 from strategies.rules import Judgement
 from strategies.services.judging import Judged, judge_all
-from strategies.services.series import Key, Watch, watches
+from strategies.services.series import Closed, Key, Watch, watches
+from strategies.statements import Place
 
 STALE_AFTER = 2  # intervals after its close a candle is no longer acted on
 LONGEST_WAIT_MS = 300_000  # nor is an order of a long interval sent later than that
@@ -44,100 +48,99 @@ class Crossing:
         return self.open_ms + (1 + STALE_AFTER) * self.watch.interval_ms
 
 
-def evaluate(candles: Sequence[Candle], now: datetime) -> list[Signal]:
+def evaluate(closed: Sequence[Closed], now: datetime, *, claim: bool = False) -> list[Signal]:
     """Judge candles that closed together, and whatever lies between them and the last judged.
 
-    Twice is once: a strategy's place in a series only moves forward, under a lock, and a signal
-    has a natural key. What is decided depends on the candles alone; whether it is acted on, on
-    the time and on our risk checks. Give candles with their symbol loaded.
+    Twice is once: a strategy's place in a series moves on by compare-and-set, and a signal has
+    a natural key. What is decided depends on the candles alone; whether it is acted on, on the
+    time and on our risk checks. `claim` is for `orders.services.open_orders`.
     """
     signals: list[Signal] = []
-    waiting = watches(candles)
+    waiting = watches(closed)
     while waiting:
-        raised, waiting = _act(judge_all(waiting), now)
+        raised, waiting = _act(judge_all(waiting), now, claim)
         signals += raised
     return signals
 
 
-@transaction.atomic
 def begin(judged: Sequence[Judged]) -> None:
     """Give new strategies their place in a series; they act from the next candle on."""
-    StrategyState.objects.bulk_create(map(_state_of, judged), ignore_conflicts=True)
+    statements.begin(list(map(_place_of, judged)))
 
 
 @transaction.atomic
-def _act(judged: Sequence[Judged], now: datetime) -> tuple[list[Signal], list[Watch]]:
+def _act(judged: Sequence[Judged], now: datetime, claim: bool) -> tuple[list[Signal], list[Watch]]:
     """Write down what is due, each series in order; with it, what has still to be judged.
 
     Nearly always a series is level: the candle after its place is the newest one. So that is
     judged first, and only where the place turns out to lie further back, the candles between.
     """
-    places = _lock_places(judged)
-    due = []
-    for one in judged:
-        if one.open_ms == places[one.watch.key] + one.watch.interval_ms:
-            places[one.watch.key] = one.open_ms
-            due.append(one)
-    signals = _raise_signals(_crossings(due), now)
-    _save_states(due, signals)
+    moved = _move_on(judged)
+    signals = _raise_signals(_crossings(judged, moved), now, claim)
     signal_raised.announce(signals)
+    return signals, _still_to_judge(judged, moved)
+
+
+def _move_on(judged: Iterable[Judged]) -> set[Key]:
+    """Take each series from before its first candle to its last; the keys of those taken.
+
+    A series that stands elsewhere stays: another worker was faster, or candles were missed.
+    """
+    last = {one.watch.key: one for one in judged}
+    level: defaultdict[int, list[Place]] = defaultdict(list)
+    for key in sorted(last):  # in one order, so that no two workers wait for each other
+        watch = last[key].watch
+        level[watch.first_ms - watch.interval_ms].append(_place_of(last[key]))
+    moved: set[Key] = set()
+    for from_ms, places in level.items():
+        moved |= statements.advance(places, from_ms)
+    return moved
+
+
+def _still_to_judge(judged: Iterable[Judged], moved: Collection[Key]) -> list[Watch]:
     watched = {one.watch.key: one.watch for one in judged}
-    rest = (watch.after(places[key]) for key, watch in watched.items())
-    return signals, [watch for watch in rest if watch.first_ms <= watch.last_ms]
+    left = [watch for key, watch in watched.items() if key not in moved]
+    places = _read_places(left) if left else {}
+    rest = [watch.after(places.get(key, watch.last_ms)) for key, watch in watched.items()]
+    return [watch for watch in rest if watch.first_ms <= watch.last_ms]
 
 
-def _lock_places(judged: Iterable[Judged]) -> dict[Key, int]:
-    """The open time that each series has been judged to, locked until we have moved it."""
-    first: dict[Key, Judged] = {}
-    for one in judged:
-        first.setdefault(one.watch.key, one)
-    places = _read_places(first)
-    missing = [one for key, one in first.items() if key not in places]
-    if missing:
-        StrategyState.objects.bulk_create(map(_state_before, missing), ignore_conflicts=True)
-        places = _read_places(first)
-    return places
+def _read_places(watched: Iterable[Watch]) -> dict[Key, int]:
+    """The open time that each series has been judged to."""
+    strategies, symbols, intervals = map(set, zip(*(one.key for one in watched), strict=True))
+    rows = StrategyState.objects.filter(
+        strategy_id__in=strategies, symbol_id__in=symbols, interval__in=intervals
+    ).values_list("strategy_id", "symbol_id", "interval", "open_time")
+    wanted = {one.key for one in watched}
+    places = {(s, symbol, interval): to_ms(at) for s, symbol, interval, at in rows}
+    return {key: place for key, place in places.items() if key in wanted}
 
 
-def _read_places(keys: Iterable[Key]) -> dict[Key, int]:
-    strategies, symbols, intervals = map(set, zip(*keys, strict=True))
-    rows = StrategyState.objects.select_for_update().order_by("pk")
-    rows = rows.filter(strategy_id__in=strategies, symbol_id__in=symbols, interval__in=intervals)
-    return {
-        (strategy_id, symbol_id, interval): to_ms(open_time)
-        for strategy_id, symbol_id, interval, open_time in rows.values_list(
-            "strategy_id", "symbol_id", "interval", "open_time"
-        )
-    }
-
-
-def _crossings(judged: Iterable[Judged]) -> list[Crossing]:
-    """The crossings that are no signal yet, oldest first in each series."""
-    crossings = [
+def _crossings(judged: Iterable[Judged], moved: Collection[Key]) -> list[Crossing]:
+    """The crossings in the series that we took on, oldest first in each."""
+    return [
         Crossing(one.watch, one.open_ms, one.judgement, one.judgement.side)
         for one in judged
-        if one.judgement and one.judgement.side
+        if one.judgement and one.judgement.side and one.watch.key in moved
     ]
-    if not crossings:
-        return []
-    signals = Signal.objects.filter(key__in=[crossing.key for crossing in crossings]).order_by()
-    known = set(signals.values_list("key", flat=True))
-    return [crossing for crossing in crossings if crossing.key not in known]
 
 
-def _raise_signals(crossings: Sequence[Crossing], now: datetime) -> list[Signal]:
+def _raise_signals(crossings: Sequence[Crossing], now: datetime, claim: bool) -> list[Signal]:
     """Write signals, and an order for the newest of each series where it is not stale."""
     if not crossings:
         return []
     newest = {crossing.watch.key: crossing for crossing in crossings}.values()
     fresh = [crossing for crossing in newest if to_ms(now) <= crossing.stale_ms]
+    symbols = read_symbols({crossing.watch.symbol_id for crossing in crossings})
     intents = [_intent(crossing, now) for crossing in fresh]
-    symbols = [crossing.watch.symbol for crossing in fresh]
-    orders = open_orders(intents, symbols, now=now) if intents else []
+    orders = open_orders(intents, symbols.values(), now=now, claim=claim) if intents else []
     by_key = {order.client_order_id: order for order in orders}
-    return Signal.objects.bulk_create(
-        _signal(crossing, by_key.get(crossing.key), now) for crossing in crossings
-    )
+    signals = [
+        _signal(crossing, symbols[crossing.watch.symbol_id], by_key.get(crossing.key), now)
+        for crossing in crossings
+    ]
+    statements.insert_signals(signals)
+    return signals
 
 
 def _intent(crossing: Crossing, now: datetime) -> Intent:
@@ -145,7 +148,7 @@ def _intent(crossing: Crossing, now: datetime) -> Intent:
     return Intent(
         client_order_id=crossing.key,
         strategy=strategy.name,
-        symbol_id=crossing.watch.symbol.pk,
+        symbol_id=crossing.watch.symbol_id,
         side=crossing.side,
         price=crossing.judgement.close,
         stop_loss=strategy.stop_loss if crossing.side is Side.BUY else None,
@@ -153,12 +156,12 @@ def _intent(crossing: Crossing, now: datetime) -> Intent:
     )
 
 
-def _signal(crossing: Crossing, order: Order | None, now: datetime) -> Signal:
+def _signal(crossing: Crossing, symbol: Symbol, order: Order | None, now: datetime) -> Signal:
     judgement = crossing.judgement
     return Signal(
         key=crossing.key,
         strategy=crossing.watch.strategy,
-        symbol=crossing.watch.symbol,
+        symbol=symbol,
         interval=crossing.watch.interval,
         reason=SignalReason.CROSSOVER,
         side=crossing.side,
@@ -187,39 +190,12 @@ def _why_not_acted_on(crossing: Crossing, now: datetime) -> str:
     return "overtaken: a newer candle of the series signalled as well"
 
 
-def _save_states(judged: Iterable[Judged], signals: Iterable[Signal]) -> None:
-    outcomes = {signal.key: signal.outcome for signal in signals}
-    states = []
-    for one in {one.watch.key: one for one in judged}.values():
-        state = _state_of(one)
-        outcome = outcomes.get(candle_key(*one.watch.key, one.open_ms))
-        if outcome:
-            state.note = f"{one.note}; {outcome}"[:NOTE_LENGTH]
-        states.append(state)
-    if states:
-        StrategyState.objects.bulk_create(
-            states,
-            update_conflicts=True,
-            unique_fields=["strategy", "symbol", "interval"],
-            update_fields=["open_time", "sma", "ema", "note"],
-        )
-
-
-def _state_of(one: Judged) -> StrategyState:
+def _place_of(one: Judged) -> Place:
     current = one.judgement.current if one.judgement else None
-    return StrategyState(
-        strategy=one.watch.strategy,
-        symbol=one.watch.symbol,
-        interval=one.watch.interval,
+    return Place(
+        *one.watch.key,
         open_time=to_time(one.open_ms),
         sma=current.sma if current else None,
         ema=current.ema if current else None,
         note=one.note[:NOTE_LENGTH],
     )
-
-
-def _state_before(one: Judged) -> StrategyState:
-    """A place just before the first candle to judge: a row to lock."""
-    state = _state_of(one)
-    state.open_time = to_time(one.open_ms - one.watch.interval_ms)
-    return state

@@ -26,9 +26,9 @@ def judge_all(watches: Sequence[Watch]) -> list[Judged]:
     seen: dict[tuple[int, str, int, int, int], tuple[Judgement | None, str]] = {}
     judged = []
     for watch in watches:
-        series, strategy = closes[watch.symbol.pk, watch.interval], watch.strategy
+        series, strategy = closes[watch.symbol_id, watch.interval], watch.strategy
         for open_ms in range(watch.first_ms, watch.last_ms + 1, watch.interval_ms):
-            candle = watch.symbol.pk, watch.interval, open_ms
+            candle = watch.symbol_id, watch.interval, open_ms
             like = (*candle, strategy.sma_period, strategy.ema_period)
             if like not in seen:
                 seen[like] = _judge(watch, open_ms, series)

@@ -1,23 +1,36 @@
 """What each strategy watches, and the closes it judges by."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
+from typing import NamedTuple
 
 from django.conf import settings
-from django.db.models import F
 
 from candles.intervals import INTERVALS_MS
 from candles.models import Candle
-from market.models import Symbol
+from market.statements import followed
 from market.times import to_ms, to_time
+from strategies import statements
 from strategies.indicators import history_needed
 from strategies.models import Strategy
 
 # Candles of one series judged in one transaction; a longer absence is caught up with in several.
 MOST_AT_ONCE = 500
 Key = tuple[int, int, str]  # strategy, symbol, interval
+
+
+class Closed(NamedTuple):
+    """A candle that closed, by its key: the database has the rest."""
+
+    symbol_id: int
+    interval: str
+    open_ms: int
+
+    @classmethod
+    def of(cls, candle: Candle) -> "Closed":
+        return cls(candle.symbol_id, candle.interval, to_ms(candle.open_time))
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +41,7 @@ class Watch:
     """
 
     strategy: Strategy
-    symbol: Symbol
+    symbol_id: int
     interval: str
     first_ms: int
     last_ms: int
@@ -42,7 +55,7 @@ class Watch:
 
     @property
     def key(self) -> Key:
-        return self.strategy.pk, self.symbol.pk, self.interval
+        return self.strategy.pk, self.symbol_id, self.interval
 
     @property
     def interval_ms(self) -> int:
@@ -77,34 +90,30 @@ def interval_of(strategy: Strategy) -> str:
 
 
 def enabled_strategies() -> dict[Strategy, set[int]]:
-    """Each with the symbols that it names; one that names none trades every followed one."""
+    """Each with the symbols that it names; one that names none trades every followed one.
+
+    Read for every candle, so that what is changed in the admin or by API governs the next one.
+    """
     named: dict[Strategy, set[int]] = {}
-    rows = Strategy.objects.filter(enabled=True).order_by("pk").annotate(named=F("symbols"))
-    for strategy in rows:  # one row for each symbol that a strategy names
+    for strategy, symbol_id in statements.enabled():
         named.setdefault(strategy, set())
-        if strategy.named is not None:
-            named[strategy].add(strategy.named)
+        if symbol_id is not None:
+            named[strategy].add(symbol_id)
     return named
 
 
-def watches(candles: Iterable[Candle]) -> list[Watch]:
+def watches(closed: Iterable[Closed]) -> list[Watch]:
     """The newest of these candles in each series, for every strategy that judges it."""
-    newest: dict[tuple[int, str], Candle] = {}
-    for candle in sorted(candles, key=lambda candle: candle.open_time):
-        newest[candle.symbol_id, candle.interval] = candle
+    newest = {(one.symbol_id, one.interval): one.open_ms for one in sorted(closed)}
+    trading = followed({symbol_id for symbol_id, _ in newest})
     strategies = enabled_strategies()
     return [
-        _watch(strategy, candle)
-        for candle in newest.values()
-        if candle.symbol.followed
+        Watch(strategy, symbol_id, interval, open_ms, open_ms, open_ms)
+        for (symbol_id, interval), open_ms in newest.items()
+        if symbol_id in trading
         for strategy, named in strategies.items()
-        if candle.interval == interval_of(strategy) and (not named or candle.symbol_id in named)
+        if interval == interval_of(strategy) and (not named or symbol_id in named)
     ]
-
-
-def _watch(strategy: Strategy, candle: Candle) -> Watch:
-    open_ms = to_ms(candle.open_time)
-    return Watch(strategy, candle.symbol, candle.interval, open_ms, open_ms, open_ms)
 
 
 def read_closes(wanted: Sequence[Watch]) -> dict[tuple[int, str], Closes]:
@@ -114,7 +123,7 @@ def read_closes(wanted: Sequence[Watch]) -> dict[tuple[int, str], Closes]:
     """
     spans: dict[tuple[int, str], tuple[int, int]] = {}
     for watch in wanted:
-        series = watch.symbol.pk, watch.interval
+        series = watch.symbol_id, watch.interval
         start, end = spans.get(series, (watch.history_ms, watch.last_ms))
         spans[series] = min(start, watch.history_ms), max(end, watch.last_ms)
     level: defaultdict[tuple[str, int, int], list[int]] = defaultdict(list)
@@ -131,10 +140,26 @@ def _read(
 ) -> dict[tuple[int, str], Closes]:
     interval_ms = INTERVALS_MS[interval]
     count = (end_ms - start_ms) // interval_ms + 1
+    stored = statements.closes(symbol_ids, interval, start_ms, end_ms)
+    whole = {symbol_id for symbol_id, closes in stored.items() if len(closes) == count}
+    found = {
+        (symbol_id, interval): Closes(start_ms, interval_ms, list(stored[symbol_id]))
+        for symbol_id in whole
+    }
+    broken = set(symbol_ids) - whole
+    return found | _read_broken(interval, start_ms, count, broken) if broken else found
+
+
+def _read_broken(
+    interval: str, start_ms: int, count: int, symbol_ids: Collection[int]
+) -> dict[tuple[int, str], Closes]:
+    """Series with holes in them: every close has to find its place."""
+    interval_ms = INTERVALS_MS[interval]
     found = {
         (symbol_id, interval): Closes(start_ms, interval_ms, [None] * count)
         for symbol_id in symbol_ids
     }
+    end_ms = start_ms + (count - 1) * interval_ms
     rows = Candle.objects.filter(
         symbol_id__in=symbol_ids,
         interval=interval,

@@ -10,7 +10,7 @@ from market.times import to_ms
 from strategies.models import Signal, StrategyState
 from strategies.services.evaluation import begin, evaluate
 from strategies.services.judging import judge_all
-from strategies.services.series import Key, enabled_strategies, interval_of, watches
+from strategies.services.series import Closed, Key, enabled_strategies, interval_of, watches
 
 
 def catch_up(now: datetime) -> list[Signal]:
@@ -25,21 +25,21 @@ def catch_up(now: datetime) -> list[Signal]:
     if new:
         begin(judge_all(new))
     late = {
-        (watch.symbol.pk, watch.interval)
+        (watch.symbol_id, watch.interval)
         for watch in watched
         if places.get(watch.key, watch.target_ms) < watch.target_ms
     }
-    return evaluate([c for c in newest if (c.symbol_id, c.interval) in late], now)
+    return evaluate([one for one in newest if (one.symbol_id, one.interval) in late], now)
 
 
-def _newest_candles() -> list[Candle]:
+def _newest_candles() -> list[Closed]:
     """The newest closed candle of every series that some strategy may watch."""
     newest: list[int] = []
     for interval in {interval_of(strategy) for strategy in enabled_strategies()}:
         candles = Candle.objects.filter(symbol=OuterRef("pk"), interval=interval)
         last = Subquery(candles.order_by("-open_time").values("pk")[:1])
         newest += Symbol.objects.followed().annotate(last=last).values_list("last", flat=True)
-    return list(Candle.objects.filter(pk__in=newest).select_related("symbol"))
+    return [Closed.of(candle) for candle in Candle.objects.filter(pk__in=newest)]
 
 
 def _places() -> dict[Key, int]:

@@ -46,8 +46,13 @@ class Venue(ThreadingHTTPServer):
         self.answers: list[tuple[int, dict[str, str], bytes] | None] = []
         self.requests: list[tuple[str, str, str]] = []  # method, path, signed payload
         self.ahead_ms = 0
+        self.connections = 0
         self.exchange = BinanceExchange(f"http://127.0.0.1:{self.server_port}", KEY, SECRET)
         threading.Thread(target=self.serve_forever, args=(0.01,), daemon=True).start()
+
+    def verify_request(self, *_: object) -> bool:
+        self.connections += 1
+        return True
 
     def will(self, status: int, body: object = b"", **headers: str) -> None:
         text = body if isinstance(body, bytes) else json.dumps(body).encode()
@@ -118,6 +123,16 @@ def test_a_market_order_is_signed_and_its_fills_read(venue: Venue) -> None:
     assert mark == signature(SECRET, unsigned)
     assert sent(payload)["quantity"] == "0.003"
     assert sent(payload)["newOrderRespType"] == "FULL"
+
+
+def test_an_order_finds_an_open_connection_and_the_clock_measured(venue: Venue) -> None:
+    venue.exchange.keep_ready()
+    assert venue.connections == 1
+    venue.will(200, FILLED)
+    venue.exchange.place(request())
+    venue.exchange.keep_ready()
+    assert venue.connections == 1
+    assert len(venue.requests) == 1
 
 
 def test_an_order_bears_the_time_of_its_claim_by_the_clock_of_the_exchange(venue: Venue) -> None:

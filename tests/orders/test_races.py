@@ -15,7 +15,7 @@ from orders.models import Order, OrderChange, Position, Trade
 from orders.services import append_trade_log, open_stops, record, submit
 from orders.stops import hit
 from strategies.models import Signal, StrategyState
-from strategies.services import evaluate, stop_out
+from strategies.services import Closed, evaluate, stop_out
 from tests.builders import NOON, NOON_MS, candle, opened, strategy, symbol, tick
 from tests.fakes import FakeExchange
 
@@ -85,7 +85,7 @@ def test_a_candle_that_several_judge_gives_one_signal_and_one_order() -> None:
     closes = ["10000"] * 11 + ["11000"]
     rows = [candle(btc, close, minute=minute) for minute, close in enumerate(closes)]
     *_, last = Candle.objects.bulk_create(rows)
-    at_once(lambda: evaluate([last], last.open_time + timedelta(minutes=1)))
+    at_once(lambda: evaluate([Closed.of(last)], last.open_time + timedelta(minutes=1)))
     assert Signal.objects.count() == Order.objects.count() == StrategyState.objects.count() == 1
 
 

@@ -1,13 +1,15 @@
 """How an order reaches the exchange from a worker, and from anywhere else."""
 
+from datetime import timedelta
+
 import pytest
-from celery import shared_task
+from django.utils import timezone
 
 from orders import tasks
 from orders.models import Order
-from orders.services import append_trade_log
+from orders.services import append_trade_log, open_orders, reconcile, unanswered
 from orders.status import OrderStatus
-from tests.builders import opened, symbol
+from tests.builders import intent, opened, symbol
 from tests.fakes import FakeExchange
 
 pytestmark = pytest.mark.django_db
@@ -26,17 +28,31 @@ def order() -> Order:
     return opened(symbol(), expires_ms=4_000_000_000_000)
 
 
-@shared_task
-def in_a_worker(order_id: int) -> None:
-    order = Order.objects.select_related("symbol").get(pk=order_id)
+def claimed() -> Order:
+    btc = symbol()
+    wish = intent(btc, expires_ms=4_000_000_000_000)
+    return open_orders([wish], [btc], now=timezone.now(), claim=True)[0]
+
+
+def test_an_order_claimed_as_it_was_opened_is_sent_from_there(exchange: FakeExchange) -> None:
+    order = claimed()
     tasks.send([order])
-    assert order.status == Order.objects.get(pk=order_id).status
-
-
-def test_a_worker_sends_from_where_it_stands(order: Order, exchange: FakeExchange) -> None:
-    in_a_worker.apply((order.pk,), throw=True)
-    order.refresh_from_db()
     assert order.status == OrderStatus.FILLED
+    history = [change.status for change in order.changes.all()]
+    assert history == ["PENDING", "SUBMITTED", "FILLED"]
+
+
+def test_one_whose_process_died_before_sending_is_looked_up_and_never_sent(
+    exchange: FakeExchange,
+) -> None:
+    order = claimed()
+    soon, late = (order.created_at + timedelta(seconds=s) for s in (4, 25))
+    tasks.sweep_orders.apply(throw=True)
+    assert unanswered(soon) == [order.pk]
+    reconcile(order.pk, exchange, lambda: late)
+    order.refresh_from_db()
+    assert order.status == OrderStatus.EXPIRED_UNSENT
+    assert exchange.placed == []
 
 
 def test_elsewhere_the_order_is_queued(
@@ -46,14 +62,6 @@ def test_elsewhere_the_order_is_queued(
     monkeypatch.setattr(tasks.submit_orders, "delay", queued.append)
     tasks.send([order])
     assert (queued, exchange.placed) == ([[order.pk]], [])
-
-
-def test_an_order_that_another_worker_took_is_left_to_it(
-    order: Order, exchange: FakeExchange
-) -> None:
-    Order.objects.filter(pk=order.pk).update(status=OrderStatus.SUBMITTED)
-    in_a_worker.apply((order.pk,), throw=True)
-    assert exchange.placed == []
 
 
 def test_the_sweep_sends_looks_up_and_logs(order: Order, exchange: FakeExchange) -> None:

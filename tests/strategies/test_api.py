@@ -7,7 +7,9 @@ from redis import Redis
 from rest_framework.test import APIClient
 
 from market.models import Symbol
+from market.times import to_ms
 from strategies.api import signal_json
+from strategies.keys import candle_key
 from strategies.models import Strategy, StrategyState
 from tests.builders import strategy, symbol, tick
 from tests.clients import promised, redis_away, refused, staff, stranger, user, with_token
@@ -82,6 +84,17 @@ def test_a_strategy_shows_its_parameters_and_how_it_stands_on_every_symbol(
     assert judged["note"] == "flat"
     assert judged["position"]["unrealised"] == "1"
     assert (unseen["symbol"], unseen["open_time"], unseen["position"]) == ("ETHUSDT", None, None)
+
+
+def test_a_state_says_what_became_of_its_signal(btc: Symbol) -> None:
+    a = strategy("A")
+    state = StrategyState.objects.create(
+        strategy=a, symbol=btc, interval="1m", open_time=at(3), note="BUY"
+    )
+    key = candle_key(a.pk, btc.pk, "1m", to_ms(state.open_time))
+    signal(a, btc, 3, key=key, outcome="denied: halted")
+    [answered] = ask("/strategy")["strategies"]
+    assert answered["states"][0]["note"] == "BUY; denied: halted"
 
 
 def test_a_strategy_that_names_symbols_trades_those_alone(btc: Symbol) -> None:

@@ -10,10 +10,11 @@ from pytest_django import DjangoAssertNumQueries, Settings
 from candles.models import Candle
 from market.models import Symbol
 from market.ticks import Side
-from orders.models import Order
+from orders.models import HaltLevel, Order
+from orders.services import set_halt
 from orders.status import OrderStatus
-from strategies.models import Signal, SignalReason, StrategyState
-from strategies.services import catch_up, evaluate
+from strategies.models import Signal, SignalReason, Strategy, StrategyState
+from strategies.services import Closed, catch_up, evaluate
 from tests.builders import NOON, candle, decimals, strategy, symbol
 
 pytestmark = pytest.mark.django_db
@@ -33,7 +34,7 @@ def after(candle: Candle) -> datetime:
 
 
 def judged(*candles: Candle) -> list[Signal]:
-    return evaluate(candles, after(candles[-1]))
+    return evaluate(list(map(Closed.of, candles)), after(candles[-1]))
 
 
 def test_a_cross_becomes_a_signal_with_its_order() -> None:
@@ -87,7 +88,7 @@ def test_candles_that_were_missed_are_judged_first_and_in_order() -> None:
     *_, last = closed(btc, FLAT)
     judged(last)
     *_, last = closed(btc, ["11000", "9000"], first=len(FLAT))
-    buy, sell = evaluate([last], after(last))
+    buy, sell = evaluate([Closed.of(last)], after(last))
     assert (buy.side, buy.outcome[:9]) == (Side.BUY, "overtaken")
     assert (sell.side, sell.outcome) == (
         Side.SELL,
@@ -107,7 +108,7 @@ def test_a_signal_of_an_old_candle_is_kept_but_not_acted_on() -> None:
     strategy()
     *_, last = closed(symbol(), [*FLAT, "11000"])
     closed_at = last.open_time + timedelta(minutes=1)
-    [signal] = evaluate([last], closed_at + timedelta(minutes=2, seconds=1))
+    [signal] = evaluate([Closed.of(last)], closed_at + timedelta(minutes=2, seconds=1))
     assert signal.order is None
     assert signal.outcome == "stale: judged 1.0 s after it was too late to act"
 
@@ -115,7 +116,7 @@ def test_a_signal_of_an_old_candle_is_kept_but_not_acted_on() -> None:
 def test_a_candle_of_two_intervals_is_still_acted_on() -> None:
     strategy()
     *_, last = closed(symbol(), [*FLAT, "11000"])
-    [signal] = evaluate([last], last.open_time + timedelta(minutes=3))
+    [signal] = evaluate([Closed.of(last)], last.open_time + timedelta(minutes=3))
     assert signal.outcome == "ordered"
 
 
@@ -155,6 +156,48 @@ def test_the_number_of_queries_does_not_grow_with_the_symbols(
     last = [closed(symbol(f"X{n}USDT"), [*FLAT, "11000"])[-1] for n in range(20)]
     with django_assert_max_num_queries(25):
         assert len(judged(*last)) == 40
+
+
+def test_a_strategy_that_was_changed_judges_the_next_candle_anew() -> None:
+    one = strategy()
+    btc = symbol()
+    *_, last = closed(btc, FLAT)
+    judged(last)
+    Strategy.objects.filter(pk=one.pk).update(sma_period=3, stop_loss="0.25")
+    *_, last = closed(btc, ["11500"], first=len(FLAT))
+    [signal] = judged(last)
+    assert (signal.sma, signal.order and signal.order.stop_loss) == decimals("10500", "0.25")
+    Strategy.objects.filter(pk=one.pk).update(enabled=False)
+    *_, last = closed(btc, ["9000"], first=len(FLAT) + 1)
+    assert judged(last) == []
+
+
+def test_a_close_that_was_revised_counts_as_it_stands_now() -> None:
+    strategy()
+    btc = symbol()
+    *_, last = closed(btc, FLAT)
+    judged(last)
+    Candle.objects.filter(pk=last.pk).update(close=Decimal("10400"))
+    *_, last = closed(btc, ["10800"], first=len(FLAT))
+    judged(last)
+    assert StrategyState.objects.get().sma == Decimal("10600")
+
+
+def test_a_halt_governs_the_next_order() -> None:
+    strategy()
+    btc = symbol()
+    set_halt(HaltLevel.NO_ENTRIES, None, "", NOON)
+    *_, last = closed(btc, [*FLAT, "11000"])
+    assert [signal.outcome[:14] for signal in judged(last)] == ["denied: halted"]
+
+
+def test_orders_that_are_claimed_stand_so_with_their_signal() -> None:
+    strategy()
+    *_, last = closed(symbol(), [*FLAT, "11000"])
+    [signal] = evaluate([Closed.of(last)], after(last), claim=True)
+    order = Order.objects.get(pk=signal.order_id)
+    assert (order.status, order.submitted_at) == (OrderStatus.SUBMITTED, after(last))
+    assert [step.status for step in order.changes.all()] == ["PENDING", "SUBMITTED"]
 
 
 class TestSweep:
@@ -205,7 +248,7 @@ class TestSweep:
 def test_an_order_is_written_with_its_signal_or_not_at_all(monkeypatch: pytest.MonkeyPatch) -> None:
     strategy()
     *_, last = closed(symbol(), [*FLAT, "11000"])
-    monkeypatch.setattr(Signal.objects, "bulk_create", lambda _: 1 / 0)
+    monkeypatch.setattr("strategies.statements.insert_signals", lambda _: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         judged(last)
     assert (Order.objects.count(), StrategyState.objects.count()) == (0, 0)

@@ -1,0 +1,77 @@
+"""Statements written out, for the way from a closing candle to its order.
+
+The ORM builds a query anew for every call, and code that has not run for a while runs several
+times as slow: a query costs it a millisecond, of which the database takes a tenth. So on that
+way, and nowhere else, statements are written once; they are the same on SQLite and PostgreSQL.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+from operator import attrgetter
+from typing import Any
+
+from django.db import connection, models
+
+Row = tuple[Any, ...]
+ROWS_A_STATEMENT = 500
+# Fields whose values every database takes as they are; those of others are asked.
+KEPT_AS_IS = {
+    models.CharField, models.ForeignKey, models.OneToOneField, models.BigIntegerField,
+    models.PositiveIntegerField,
+}  # fmt: skip
+
+
+def fetch(sql: str, *parameters: Any) -> list[Row]:
+    """The rows of one query. Times go in through `time_value`."""
+    with connection.cursor() as cursor:
+        cursor.execute(sql, parameters)
+        rows: list[Row] = cursor.fetchall()
+        return rows
+
+
+def marks(count: int) -> str:
+    """As many placeholders: `IN ({marks(2)})` is `IN (%s, %s)`; with none, nothing is in it."""
+    return ", ".join(["%s"] * count) or "NULL"
+
+
+def time_value(time: datetime) -> Any:
+    """An aware time as the database keeps it."""
+    return connection.ops.adapt_datetimefield_value(time)
+
+
+def for_update() -> str:
+    """Locks the rows of a SELECT; SQLite needs none, for its transactions come one by one."""
+    return " FOR UPDATE" if connection.features.has_select_for_update else ""
+
+
+class Insert:
+    """Writes rows of a model, 500 a statement; `tail` follows the values.
+
+    A row is anything with the model's attributes, an instance or a lighter thing.
+    """
+
+    def __init__(self, model: type[models.Model], tail: str = "") -> None:
+        fields = [f for f in model._meta.concrete_fields if not f.primary_key]
+        columns = ", ".join(f'"{field.column}"' for field in fields)
+        self._head = f'INSERT INTO "{model._meta.db_table}" ({columns}) VALUES '  # noqa: S608
+        self._row = f"({marks(len(fields))})"
+        self._tail = f" {tail}"
+        self._values_of = attrgetter(*(field.attname for field in fields))
+        self._as_kept = [None if type(f) in KEPT_AS_IS else f.get_db_prep_save for f in fields]
+
+    def run(self, rows: Sequence[Any], *parameters: Any) -> list[Row]:
+        """Write `rows`; `parameters` are those of the tail, whose answer comes back."""
+        answer: list[Row] = []
+        with connection.cursor() as cursor:
+            for start in range(0, len(rows), ROWS_A_STATEMENT):
+                batch = rows[start : start + ROWS_A_STATEMENT]
+                values = [
+                    kept(value, connection) if kept else value
+                    for row in batch
+                    for kept, value in zip(self._as_kept, self._values_of(row), strict=True)
+                ]
+                sql = self._head + ", ".join([self._row] * len(batch)) + self._tail
+                cursor.execute(sql, [*values, *parameters])
+                if cursor.description:
+                    answer += cursor.fetchall()
+        return answer
