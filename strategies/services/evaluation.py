@@ -98,22 +98,26 @@ def _move_on(judged: Iterable[Judged]) -> set[Key]:
 
 
 def _still_to_judge(judged: Iterable[Judged], moved: Collection[Key]) -> list[Watch]:
+    """What lies between the place of a series and its newest candle: nearly always nothing."""
     watched = {one.watch.key: one.watch for one in judged}
-    left = [watch for key, watch in watched.items() if key not in moved]
-    places = _read_places(left) if left else {}
-    rest = [watch.after(places.get(key, watch.last_ms)) for key, watch in watched.items()]
+    stayed = [watch for key, watch in watched.items() if key not in moved]
+    places = _read_places(stayed) if stayed else {}
+    rest = [
+        watch.after(places.get(key, watch.last_ms))
+        for key, watch in watched.items()
+        if key in places or watch.last_ms < watch.target_ms
+    ]
     return [watch for watch in rest if watch.first_ms <= watch.last_ms]
 
 
-def _read_places(watched: Iterable[Watch]) -> dict[Key, int]:
+def _read_places(watched: Sequence[Watch]) -> dict[Key, int]:
     """The open time that each series has been judged to."""
     strategies, symbols, intervals = map(set, zip(*(one.key for one in watched), strict=True))
     rows = StrategyState.objects.filter(
         strategy_id__in=strategies, symbol_id__in=symbols, interval__in=intervals
     ).values_list("strategy_id", "symbol_id", "interval", "open_time")
-    wanted = {one.key for one in watched}
-    places = {(s, symbol, interval): to_ms(at) for s, symbol, interval, at in rows}
-    return {key: place for key, place in places.items() if key in wanted}
+    places = {(strategy, symbol, interval): to_ms(at) for strategy, symbol, interval, at in rows}
+    return {watch.key: places[watch.key] for watch in watched if watch.key in places}
 
 
 def _crossings(judged: Iterable[Judged], moved: Collection[Key]) -> list[Crossing]:
