@@ -3,6 +3,7 @@
 import gc
 import os
 import signal
+import sys
 import socket
 from argparse import ArgumentParser, ArgumentTypeError
 from typing import Any
@@ -23,6 +24,8 @@ from tradingsite.clerk import DATABASE_GONE, RETRY_S
 from tradingsite.stopwatch import VERSION_KEY
 from tradingsite.streaming import StreamProcess
 
+# A closed candle must not wait for its database thread while this one is busy with ticks.
+SWITCH_S = 0.0005
 logger = structlog.get_logger(__name__)
 
 
@@ -53,6 +56,7 @@ class Command(BaseCommand):
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, lambda *_: process.stop())
         self._prepare(process)
+        sys.setswitchinterval(SWITCH_S)
         gc.freeze()  # what is loaded by now stays: no need to look through it again and again
         process.run()
 
