@@ -1,0 +1,58 @@
+"""The whole recording through feed and database, held against the sandbox's own klines of it."""
+
+from pathlib import Path
+
+import pytest
+
+from candles import services
+from candles.fetch import Joined
+from candles.ingest import SymbolFeed
+from candles.models import Candle, Verdict
+from candles.ohlcv import OHLCV
+from candles.store import ClosedCandle
+from market.binance import KlineEvent
+from market.ticks import Tick
+from sandbox.chart import Chart, Closed
+from sandbox.tape import Trade
+from tests import recorded as data
+from tests.builders import NOON, kline_event, symbol
+
+EMPTY_MINUTES = {"BTCUSDT": 0, "ETHUSDT": 0, "NEXOUSDT": 167}
+BATCH = 500
+
+
+def printed(ticks: list[Tick], chart: Chart) -> list[Closed]:
+    """The minutes that are over by these trades, as the exchange has them."""
+    closed: list[Closed] = []
+    for one in ticks:
+        trade = Trade(one.tick_id, one.time_ms, one.price, one.quantity, one.buyer_is_maker)
+        closed += [each for each in chart.add(trade) if each.interval == "1m"]
+    return closed
+
+
+def event(of: Closed, name: str) -> KlineEvent:
+    kline = of.kline
+    values = (
+        kline.open, kline.high, kline.low, kline.close, kline.volume, kline.quote, kline.count,
+        kline.taker_volume, kline.taker_quote,
+    )  # fmt: skip
+    return kline_event(OHLCV(kline.open_ms, kline.end_ms - kline.open_ms, *values), name)
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("name", EMPTY_MINUTES)
+def test_every_recorded_minute_is_proven_exact(recorded: Path, name: str) -> None:
+    symbol(name)
+    ticks, chart, feed = data.ticks(recorded, name), Chart(), SymbolFeed(name, ["1m"])
+    feed.went_live(0)
+    feed.fetched(Joined(name, {}, None, {}, [], ticks[0].tick_id - 1))
+    for at in range(0, len(ticks), BATCH):
+        batch = ticks[at : at + BATCH]
+        closed = [ClosedCandle(name, "1m", candle) for candle in feed.take(batch).closed]
+        services.record_closed(closed)
+        assert services.confirm([event(one, name) for one in printed(batch, chart)], NOON) == []
+    candles = Candle.objects.all()
+    assert set(candles.values_list("verdict", flat=True)) == {Verdict.EXACT}
+    assert candles.filter(trades=0).count() == EMPTY_MINUTES[name]
+    minutes = (ticks[-1].time_ms // 60_000) - (ticks[0].time_ms // 60_000)
+    assert candles.count() == minutes
