@@ -3,12 +3,13 @@
 import itertools
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from queue import Empty, PriorityQueue, SimpleQueue
 from typing import Any, NamedTuple, TypeVar
 
 import structlog
-from django.db import InterfaceError, OperationalError, close_old_connections
+from django.db import InterfaceError, OperationalError, close_old_connections, connections
 
 T = TypeVar("T")
 DATABASE_GONE = (OperationalError, InterfaceError)
@@ -60,11 +61,9 @@ class Clerk:
 
     def _work(self) -> None:
         while not (self._stopping.is_set() and self._tasks.empty()):
-            try:
-                task = self._tasks.get(timeout=0.2)
-            except Empty:
-                continue
-            self._do(task)
+            with suppress(Empty):
+                self._do(self._tasks.get(timeout=0.2))
+        connections.close_all()
 
     def _do(self, task: _Task) -> None:
         while True:

@@ -11,7 +11,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 import structlog
-from django.db import close_old_connections
+from django.db import connection
 from redis.exceptions import RedisError
 
 from candles import fetch, services, store
@@ -159,7 +159,7 @@ class Ownership:
         except DATABASE_GONE as error:
             raise ExchangeUnreachable(f"database: {error}") from error
         finally:
-            close_old_connections()
+            connection.close()  # a thread that ends would take it along
         return fetch.join(rest, symbol, intervals, self.clock.now_ms(), until)
 
     def _close_proven(self) -> Steps:

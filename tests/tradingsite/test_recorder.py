@@ -88,10 +88,12 @@ def test_while_the_database_is_gone_candles_wait_in_redis_and_survive_their_owne
         close(keeper, 1)
         save(keeper, writer)
         keeper.clerk.stop(1)
-    successor = Recorder(Clerk(), writer, symbols, ["1m"])
+    other = Clerk()
+    successor = Recorder(other, writer, symbols, ["1m"])
     close(successor, 2)
-    work_off(successor.clerk)
+    work_off(other)
     save(successor, writer)
+    other.stop(5)
     assert Candle.objects.count() == 2
     assert writer.unrecorded()[0] == []
 
