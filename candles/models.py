@@ -64,6 +64,11 @@ class Candle(models.Model):
     def __str__(self) -> str:
         return f"{self.symbol} {self.interval} {self.open_time:%Y-%m-%d %H:%M:%S}"
 
+    @property
+    def is_adopted(self) -> bool:
+        """Whether its numbers were taken over from a kline that differed."""
+        return bool(self.differed) and self.differed_since is None
+
 
 class CandleRevision(models.Model):
     """What a candle was before it was revised, and why it was."""

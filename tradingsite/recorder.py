@@ -85,7 +85,7 @@ class Recorder:
 
     def add_history(self, joined: Joined) -> None:
         for interval, candles in joined.history.items():
-            self.clerk.do(partial(services.record_history, joined.symbol, interval, candles))
+            self.clerk.do(partial(services.record_history, joined.symbol, interval, candles, now()))
 
     def saved(self, unsaved: Sequence[ClosedCandle], answer: Saved) -> None:
         """Redis has `unsaved`, the last of them in the entry that it answered."""

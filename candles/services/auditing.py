@@ -70,7 +70,8 @@ def _hold(page: Stretch, klines: Sequence[OHLCV], now: datetime, repair: bool) -
         missing += held.missing
     if repair:
         wanted = set(missing)
-        record_history(symbol.name, interval, (one for one in klines if one.open_ms in wanted))
+        theirs = (one for one in klines if one.open_ms in wanted)
+        record_history(symbol.name, interval, theirs, now)
     not_there = checked - exact - len(repaired) - len(not_repaired)
     return Audited(page.end_ms, checked, exact, not_there, repaired, not_repaired, missing)
 

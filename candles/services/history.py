@@ -7,6 +7,7 @@ from functools import partial
 from typing import NamedTuple, TypeVar
 
 import structlog
+from django.utils.timezone import now
 
 from candles import fetch
 from candles.fetch import SETTLED_MS, candle_of
@@ -15,6 +16,7 @@ from candles.services.recording import record_history, stored_until
 from candles.services.verdicts import missing_from
 from market.models import Symbol
 from market.rest import PAGE, PATIENCE_S, ExchangeUnreachable, MarketRest
+from market.times import to_time
 
 logger = structlog.get_logger(__name__)
 T = TypeVar("T")
@@ -40,7 +42,7 @@ def catch_up_history(
     for interval in intervals:
         bounds = fetch.absence(interval, now_ms - SETTLED_MS, until.get(interval))
         for page in fetch.past(rest, symbol, interval, *bounds):
-            record_history(symbol, interval, page)
+            record_history(symbol, interval, page, to_time(now_ms))
             until[interval] = page[-1].end_ms
             told(interval, until[interval])
     return until
@@ -90,7 +92,8 @@ def backfill(rest: MarketRest, stretch: Stretch, stopping: threading.Event) -> I
         if missing:
             bounds = missing[0], missing[-1] + interval_ms
             rows = patiently(partial(rest.klines_page, symbol.name, interval, *bounds), stopping)
-            record_history(symbol.name, interval, (candle_of(row, interval_ms) for row in rows))
+            candles = (candle_of(row, interval_ms) for row in rows)
+            record_history(symbol.name, interval, candles, now())
         yield Filled(page_end_ms, len(rows))
 
 

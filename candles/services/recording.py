@@ -1,6 +1,7 @@
 """Closed candles written down."""
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from datetime import datetime
 from decimal import Decimal
 from itertools import islice
 from typing import Any, TypeVar
@@ -8,7 +9,7 @@ from typing import Any, TypeVar
 from django.db import connection, transaction
 
 from candles.events import candle_closed
-from candles.intervals import INTERVALS_MS
+from candles.intervals import HOUR_MS, INTERVALS_MS
 from candles.models import Candle, Verdict
 from candles.ohlcv import OHLCV
 from candles.store import ClosedCandle
@@ -16,6 +17,7 @@ from market.models import Symbol
 from market.sql import ROWS_A_STATEMENT, Insert, Row
 from market.times import to_ms, to_time
 
+FRESH_MS = HOUR_MS
 ROWS_A_PAGE = 5_000  # of a long past, committed together
 T = TypeVar("T")
 INSERT = Insert(Candle, "ON CONFLICT (symbol_id, interval, open_time) DO NOTHING RETURNING id")
@@ -73,14 +75,21 @@ def _keep_new(rows: Sequence[Candle], written: Sequence[Row]) -> list[Candle]:
     return list(stored.order_by("pk"))
 
 
-def record_history(symbol: str, interval: str, candles: Iterable[OHLCV]) -> None:
+def record_history(symbol: str, interval: str, candles: Iterable[OHLCV], now: datetime) -> None:
     """Write down the exchange's own klines; nobody trades on them, so nobody is told.
 
-    However many they are: each page is committed on its own, and none is kept.
+    They are exact by that, but for those that closed lately: a kline may lag or err for a moment,
+    so it is asked for once more. However many they are: each page is committed on its own, and
+    none is kept.
     """
     row = Symbol.objects.get(name=symbol)
+    settled_ms = to_ms(now) - FRESH_MS
     for page in pages(candles, ROWS_A_PAGE):
-        insert_past(row, interval, page, Verdict.EXACT)
+        settled = [one for one in page if one.end_ms <= settled_ms]
+        fresh = [one for one in page if one.end_ms > settled_ms]
+        with transaction.atomic():
+            insert_past(row, interval, settled, Verdict.EXACT)
+            insert_past(row, interval, fresh, Verdict.UNVERIFIED)
 
 
 @transaction.atomic

@@ -103,7 +103,7 @@ def _carry_on(revised: Candle, now: datetime) -> None:
 def _is_the_exchanges(candle: Candle) -> bool:
     """Whether its numbers, or those of its beginning, were a kline's and not folded by us."""
     begun_elsewhere = bool(candle.trades) and candle.first_tick_id is None
-    return candle.verdict == Verdict.REPAIRED or begun_elsewhere
+    return candle.is_adopted or begun_elsewhere
 
 
 def ohlcv_of(candle: Candle) -> OHLCV:

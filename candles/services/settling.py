@@ -92,7 +92,7 @@ def insert_missing(
     for run in _runs(missing, absent)[:MOST_REQUESTS]:
         klines = run.klines(rest)
         settled = [one for one in klines.values() if one.end_ms <= to_ms(now) - SETTLED_MS]
-        record_history(run.symbol.name, run.interval, settled)
+        record_history(run.symbol.name, run.interval, settled, now)
         absent.note(run, klines)
         logger.warning(
             "candles.missing", symbol=run.symbol.name, interval=run.interval,

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 
 import structlog
 from django.db import transaction
+from django.db.models import QuerySet
 
 from candles.events import candle_verified
 from candles.intervals import INTERVALS_MS, floor_ms
@@ -45,8 +46,9 @@ def hold_against(
     """Give candles of one series their verdicts, and repair those that are due.
 
     A candle becomes the exchange's kline once that has differed in the same way for
-    `repair_after`. None says that the klines are not to be relied upon so far: they may prove
-    a candle exact and nothing else. What a candle of an archive lacks is taken over.
+    `repair_after`, and counts as repaired once a later answer says the same again; with 0 that
+    is not waited for. None says that the klines are not to be relied upon so far: they may
+    prove a candle exact and nothing else. What a candle of an archive lacks is taken over.
     """
     held = Held()
     ours = _locked(symbol_id, interval, (kline.open_ms for kline in klines))
@@ -60,7 +62,8 @@ def hold_against(
         elif repair_after is None:
             held.differing[kline.open_ms] = differing
         elif _persists(candle, differing, now, repair_after):
-            _repair(candle, kline, differing, now)
+            verdict = Verdict.UNVERIFIED if repair_after else Verdict.REPAIRED
+            _repair(candle, kline, differing, now, verdict)
             held.repaired.append(candle)
         else:
             _doubt(candle, differing, now)
@@ -138,9 +141,11 @@ def _doubt(candle: Candle, differing: Differences, now: datetime) -> None:
     candle.save(update_fields=["verdict", "differed", "differed_since"])
 
 
-def _repair(candle: Candle, kline: OHLCV, differing: Differences, now: datetime) -> None:
+def _repair(
+    candle: Candle, kline: OHLCV, differing: Differences, now: datetime, verdict: Verdict
+) -> None:
     values = {name: getattr(kline, name) for name in FIELDS}
-    fields = {"verdict": Verdict.REPAIRED, "differed": differing, "differed_since": None}
+    fields = {"verdict": verdict, "differed": differing, "differed_since": None}
     revise(candle, values, CandleRevision.Cause.REPAIR, now, **fields)
 
 
@@ -152,11 +157,19 @@ def _complete(candle: Candle, kline: OHLCV) -> None:
         candle.save(update_fields=lacking)
 
 
-def _settle(exact: Sequence[Candle], now: datetime) -> None:
-    """What equals the exchange's kline is exact, but for what was made to."""
-    settled = [candle for candle in exact if candle.verdict == Verdict.UNVERIFIED]
-    for candle in settled:
+def _settle(equal: Sequence[Candle], now: datetime) -> None:
+    """What equals the exchange's kline is exact; what was made to, repaired."""
+    settled = [candle for candle in equal if candle.verdict == Verdict.UNVERIFIED]
+    repaired = [candle for candle in settled if candle.is_adopted]
+    exact = [candle for candle in settled if not candle.is_adopted]
+    for candle in repaired:
+        candle.verdict = Verdict.REPAIRED
+    for candle in exact:
         candle.verdict, candle.differed, candle.differed_since = Verdict.EXACT, {}, None
-    rows = Candle.objects.filter(pk__in=[candle.pk for candle in settled])
-    rows.update(verdict=Verdict.EXACT, differed={}, differed_since=None)
+    _rows(repaired).update(verdict=Verdict.REPAIRED)
+    _rows(exact).update(verdict=Verdict.EXACT, differed={}, differed_since=None)
     candle_verified.announce([one for one in settled if now - one.open_time <= TOLD_WITHIN])
+
+
+def _rows(candles: Sequence[Candle]) -> QuerySet[Candle]:
+    return Candle.objects.filter(pk__in=[candle.pk for candle in candles])

@@ -63,7 +63,7 @@ def test_a_repairing_audit_takes_over_what_the_exchange_says_at_once() -> None:
 def test_an_audit_goes_page_by_page_across_holes() -> None:
     btc = symbol()
     klines = [kline(minute) for minute in (*range(1200), *range(5000, 5300))]
-    record_history("BTCUSDT", "1m", klines)
+    record_history("BTCUSDT", "1m", klines, at(6000))
     rest = FakeKlines(klines)
     pages = held(rest, btc, 6000)
     assert [page.checked for page in pages] == [1000, 500]
@@ -82,7 +82,7 @@ def minutes(settings: Settings, sandbox: Sandbox, redis: Redis) -> list[int]:
     rest = MarketRest(sandbox.rest_url)
     end_ms = (rest.server_time() - 10_000) // MINUTE_MS * MINUTE_MS
     for page in past(rest, "BTCUSDT", "1m", end_ms - 10 * MINUTE_MS, end_ms):
-        record_history("BTCUSDT", "1m", page)
+        record_history("BTCUSDT", "1m", page, to_time(end_ms) + timedelta(hours=1))
     return [to_ms(time) for time in Candle.objects.values_list("open_time", flat=True)][::-1]
 
 

@@ -117,7 +117,7 @@ def test_the_command_begins_at_the_exchanges_first_kline_and_resumes(rest: Marke
     first = rest.klines_page("BTCUSDT", "1m", minute_ms(0), rest.server_time(), limit=1)[0][0]
     stored = Candle.objects.order_by("open_time").values_list("open_time", flat=True)
     assert stored[0] == to_time(first)
-    assert Candle.objects.exclude(verdict=Verdict.EXACT).count() == 0
+    assert Candle.objects.exclude(verdict=Verdict.EXACT).count() <= 61  # the last hour
     assert f"BTCUSDT 1m: {to_time(first):%Y-%m-%d %H:%M:%S} to " in printed
     count = len(stored)
     assert count >= DAY_MS // 60_000

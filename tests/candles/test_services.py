@@ -71,8 +71,11 @@ def test_history_is_recorded_silently_and_as_the_exchanges_own(
 ) -> None:
     with django_capture_on_commit_callbacks(execute=True):
         for _ in range(2):
-            record_history("BTCUSDT", "1m", [closed(n).candle for n in range(1200)])
-    assert Candle.objects.filter(verdict=Verdict.EXACT).count() == 1200
+            record_history(
+                "BTCUSDT", "1m", [closed(n).candle for n in range(1200)], to_time(1200 * MINUTE_MS)
+            )
+    exact = Candle.objects.filter(verdict=Verdict.EXACT)
+    assert exact.count() == 1140  # those of the last hour are asked for once more
     assert told == []
 
 
@@ -86,7 +89,7 @@ def test_a_long_past_is_taken_and_committed_page_by_page(monkeypatch: pytest.Mon
                 seen.append(Candle.objects.count())
             yield closed(minute).candle
 
-    record_history("BTCUSDT", "1m", candles())
+    record_history("BTCUSDT", "1m", candles(), to_time(250 * MINUTE_MS))
     assert seen == [0, 100, 200]
     assert Candle.objects.count() == 250
 

@@ -23,12 +23,13 @@ def test_sweeps_fill_and_settle_from_the_exchanges_own_klines(
     rest = MarketRest(sandbox.rest_url)
     end_ms = rest.server_time() // MINUTE_MS * MINUTE_MS - MINUTE_MS
     for page in past(rest, "BTCUSDT", "1m", end_ms - 10 * MINUTE_MS, end_ms):
-        record_history("BTCUSDT", "1m", page)
-    Candle.objects.update(verdict=Verdict.UNVERIFIED)
+        record_history("BTCUSDT", "1m", page, to_time(end_ms))
     Candle.objects.filter(open_time=to_time(end_ms - 3 * MINUTE_MS)).delete()
     tasks.sweep_verdicts()
     assert Candle.objects.filter(verdict=Verdict.EXACT).count() == 9
     tasks.sweep_missing()
+    assert Candle.objects.count() == 10
+    tasks.sweep_verdicts()
     assert Candle.objects.filter(verdict=Verdict.EXACT).count() == 10
 
 

@@ -91,11 +91,23 @@ def test_a_difference_is_repaired_once_it_has_lasted(
     with django_capture_on_commit_callbacks(execute=True):
         assert len(hold(btc, theirs, seconds=10).repaired) == 1
     row = stored()
-    assert (row.verdict, row.revision, row.volume) == (Verdict.REPAIRED, 2, Decimal("1.5"))
+    assert (row.verdict, row.revision, row.volume) == (Verdict.UNVERIFIED, 2, Decimal("1.5"))
     assert (row.differed, row.differed_since) == ({"volume": ["1", "1.5"]}, None)
-    assert told == ["candle_revised 00 repaired"]
+    assert told == ["candle_revised 00 unverified"]
     before = CandleRevision.objects.get()
     assert (before.revision, before.cause, before.values["volume"]) == (1, "repair", "1")
+    hold(btc, theirs, seconds=15)
+    assert (stored().verdict, stored().differed) == (Verdict.REPAIRED, {"volume": ["1", "1.5"]})
+
+
+def test_a_kline_that_lied_for_long_is_repaired_once_more(btc: Symbol) -> None:
+    candle(btc).save()
+    for second in (0, 10):
+        hold(btc, kline(0, volume=Decimal("1.5")), seconds=second)
+    for second in (15, 25, 30):
+        hold(btc, kline(0), seconds=second)
+    assert (stored().verdict, stored().volume) == (Verdict.REPAIRED, Decimal(1))
+    assert stored().revision == 3
 
 
 def test_a_repaired_candle_stays_repaired(btc: Symbol) -> None:
@@ -221,7 +233,7 @@ def test_missing_candles_between_others_are_inserted_silently(
     assert list(Candle.objects.order_by("open_time").values_list("open_time", flat=True)) == [
         at(minute) for minute in range(1, 6)
     ]
-    assert {stored(3).verdict, stored(4).verdict} == {Verdict.EXACT}
+    assert {stored(3).verdict, stored(4).verdict} == {Verdict.UNVERIFIED}  # asked for again
     assert told == []
     insert_missing(rest, redis, ["1m", "5m"], at(9))
     assert len(rest.asked) == 1
