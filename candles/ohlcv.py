@@ -93,23 +93,23 @@ class CandleBuilder:
     """Folds one symbol's ticks, in the order of their ids, into candles of one interval.
 
     `forming` is the candle still taking ticks; it exists from the first tick or price on.
-    `left` is what `add` left unfolded: it begins with a tick whose candle had closed before.
+    `late_at` is the place of the tick that `add` stopped at: its candle had closed before.
     """
 
     def __init__(self, interval_ms: int, forming: OHLCV | None = None) -> None:
         self.interval_ms = interval_ms
         self.forming = forming
-        self.left: Sequence[Tick] = ()
+        self.late_at: int | None = None
 
-    def add(self, ticks: Sequence[Tick]) -> list[OHLCV]:
-        """Fold `ticks` up to the first late one; return what closed, empty candles included."""
+    def add(self, ticks: Sequence[Tick], start: int = 0) -> list[OHLCV]:
+        """Fold `ticks` from `start` up to the first late one; return what closed, empty or not."""
         closed: list[OHLCV] = []
-        start, self.left = 0, ()
+        self.late_at = None
         while start < len(ticks):
             if self.forming is None:
                 self.forming = self._opened_by(ticks[start])
             if ticks[start].time_ms < self.forming.open_ms:
-                self.left = ticks[start:]
+                self.late_at = start
                 return closed
             closed += self.advance(ticks[start].time_ms)
             self.forming, start = _folded(self.forming, ticks, start)
@@ -209,11 +209,11 @@ class SymbolCandles:
 
     def add(self, ticks: Sequence[Tick]) -> list[OHLCV]:
         """Fold ticks in the order of their ids; return what closed, of all intervals, in order."""
-        closed = self._folded(ticks)
-        while self.builder.left:
-            late, *rest = self.builder.left
-            self._take_late(late)
-            closed += self._folded(rest)
+        closed = self._folded(ticks, 0)
+        while self.builder.late_at is not None:
+            late_at = self.builder.late_at
+            self._take_late(ticks[late_at])
+            closed += self._folded(ticks, late_at + 1)
         return closed
 
     def advance(self, now_ms: int) -> list[OHLCV]:
@@ -225,8 +225,8 @@ class SymbolCandles:
         base = self.builder.forming
         return {} if base is None else forming_of(base, self.parts, self.intervals)
 
-    def _folded(self, ticks: Sequence[Tick]) -> list[OHLCV]:
-        closed = self._rolled_up(self.builder.add(ticks))
+    def _folded(self, ticks: Sequence[Tick], start: int) -> list[OHLCV]:
+        closed = self._rolled_up(self.builder.add(ticks, start))
         forming = self.builder.forming
         if forming is not None and forming.trades:
             self.newest_ms = max(self.newest_ms, forming.open_ms)

@@ -214,6 +214,22 @@ KlineRow = tuple[
     int, Decimal, Decimal, Decimal, Decimal, Decimal, int, Decimal, int, Decimal, Decimal, str
 ]
 
+QUOTE_UNIT = Decimal("1E-8")  # quote volumes are given to this, each trade's share rounded
+
+
+def contradicts_itself(row: KlineRow) -> bool:
+    """Whether a kline cannot be: its average price, for one, lies outside its range."""
+    _, opened, high, low, close, volume, _, quote, trades, taker, taker_quote, _ = row
+    slack = QUOTE_UNIT * max(trades, 1)
+    return not (
+        low <= min(opened, close)
+        and max(opened, close) <= high
+        and low * volume - slack <= quote <= high * volume + slack
+        and taker <= volume
+        and taker_quote <= quote
+    )
+
+
 _agg_trades = msgspec.json.Decoder(list[_AggTradeRow])
 _klines = msgspec.json.Decoder(list[KlineRow])
 _exchange_info = msgspec.json.Decoder(_ExchangeInfo)

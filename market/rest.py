@@ -14,6 +14,7 @@ from django.conf import settings
 from market.binance import (
     KlineRow,
     SymbolInfo,
+    contradicts_itself,
     read_agg_trades,
     read_exchange_info,
     read_klines,
@@ -27,6 +28,8 @@ from market.ticks import Tick
 TIMEOUT_S = (3.05, 10)  # to connect, to answer: the exchange's own bound is 10 s
 LONGEST_WAY_MS = 1_000  # there and back; a slower answer says too little of the time
 NAMES_A_REQUEST = 100  # an address has to stay readable for everything on its way
+FRESH_S = 3600  # klines may be wrong for a moment, not for longer
+CLOSE_TIME = 6  # its place in a row
 PAGE = 1000  # rows an answer holds at most
 PATIENCE_S = 150  # the longest wait for weight or the end of a silence; a ban may take days
 
@@ -107,10 +110,19 @@ class MarketRest:
     def klines_page(
         self, symbol: str, interval: str, start_ms: int, end_ms: int, limit: int = PAGE
     ) -> list[KlineRow]:
-        """The first `limit` klines that open within `[start_ms, end_ms)`, oldest first."""
+        """The first `limit` klines that open within `[start_ms, end_ms)`, oldest first.
+
+        A fresh one that contradicts itself makes the whole answer unusable for now; an old one
+        is what the exchange stands by.
+        """
         query = {"symbol": symbol, "interval": interval, "limit": limit}
         bounds = {"startTime": start_ms, "endTime": end_ms - 1}
-        return read_klines(self._get("/api/v3/klines", **query, **bounds))
+        rows = read_klines(self._get("/api/v3/klines", **query, **bounds))
+        fresh_ms = (time.time() - FRESH_S) * 1000
+        for row in rows:
+            if row[CLOSE_TIME] > fresh_ms and contradicts_itself(row):
+                raise ExchangeUnreachable(f"{symbol} {interval}: {row!r} contradicts itself")
+        return rows
 
     def _get(self, path: str, **query: Any) -> bytes:
         taken = self._take(WEIGHTS[path])

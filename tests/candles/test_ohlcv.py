@@ -116,7 +116,10 @@ def test_a_tick_of_a_closed_candle_is_set_aside() -> None:
     builder.advance(MINUTE_MS)
     late, punctual = tick(tick_id=2, time_ms=59_999), tick(tick_id=3, time_ms=MINUTE_MS)
     assert builder.add([late, punctual]) == []
-    assert builder.left == [late, punctual]
+    assert builder.late_at == 0
+    assert builder.add([late, punctual], start=1) == []
+    assert builder.forming is not None
+    assert builder.forming.first_tick_id == 3
 
 
 def test_a_late_tick_joins_the_longer_candles_that_are_still_open() -> None:
