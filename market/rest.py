@@ -29,7 +29,6 @@ TIMEOUT_S = (3.05, 10)  # to connect, to answer: the exchange's own bound is 10 
 LONGEST_WAY_MS = 1_000  # there and back; a slower answer says too little of the time
 NAMES_A_REQUEST = 100  # an address has to stay readable for everything on its way
 FRESH_S = 3600  # klines may be wrong for a moment, not for longer
-CLOSE_TIME = 6  # its place in a row
 PAGE = 1000  # rows an answer holds at most
 PATIENCE_S = 150  # the longest wait for weight or the end of a silence; a ban may take days
 
@@ -120,7 +119,7 @@ class MarketRest:
         rows = read_klines(self._get("/api/v3/klines", **query, **bounds))
         fresh_ms = (time.time() - FRESH_S) * 1000
         for row in rows:
-            if row[CLOSE_TIME] > fresh_ms and contradicts_itself(row):
+            if row[6] > fresh_ms and contradicts_itself(row):  # its close time
                 raise ExchangeUnreachable(f"{symbol} {interval}: {row!r} contradicts itself")
         return rows
 
