@@ -30,7 +30,7 @@ FEWEST_SPREAD_FILLS = 4
 
 
 class Course(NamedTuple):
-    """When an accepted order is matched, and over what time its fills are spread."""
+    """When an accepted order without a trigger is matched, and how its fills are spread."""
 
     delay_ms: int = 0
     fills_over_ms: int = 0
@@ -63,12 +63,16 @@ class Engine:
         if request.has_trigger:
             order.working_ms = NOT_WORKING
         self.journal.note(order, "NEW", now_ms)
-        if course.delay_ms:
-            self._in(now_ms + course.delay_ms, lambda due_ms: self._match(order, market, due_ms))
-        elif not request.has_trigger:
-            self._match(order, market, now_ms, course.fills_over_ms)
+        if not request.has_trigger:
+            self._set_out(order, market, now_ms, course)
         self.journal.close(now_ms)
         return order
+
+    def _set_out(self, order: Order, market: Market, now_ms: int, course: Course) -> None:
+        if course.delay_ms:
+            self._in(now_ms + course.delay_ms, lambda due_ms: self._match(order, market, due_ms))
+        else:
+            self._match(order, market, now_ms, course.fills_over_ms)
 
     def _check(self, request: OrderRequest, market: Market, now_ms: int) -> None:
         if not market.trading or market.last_price is None:

@@ -73,8 +73,9 @@ def parted(steps: list[Step], least: int, lot: Decimal) -> list[Step]:
     found: list[Step] = []
     for step in steps:
         part = step.quantity / least // lot * lot
-        if isinstance(step, Level) and part:
-            found += [Level(step.price, part)] * (least - 1)
-            step = Level(step.price, step.quantity - part * (least - 1))
-        found.append(step)
+        if isinstance(step, Met) or not part:
+            found.append(step)
+            continue
+        found += [Level(step.price, part)] * (least - 1)
+        found.append(Level(step.price, step.quantity - part * (least - 1)))
     return found
