@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from decimal import Decimal
+from typing import Any
 
 from sandbox.book import Level
 from sandbox.chart import Chart
@@ -86,8 +87,8 @@ class Bench:
         request = OrderRequest("BTCUSDT", side, kind, **fields)  # type: ignore[arg-type]
         return self.engine.place(request, self.market, self.now_ms, course)
 
-    def held(self, asset: str) -> tuple[Decimal, Decimal]:
-        """Free and locked."""
+    def held(self, asset: str) -> Any:
+        """Free and locked, decimals to be compared with any number."""
         balance = self.engine.account.balances[asset]
         return balance.free, balance.locked
 

@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from decimal import Decimal
+from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -39,20 +40,20 @@ ACTS = st.lists(
 )
 
 
-Acts = list[tuple[str, object]]
+Acts = list[tuple[str, Any]]
 
 
-def perform(bench: Bench, act: str, what: object) -> None:
+def perform(bench: Bench, act: str, what: Any) -> None:
     """One step; a refusal is one, too."""
     try:
         if act == "place":
-            bench.place(**what)  # type: ignore[arg-type]
+            bench.place(**what)
         elif act == "tick":
-            bench.tick(*what)  # type: ignore[misc]
+            bench.tick(*what)
         elif act == "wait":
-            bench.wait(what)  # type: ignore[arg-type]
+            bench.wait(what)
         elif what in bench.engine.orders:
-            order = bench.engine.orders[what]  # type: ignore[index]
+            order = bench.engine.orders[what]
             bench.engine.cancel(order, "gone", bench.market.rules, bench.now_ms)
     except ApiError:
         return

@@ -1,6 +1,7 @@
 """Orders of ours that would meet each other. Source: protocol D.11."""
 
 from decimal import Decimal
+from typing import Any
 
 import pytest
 
@@ -34,7 +35,8 @@ def test_we_never_trade_with_ourselves(
 ) -> None:
     bench, told = crossed(mode)
     orders = bench.engine.orders.values()
-    assert [(o.status, o.executed, o.prevented) for o in orders] == [maker, taker]
+    states: list[Any] = [(o.status, o.executed, o.prevented) for o in orders]
+    assert states == [maker, taker]
     locked = sum(order.left for order in orders if order.is_open and not order.request.buys)
     cost = sum(order.left * 102 for order in orders if order.is_open and order.request.buys)
     assert (bench.held("BTC")[1], bench.held("USDT")[1]) == (locked, cost)
