@@ -230,7 +230,6 @@ def test_it_pings_and_ends_like_a_stream() -> None:
     with running(Plan([], lifetime_ms=700)) as venue:
         api = Api(venue)
         api.ask("ping")
-        venue.shift_ms = 0
         assert api.socket.recv_data(control_frame=True) == (
             websocket.ABNF.OPCODE_CLOSE,
             b"\x03\xe9",

@@ -10,6 +10,7 @@ from binance.async_client import AsyncClient  # type: ignore[import-untyped]
 from binance.client import Client  # type: ignore[import-untyped]
 from binance.exceptions import BinanceAPIException  # type: ignore[import-untyped]
 from binance.ws.streams import BinanceSocketManager  # type: ignore[import-untyped]
+from binance.ws.websocket_api import WebsocketAPI  # type: ignore[import-untyped]
 
 from sandbox.signing import SAMPLE_KEY, SAMPLE_SECRET
 from tests.sandbox.venue import Venue
@@ -25,6 +26,7 @@ def urls(venue: Venue, monkeypatch: pytest.MonkeyPatch) -> None:
     for client in (Client, AsyncClient):
         monkeypatch.setattr(client, "API_TESTNET_URL", f"http://{address}/api")
         monkeypatch.setattr(client, "WS_API_TESTNET_URL", f"ws://{address}/ws-api/v3")
+    monkeypatch.setattr(WebsocketAPI, "TIMEOUT", 2)  # it takes that long to close, else ten seconds
     monkeypatch.setattr(BinanceSocketManager, "STREAM_TESTNET_URL", f"ws://{address}/")
 
 
@@ -69,23 +71,18 @@ def test_it_reads_account_and_market(client: Client) -> None:
     assert client.get_order_book(symbol="BTCUSDT", limit=5)["bids"]
 
 
-async def test_it_trades_over_the_websocket_api(async_client: AsyncClient) -> None:
-    order = {"symbol": "BTCUSDT", "side": "SELL", "type": "MARKET", "quantity": "0.001"}
-    sold = await async_client.ws_create_order(**order)
-    assert sold["status"] == "FILLED"
-    found = await async_client.ws_get_order(symbol="BTCUSDT", orderId=sold["orderId"])
-    assert found["executedQty"] == "0.00100000"
-    assert (await async_client.ws_get_account())["balances"]
-
-
-async def test_it_hears_trades_and_its_own_orders(async_client: AsyncClient) -> None:
+async def test_over_websockets_it_trades_and_hears_the_market_and_itself(
+    async_client: AsyncClient,
+) -> None:
     manager = BinanceSocketManager(async_client)
     async with manager.aggtrade_socket("BTCUSDT") as trades:
         assert (await asyncio.wait_for(trades.recv(), 5))["e"] == "aggTrade"
+    order = {"symbol": "BTCUSDT", "side": "SELL", "type": "MARKET", "quantity": "0.001"}
     async with manager.user_socket() as account:
-        await async_client.order_market_buy(
-            symbol="BTCUSDT", quantity="0.001", newClientOrderId="pb-2"
-        )
+        sold = await async_client.ws_create_order(**order)
         told = [await asyncio.wait_for(account.recv(), 5) for _ in range(2)]
     assert [event["e"] for event in told] == ["executionReport"] * 2
-    assert {event["c"] for event in told} == {"pb-2"}
+    assert {event["i"] for event in told} == {sold["orderId"]}
+    found = await async_client.ws_get_order(symbol="BTCUSDT", orderId=sold["orderId"])
+    assert (sold["status"], found["executedQty"]) == ("FILLED", "0.00100000")
+    assert (await async_client.ws_get_account())["balances"]
