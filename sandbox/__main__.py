@@ -173,15 +173,15 @@ async def serve(exchange: Exchange, storm: Forecast | None, host: str, port: int
 
 
 def main() -> int:
-    decimal.getcontext().prec = DIGITS
-    logging.basicConfig(format="sandbox: %(levelname)s %(message)s")
-    logging.getLogger("aiohttp.server").setLevel(logging.CRITICAL)  # malformed HTTP gets its 400
     options = parser()
     arguments = options.parse_args()
     if arguments.speed and not arguments.replay:
         options.error("--speed goes with --replay")
     if arguments.storm is None and (arguments.storm_every or arguments.storm_faults):
         options.error("--storm-every and --storm-faults go with --storm")
+    decimal.getcontext().prec = DIGITS
+    logging.basicConfig(format="sandbox: %(levelname)s %(message)s")
+    logging.getLogger("aiohttp.server").setLevel(logging.CRITICAL)  # malformed HTTP gets its 400
     try:
         exchange = Exchange(plan(arguments), Clock())
         storm = forecast(arguments)

@@ -20,13 +20,14 @@ from sandbox.filters import SymbolRules
 from sandbox.journal import Journal
 from sandbox.limits import OrderCount
 from sandbox.market import Market
-from sandbox.matching import MAKER_ENDS, TAKER_ENDS, Met, Step
+from sandbox.matching import MAKER_ENDS, SHARED, TAKER_ENDS, Met, Step
 from sandbox.orders import NOT_WORKING, ZERO, Fill, Order, OrderRequest
 from sandbox.tape import Print
 from sandbox.wire import ApiError, Json, rejected
 
 OWN_TRADE_IDS_FROM = 1_000_000_000_001
 FEWEST_SPREAD_FILLS = 4
+NO_LIQUIDITY = "Order book liquidity is less than `LOT_SIZE` filter minimum quantity."
 
 
 class Course(NamedTuple):
@@ -60,8 +61,6 @@ class Engine:
         """Accept an order and carry it out as far as it goes; raises ApiError -2010."""
         self._check(request, market, now_ms)
         order = self._accepted(request, market, now_ms)
-        if request.has_trigger:
-            order.working_ms = NOT_WORKING
         self.journal.note(order, "NEW", now_ms)
         if not request.has_trigger:
             self._set_out(order, market, now_ms, course)
@@ -91,7 +90,7 @@ class Engine:
             client_order_id=request.client_order_id,
             quantity=request.quantity,
             update_ms=now_ms,
-            working_ms=now_ms,
+            working_ms=NOT_WORKING if request.has_trigger else now_ms,
         )
         book = market.book(now_ms)
         steps = self._way(order, book)
@@ -99,6 +98,8 @@ class Engine:
             raise rejected("Order would immediately match and take.")
         if request.quote_quantity:
             order.quantity = _worth_quantity(request, book, steps)
+            if not order.quantity:
+                raise rejected(NO_LIQUIDITY)
         self._lock(order, self._needed(order, steps), book.rules)
         order.order_id = next(self._order_ids)
         self.orders[order.order_id] = self.open[request.symbol][order.order_id] = order
@@ -225,7 +226,7 @@ class Engine:
         maker, mode = met.order, taker.request.stp_mode
         if not maker.is_open:
             return
-        match_id, shared = next(self._match_ids), mode not in (*TAKER_ENDS, *MAKER_ENDS)
+        match_id, shared = next(self._match_ids), mode in SHARED
         for order, other, modes in ((maker, taker, MAKER_ENDS), (taker, maker, TAKER_ENDS)):
             if not shared and mode not in modes:
                 continue
@@ -365,7 +366,9 @@ def _passed(order: Order, price: Decimal) -> bool:
 
 def _worth_quantity(request: OrderRequest, book: Book, steps: list[Step]) -> Decimal:
     """The quantity a quoteOrderQty stands for: what it got, were the book deep enough."""
-    quantity, levels = matching.quantity(steps), book.facing(request.side)
+    shared = request.stp_mode in SHARED
+    gone = (step.quantity for step in steps if shared or isinstance(step, Level))
+    quantity, levels = sum(gone, ZERO), book.facing(request.side)
     if not levels or len(steps) < len(levels):
         return quantity
     rest = request.quote_quantity - matching.cost(steps)

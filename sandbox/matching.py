@@ -9,6 +9,7 @@ from sandbox.orders import Order
 
 TAKER_ENDS = ("EXPIRE_TAKER", "EXPIRE_BOTH")
 MAKER_ENDS = ("EXPIRE_MAKER", "EXPIRE_BOTH")
+SHARED = ("DECREMENT", "TRANSFER")  # both orders lose what would have traded
 
 
 class Met(NamedTuple):

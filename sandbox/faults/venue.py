@@ -89,7 +89,7 @@ class Transfer(Fault, tag="transfer"):
 
     @classmethod
     def drawn(cls, draw: Random, symbols: Sequence[str]) -> Self:
-        return cls("USDT", Decimal(draw.randint(-100, 100)))
+        return cls("USDT", Decimal(draw.randint(1, 100)))
 
 
 class Reset(Fault, tag="reset"):

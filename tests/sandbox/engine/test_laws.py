@@ -15,12 +15,14 @@ from tests.sandbox.engine.bench import FUNDS, Bench
 
 QUANTITIES = st.decimals("0.01", "4", places=2)
 PRICES = st.integers(90, 112)
+SIDES = st.sampled_from(("BUY", "SELL"))
+SPENDING = st.tuples(SIDES, st.integers(1, 2_000), st.sampled_from(STP_MODES))
 ORDERS = st.fixed_dictionaries(
     {
         "kind": st.sampled_from(
             ("MARKET", "LIMIT", "LIMIT_MAKER", "STOP_LOSS", "STOP_LOSS_LIMIT", "TAKE_PROFIT")
         ),
-        "side": st.sampled_from(("BUY", "SELL")),
+        "side": SIDES,
         "quantity": QUANTITIES,
         "price": PRICES,
         "stop_price": PRICES,
@@ -32,6 +34,7 @@ ORDERS = st.fixed_dictionaries(
 ACTS = st.lists(
     st.one_of(
         st.tuples(st.just("place"), ORDERS),
+        st.tuples(st.just("spend"), SPENDING),
         st.tuples(st.just("tick"), st.tuples(PRICES, QUANTITIES)),
         st.tuples(st.just("cancel"), st.integers(0, 30)),
         st.tuples(st.just("wait"), st.integers(1, 10)),
@@ -48,6 +51,8 @@ def perform(bench: Bench, act: str, what: Any) -> None:
     try:
         if act == "place":
             bench.place(**what)
+        elif act == "spend":
+            bench.place("MARKET", what[0], quote_quantity=what[1], stp_mode=what[2])
         elif act == "tick":
             bench.tick(*what)
         elif act == "wait":
