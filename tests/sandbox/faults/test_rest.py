@@ -21,7 +21,7 @@ def test_answers_of_some_paths_can_come_later(venue: Venue) -> None:
     venue.fault("slow_rest", seconds=1.2, ms=400, paths=["/api/v3/klines"])
     assert waited(venue, "/api/v3/klines", **SECONDS) > 0.4
     assert waited(venue, "/api/v3/time") < 0.3
-    time.sleep(0.9)
+    venue.shift_ms += 1_200
     assert waited(venue, "/api/v3/klines", **SECONDS) < 0.3
 
 
@@ -72,7 +72,7 @@ def test_every_request_can_be_refused_for_a_while(venue: Venue, banned: bool, st
     for answer in (venue.call("GET", "/api/v3/klines", **SECONDS), venue.order(quantity="0.001")):
         assert (answer.status_code, answer.json()["code"]) == (status, -1003)
         assert answer.headers["Retry-After"] in {"1", "2"}
-    time.sleep(1.5)
+    venue.shift_ms += 1_500
     assert venue.call("GET", "/api/v3/klines", **SECONDS).ok
 
 

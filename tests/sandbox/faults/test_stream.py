@@ -9,6 +9,8 @@ import pytest
 from tests.sandbox import truth
 from tests.sandbox.venue import Json, Venue, events, finals, replaying, until
 
+PACE = 3
+
 
 def first_of(data: Json) -> Json:
     """An event, or the first of an array of them."""

@@ -9,6 +9,8 @@ import requests
 from tests.sandbox import truth
 from tests.sandbox.venue import Venue, events, finals, replaying, until
 
+PACE = 3
+
 
 def check_klines(venue: Venue, symbol: str, interval: str, length_ms: int) -> None:
     """Hold all full REST klines against the tape's own trades."""
@@ -113,7 +115,7 @@ def test_late_trades_come_within_a_second_when_faults_are_ended(tmp_path: Path) 
         socket = venue.socket("/ws/btcusdt@aggTrade")
         first_ms = events(socket, 1)[0]["T"]
         venue.fault("late_trades", ms=60_000, delay_ms=60_000)
-        time.sleep(0.5)
+        time.sleep(0.3)
         requests.delete(f"{venue.url}/sandbox/faults", timeout=5)
         shown = events(socket, 1)[0]
         assert (shown["a"], shown["T"]) == (2, first_ms + 200)

@@ -1,0 +1,99 @@
+"""An engine and one market without a server, whose trades we make ourselves."""
+
+from collections.abc import Iterable
+from decimal import Decimal
+from typing import Any
+
+from sandbox.book import Level
+from sandbox.chart import Chart
+from sandbox.clock import NEVER_MS
+from sandbox.engine import AT_ONCE, Course, Engine
+from sandbox.fees import Fees
+from sandbox.market import Market
+from sandbox.orders import Order, OrderRequest
+from sandbox.symbols import KNOWN
+from sandbox.tape import Print, Trade, printed
+from sandbox.wire import Json
+
+START_MS = 1_700_000_000_000
+FUNDS = {"USDT": Decimal(100_000), "BTC": Decimal(10), "BNB": Decimal(1)}
+WORTH = {"USDT": Decimal(1), "BTC": Decimal(100), "BNB": Decimal(500)}
+
+
+class Scripted:
+    """Trades as the test wants them."""
+
+    due_ms = NEVER_MS
+
+    def __init__(self) -> None:
+        self.waiting: list[Print] = []
+
+    def history(self, chart: Chart) -> None:
+        """There is none."""
+
+    def take(self, now_ms: int) -> Iterable[Print]:
+        taken, self.waiting = self.waiting, []
+        return taken
+
+
+class Bench:
+    """BTCUSDT last traded at 100; the book has ten bids from 99 down and ten asks from 101 up.
+
+    Each level holds 1 BTC and stays as it is until the test trades. Time passes by `tick`.
+    """
+
+    def __init__(self, fee: str = "0.001", fee_asset: str | None = None) -> None:
+        self.now_ms = START_MS
+        self.outbox: list[Json] = []
+        self.engine = Engine(Fees(Decimal(fee), fee_asset, WORTH.__getitem__), self.outbox)
+        for asset, amount in FUNDS.items():
+            self.engine.account.grant(asset, amount)
+        self.engine.account.remember(self.now_ms)
+        self.source, self.trade_id = Scripted(), 0
+        self.market = Market(KNOWN["BTCUSDT"].rules, self.source, 1, 1_000)
+        self.market.wake(self.now_ms)
+        self.tick(100)
+
+    def tick(self, price: object, quantity: object = 1) -> None:
+        """The market trades, a millisecond later."""
+        self.now_ms += 1
+        self.trade_id += 1
+        amounts = Decimal(str(price)), Decimal(str(quantity))
+        trade = Trade(self.trade_id, self.now_ms, *amounts, buyer_maker=False)
+        self.source.waiting.append(printed(self.trade_id, [trade]))
+        moved = self.market.advance(self.now_ms)
+        self._lay_out_book(amounts[0])
+        self.engine.market_moved(self.market, moved.prints, self.now_ms)
+
+    def _lay_out_book(self, price: Decimal) -> None:
+        book = self.market.book(self.now_ms)
+        book.bids = [Level(price - n, Decimal(1)) for n in range(1, 11) if price > n]
+        book.asks = [Level(price + n, Decimal(1)) for n in range(1, 11)]
+
+    def wait(self, ms: int) -> None:
+        """Let time pass without trades; within a second the book stays."""
+        self.now_ms += ms
+        self.engine.run_due(self.now_ms)
+
+    def place(self, kind: str, side: str, course: Course = AT_ONCE, **amounts: object) -> Order:
+        """Amounts are numbers or text; other fields of the request as they are."""
+        fields = {
+            name: Decimal(str(value))
+            if name in ("quantity", "price", "stop_price", "quote_quantity")
+            else value
+            for name, value in amounts.items()
+        }
+        fields.setdefault("client_order_id", f"o-{len(self.engine.orders)}")
+        request = OrderRequest("BTCUSDT", side, kind, **fields)  # type: ignore[arg-type]
+        return self.engine.place(request, self.market, self.now_ms, course)
+
+    def held(self, asset: str) -> Any:
+        """Free and locked, decimals to be compared with any number."""
+        balance = self.engine.account.balances[asset]
+        return balance.free, balance.locked
+
+    def told(self) -> list[str]:
+        """Execution type and status of the reports since last asked."""
+        told = [f"{e['x']} {e['X']}" for e in self.outbox if e["e"] == "executionReport"]
+        self.outbox.clear()
+        return told

@@ -1,0 +1,133 @@
+"""What holds for every run of orders, cancels and trades."""
+
+from collections import defaultdict
+from decimal import Decimal
+from typing import Any
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from sandbox.engine import Course
+from sandbox.filters import STP_MODES
+from sandbox.orders import Order
+from sandbox.wire import ApiError
+from tests.sandbox.engine.bench import FUNDS, Bench
+
+QUANTITIES = st.decimals("0.01", "4", places=2)
+PRICES = st.integers(90, 112)
+SIDES = st.sampled_from(("BUY", "SELL"))
+SPENDING = st.tuples(SIDES, st.integers(1, 2_000), st.sampled_from(STP_MODES))
+ORDERS = st.fixed_dictionaries(
+    {
+        "kind": st.sampled_from(
+            ("MARKET", "LIMIT", "LIMIT_MAKER", "STOP_LOSS", "STOP_LOSS_LIMIT", "TAKE_PROFIT")
+        ),
+        "side": SIDES,
+        "quantity": QUANTITIES,
+        "price": PRICES,
+        "stop_price": PRICES,
+        "time_in_force": st.sampled_from(("GTC", "IOC", "FOK")),
+        "stp_mode": st.sampled_from(STP_MODES),
+        "course": st.sampled_from((Course(), Course(delay_ms=2), Course(fills_over_ms=5))),
+    }
+)
+ACTS = st.lists(
+    st.one_of(
+        st.tuples(st.just("place"), ORDERS),
+        st.tuples(st.just("spend"), SPENDING),
+        st.tuples(st.just("tick"), st.tuples(PRICES, QUANTITIES)),
+        st.tuples(st.just("cancel"), st.integers(0, 30)),
+        st.tuples(st.just("wait"), st.integers(1, 10)),
+    ),
+    max_size=25,
+)
+
+
+Acts = list[tuple[str, Any]]
+
+
+def perform(bench: Bench, act: str, what: Any) -> None:
+    """One step; a refusal is one, too."""
+    try:
+        if act == "place":
+            bench.place(**what)
+        elif act == "spend":
+            bench.place("MARKET", what[0], quote_quantity=what[1], stp_mode=what[2])
+        elif act == "tick":
+            bench.tick(*what)
+        elif act == "wait":
+            bench.wait(what)
+        elif what in bench.engine.orders:
+            order = bench.engine.orders[what]
+            bench.engine.cancel(order, "gone", bench.market.rules, bench.now_ms)
+    except ApiError:
+        return
+
+
+def owed(orders: list[Order]) -> dict[str, Decimal]:
+    """What must be locked for these."""
+    found: dict[str, Decimal] = defaultdict(Decimal)
+    for order in orders:
+        found["USDT" if order.request.buys else "BTC"] += order.locked
+    return found
+
+
+@settings(max_examples=150)
+@given(ACTS)
+def test_money_is_neither_made_nor_lost_nor_locked_for_nothing(
+    acts: Acts,
+) -> None:
+    bench = Bench(fee_asset="BNB")
+    for act, what in acts:
+        perform(bench, act, what)
+        orders = list(bench.engine.orders.values())
+        held = dict(FUNDS)
+        for order in orders:
+            sign = 1 if order.request.buys else -1
+            held["BTC"] += sign * order.executed
+            held["USDT"] -= sign * order.executed_quote
+            for fill in order.fills:
+                held[fill.commission_asset] -= fill.commission
+            assert order.is_open or not order.locked
+            assert 0 <= order.left <= order.quantity
+        for asset, balance in bench.engine.account.balances.items():
+            assert balance.free >= 0
+            assert balance.free + balance.locked == held[asset]
+            assert balance.locked == owed(orders)[asset]
+
+
+@given(ACTS)
+def test_reports_alone_tell_what_the_ledger_knows(acts: Acts) -> None:
+    bench = Bench()
+    for act, what in acts:
+        perform(bench, act, what)
+    filled: dict[int, Decimal] = defaultdict(Decimal)
+    status: dict[int, str] = {}
+    balances = {asset: f"{amount:.8f}" for asset, amount in FUNDS.items()}
+    for event in bench.outbox:
+        if event["e"] == "outboundAccountPosition":
+            balances |= {row["a"]: row["f"] for row in event["B"]}
+            continue
+        filled[event["i"]] += Decimal(event["l"])
+        status[event["i"]] = event["X"]
+        assert Decimal(event["z"]) == filled[event["i"]]
+    orders = bench.engine.orders
+    assert status == {number: order.status for number, order in orders.items()}
+    assert dict(filled) == {number: order.executed for number, order in orders.items()}
+    assert balances == {a: f"{bench.held(a)[0]:.8f}" for a in balances}
+
+
+@given(ACTS, st.integers(0, 30))
+def test_the_past_can_be_seen_as_it_was(acts: Acts, stop: int) -> None:
+    bench, then = Bench(), (0, [""], {"": Decimal(0)})
+    for place, (act, what) in enumerate(acts):
+        bench.now_ms += 1
+        perform(bench, act, what)
+        if place == stop:
+            states = [f"{o.status} {o.executed} {len(o.fills)}" for o in bench.engine.known()]
+            free = {a: b.free for a, b in bench.engine.account.balances.items()}
+            then = (bench.now_ms, states, free)
+    if stop < len(acts):
+        seen = bench.engine.known(then[0])
+        assert [f"{o.status} {o.executed} {len(o.fills)}" for o in seen] == then[1]
+        assert {a: b.free for a, b in bench.engine.account.as_of(then[0]).items()} == then[2]
