@@ -14,8 +14,10 @@ __all__ = [
     "ExecutionReport",
     "Fill",
     "OrderRequest",
+    "OrderSeen",
     "OutcomeUnknown",
     "Refused",
+    "TradeSeen",
 ]
 
 
@@ -53,6 +55,30 @@ class ExecutionReport:
     reason: str = ""  # the exchange's, of an order that ended unfilled
 
 
+@dataclass(frozen=True, slots=True)
+class OrderSeen:
+    """An order as the exchange's lists have it: anybody's on this account, without its fills.
+
+    Quantities are in base asset, `time_ms` is when the exchange took it.
+    """
+
+    client_order_id: str
+    exchange_order_id: int
+    status: OrderStatus
+    side: Side
+    quantity: Decimal
+    executed_quantity: Decimal
+    time_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class TradeSeen:
+    """A fill as the exchange's list of trades has it, with the order that it belongs to."""
+
+    exchange_order_id: int
+    fill: Fill
+
+
 class Refused(Exception):
     """*No*: the exchange did not take the request and will not take it unchanged."""
 
@@ -83,6 +109,20 @@ class Exchange(Protocol):
         self, symbol: str, client_order_id: str, exchange_order_id: int | None
     ) -> ExecutionReport | None:
         """What became of an order, with its fills; None where the exchange knows none."""
+        ...
+
+    def open_orders(self, symbol: str) -> list[OrderSeen]: ...
+
+    def orders_since(self, symbol: str, start_ms: int) -> list[OrderSeen]:
+        """All orders taken from `start_ms` (our clock) on, oldest first."""
+        ...
+
+    def trades_since(self, symbol: str, start_ms: int) -> list[TradeSeen]:
+        """All fills from `start_ms` (our clock) on, oldest first."""
+        ...
+
+    def balances(self) -> dict[str, Decimal]:
+        """What the account holds of each asset, free and locked together."""
         ...
 
     def keep_ready(self) -> None:

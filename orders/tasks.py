@@ -23,7 +23,8 @@ def sweep_orders() -> None:
     """Send what was never sent, look up what was never answered, log what was never logged."""
     services.submit(services.unsent(), exchange())
     for order_id in services.unanswered(timezone.now()):
-        services.reconcile(order_id, exchange())
+        if not services.reconcile(order_id, exchange()):
+            break
     services.append_trade_log()
     with suppress(Busy):  # who has an order to send will say so
         exchange().keep_ready()

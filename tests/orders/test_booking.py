@@ -87,13 +87,13 @@ class TestPositions:
         assert (position.status, position.quantity) == ("open", Decimal("0.0006"))
         assert [stop.position_id for stop in open_stops()] == [position.pk]
 
-    def test_a_fill_of_an_ended_order_is_booked_all_the_same(self) -> None:
+    def test_what_the_exchange_says_overrules_that_an_order_was_never_placed(self) -> None:
         btc = symbol()
         order = opened(btc)
         Order.objects.filter(pk=order.pk).update(status=OrderStatus.EXPIRED_UNSENT)
         record(order.pk, report(order, OrderStatus.FILLED, fill(1, price="60000")), NOON)
         order.refresh_from_db()
-        assert order.status == OrderStatus.EXPIRED_UNSENT
+        assert order.status == OrderStatus.FILLED
         assert Position.objects.get().quantity == Decimal("0.001")
 
 
