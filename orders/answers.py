@@ -6,10 +6,12 @@ from typing import NoReturn, TypeVar
 
 import msgspec
 
+from market.binance import BadFrame
 from market.decimals import EXACT
 from market.ticks import Side
 from orders.exchange import (
     Busy,
+    Execution,
     ExecutionReport,
     OrderSeen,
     OutcomeUnknown,
@@ -90,11 +92,53 @@ class WireError(msgspec.Struct):
     msg: str
 
 
+class WireMessage(msgspec.Struct, rename="camel"):
+    """What the WebSocket API sends: the answer to a request, or an event of a subscription."""
+
+    id: int | str | None = None
+    status: int = 0
+    error: WireError | None = None
+    event: msgspec.Raw = msgspec.Raw()
+
+
+class WireKind(msgspec.Struct):
+    e: str
+
+
+class WireExecution(msgspec.Struct):
+    """Source: Binance Spot, "User Data Streams", executionReport."""
+
+    s: str
+    c: str
+    C: str  # the order's own client id where a cancel has renamed it, else empty
+    S: Side
+    q: Decimal
+    x: str
+    X: str
+    r: str
+    i: int
+    l: Decimal  # noqa: E741  # the wire's name
+    z: Decimal
+    L: Decimal
+    n: Decimal
+    N: str | None
+    T: int
+    t: int
+    I: int  # noqa: E741
+    O: int  # noqa: E741
+    Z: Decimal
+    eR: str = ""  # noqa: N815
+
+
 ORDER = msgspec.json.Decoder(WireOrder)
 ORDERS = msgspec.json.Decoder(list[WireOrder])
 TRADES = msgspec.json.Decoder(list[WireTrade])
 ACCOUNT = msgspec.json.Decoder(WireAccount)
 ERROR = msgspec.json.Decoder(WireError)
+MESSAGE = msgspec.json.Decoder(WireMessage)
+KIND = msgspec.json.Decoder(WireKind)
+EXECUTION = msgspec.json.Decoder(WireExecution)
+EXECUTION_REPORT = "executionReport"
 
 
 def fail(status: int, retry_after: str | None, body: bytes) -> NoReturn:
@@ -196,6 +240,50 @@ def report_of(order: WireOrder, fills: tuple[Fill, ...]) -> ExecutionReport:
         executed_quote=quote,
         fills=fills,
         reason=order.expiry_reason,
+    )
+
+
+def read_message(text: bytes) -> WireMessage:
+    """Raises BadFrame."""
+    try:
+        return MESSAGE.decode(text)
+    except msgspec.MsgspecError as error:
+        raise BadFrame(f"no message of the WebSocket API: {text[:200]!r}") from error
+
+
+def kind_of(event: bytes) -> str:
+    """Raises BadFrame."""
+    try:
+        return KIND.decode(event).e
+    except msgspec.MsgspecError as error:
+        raise BadFrame(f"no event: {event[:200]!r}") from error
+
+
+def read_execution(event: bytes) -> Execution | None:
+    """What an event says of an order; None where it is one of another kind. Raises BadFrame.
+
+    A cancel gives the order a new client id; the one it was placed under then stands in `C`.
+    """
+    if kind_of(event) != EXECUTION_REPORT:
+        return None
+    try:
+        wire = EXECUTION.decode(event)
+        return _execution(wire, STATUSES[wire.X])
+    except (msgspec.MsgspecError, KeyError) as error:
+        raise BadFrame(f"no event of the account: {event[:200]!r}") from error
+
+
+def _execution(wire: WireExecution, status: OrderStatus) -> Execution:
+    client_order_id = wire.C or wire.c
+    fills: tuple[Fill, ...] = ()
+    if wire.x == "TRADE":
+        fills = (Fill(wire.t, wire.S, wire.L, wire.l, wire.n, wire.N or "", wire.T),)
+    reason = wire.eR or (wire.r if wire.r != "NONE" else "")
+    return Execution(
+        wire.I,
+        wire.s,
+        OrderSeen(client_order_id, wire.i, status, wire.S, wire.q, wire.z, wire.O),
+        ExecutionReport(client_order_id, wire.i, status, wire.z, wire.Z, fills, reason),
     )
 
 

@@ -8,3 +8,4 @@ order_changed: Event[Order] = Event("order_changed")
 trade_booked: Event[Trade] = Event("trade_booked")
 position_changed: Event[Position] = Event("position_changed")
 halt_changed: Event[Halt] = Event("halt_changed")
+account_subscribed: Event[str] = Event("account_subscribed")  # the URL; what was before is missing

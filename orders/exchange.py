@@ -11,6 +11,7 @@ from orders.status import OrderStatus
 __all__ = [
     "Busy",
     "Exchange",
+    "Execution",
     "ExecutionReport",
     "Fill",
     "OrderRequest",
@@ -77,6 +78,20 @@ class TradeSeen:
 
     exchange_order_id: int
     fill: Fill
+
+
+@dataclass(frozen=True, slots=True)
+class Execution:
+    """One step of an order as the account's own event stream tells it.
+
+    `report` has the one fill that the step brought, if any. `execution_id` rises from step to
+    step, so it tells what came first and what came twice.
+    """
+
+    execution_id: int
+    symbol: str
+    order: OrderSeen
+    report: ExecutionReport
 
 
 class Refused(Exception):

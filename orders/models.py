@@ -130,6 +130,32 @@ class Trade(models.Model):
         return f"{self.symbol} {self.side} {self.trade_id}"
 
 
+class ForeignOrder(models.Model):
+    """An order on our account that is none of ours: shown, and never touched."""
+
+    symbol = models.CharField(max_length=40)  # possibly one that we don't follow
+    exchange_order_id = models.BigIntegerField()
+    client_order_id = models.CharField(max_length=40)
+    side = models.CharField(max_length=4, choices=SIDES)
+    quantity = ExactDecimalField()  # base asset
+    executed_quantity = ExactDecimalField()
+    status = models.CharField(max_length=16, choices=STATUSES)
+    placed_at = models.DateTimeField()
+    seen_at = models.DateTimeField()
+
+    class Meta:
+        ordering = ["-placed_at", "-id"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["symbol", "exchange_order_id", "client_order_id"],
+                name="one_row_per_foreign_order",
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.symbol} {self.exchange_order_id}"
+
+
 class HaltLevel(models.TextChoices):
     OFF = "off"
     NO_ENTRIES = "no_entries"

@@ -2,6 +2,7 @@
 
 from orders.services.booking import record
 from orders.services.halts import current_halt, set_halt
+from orders.services.hearing import hear, note_foreign
 from orders.services.opening import open_orders, open_stops
 from orders.services.results import results
 from orders.services.sending import reconcile, send_claimed, submit, unanswered, unsent
@@ -10,6 +11,8 @@ from orders.services.tradelog import append_trade_log
 __all__ = [
     "append_trade_log",
     "current_halt",
+    "hear",
+    "note_foreign",
     "open_orders",
     "open_stops",
     "reconcile",
