@@ -18,9 +18,9 @@ from sandbox.faults.storm import EVERY_S, Forecast
 from sandbox.replay import BadReplay
 from sandbox.server import Server
 from sandbox.signing import SAMPLE_KEY, SAMPLE_SECRET, Credentials
-from sandbox.symbols import split
+from sandbox.symbols import KNOWN, QUOTES_USDT, split
 
-LIFETIME_HELP = "of a stream connection, a day where nothing is said"
+LIFETIME_HELP = "of a WebSocket connection, a day where nothing is said"
 DIGITS = 60  # a price times a quantity, summed over a month, never needs rounding
 HIGHEST_FEE = Decimal("0.1")
 
@@ -43,6 +43,13 @@ def fee(text: str) -> Decimal:
     if not 0 <= value <= HIGHEST_FEE:
         raise argparse.ArgumentTypeError(f"{text!r} is not between 0 and {HIGHEST_FEE}")
     return value
+
+
+def asset(text: str) -> str:
+    known = sorted({*QUOTES_USDT, *(entry.rules.base for entry in KNOWN.values())})
+    if text.upper() not in known:
+        raise argparse.ArgumentTypeError(f"{text!r} is none of {', '.join(known)}")
+    return text.upper()
 
 
 def above_zero(text: str) -> Fraction:
@@ -96,6 +103,13 @@ def parser() -> argparse.ArgumentParser:
     add("--storm-every", type=storm_pause, default=None, metavar="SECONDS", help="on average, 5")
     add("--storm-faults", type=fault_names, default=None, metavar="A,B", help="else all of feeds")
     add("--fee", type=fee, default=Decimal("0.001"), help="of what is received")
+    add(
+        "--fee-asset",
+        type=asset,
+        default=None,
+        metavar="BNB",
+        help="to pay fees in, while it lasts",
+    )
     add("--api-key", default=os.environ.get("BINANCE_API_KEY") or SAMPLE_KEY)
     add("--api-secret", default=os.environ.get("BINANCE_API_SECRET") or SAMPLE_SECRET)
     return known
@@ -107,6 +121,7 @@ def plan(arguments: argparse.Namespace) -> Plan:
         seed=arguments.seed,
         rate=float(arguments.rate),
         fee=arguments.fee,
+        fee_asset=arguments.fee_asset,
         replay=tuple(arguments.replay),
         speed=arguments.speed or Fraction(1),
         credentials=Credentials(arguments.api_key, arguments.api_secret),

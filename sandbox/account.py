@@ -1,8 +1,10 @@
 """What the one account holds, free and locked, to the last decimal."""
 
+from bisect import bisect_right
 from collections import defaultdict
 from dataclasses import dataclass, field
 from decimal import Decimal
+from typing import NamedTuple
 
 from sandbox.symbols import QUOTES_USDT, Listing
 from sandbox.wire import rejected
@@ -23,31 +25,61 @@ class Balance:
     locked: Decimal = ZERO
 
 
+class Held(NamedTuple):
+    """A balance as it was from a time on."""
+
+    time_ms: int
+    free: Decimal
+    locked: Decimal
+
+
 @dataclass(slots=True)
 class Account:
-    """Balances by asset. Nothing here ever goes below zero: `reserve` refuses first."""
+    """Balances by asset. Nothing here ever goes below zero: `reserve` and `take` refuse first."""
 
     balances: dict[str, Balance] = field(default_factory=lambda: defaultdict(Balance))
+    history: dict[str, list[Held]] = field(default_factory=lambda: defaultdict(list))
+    touched: dict[str, None] = field(default_factory=dict)  # since last remembered, in order
 
     def grant(self, asset: str, amount: Decimal) -> None:
-        self.balances[asset].free += amount
+        self._changing(asset).free += amount
 
-    def reserve(self, asset: str, amount: Decimal) -> None:
-        """Move free to locked; raises -2010 where there is too little."""
-        balance = self.balances[asset]
+    def take(self, asset: str, amount: Decimal) -> None:
+        """Take from what is free; raises -2010 where there is too little."""
+        balance = self._changing(asset)
         if balance.free < amount:
             raise insufficient()
         balance.free -= amount
-        balance.locked += amount
 
-    def release(self, asset: str, amount: Decimal) -> None:
-        balance = self.balances[asset]
-        balance.locked -= amount
-        balance.free += amount
+    def reserve(self, asset: str, amount: Decimal) -> None:
+        """Move free to locked, or back where `amount` is below zero; raises -2010."""
+        self.take(asset, amount)
+        self.balances[asset].locked += amount
 
     def spend(self, asset: str, amount: Decimal) -> None:
         """Take what was locked away for good."""
-        self.balances[asset].locked -= amount
+        self._changing(asset).locked -= amount
+
+    def _changing(self, asset: str) -> Balance:
+        self.touched[asset] = None
+        return self.balances[asset]
+
+    def remember(self, now_ms: int) -> dict[str, tuple[Decimal, Decimal]]:
+        """Keep what an action left behind; returns free and locked of what it touched."""
+        changed = {asset: self.balances[asset] for asset in self.touched}
+        for asset, balance in changed.items():
+            self.history[asset].append(Held(now_ms, balance.free, balance.locked))
+        self.touched.clear()
+        return {asset: (balance.free, balance.locked) for asset, balance in changed.items()}
+
+    def as_of(self, time_ms: int) -> dict[str, Balance]:
+        """The balances as they were then; an asset is absent before it was first granted."""
+        found = {}
+        for asset, held in self.history.items():
+            place = bisect_right(held, time_ms, key=lambda row: row.time_ms)
+            if place:
+                found[asset] = Balance(held[place - 1].free, held[place - 1].locked)
+        return found
 
 
 def grants(listings: list[Listing]) -> dict[str, Decimal]:

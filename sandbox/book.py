@@ -77,33 +77,5 @@ class Book:
         self.update_id += bool(fills)
 
 
-def by_quantity(
-    levels: list[Level], side: str, quantity: Decimal, limit: Decimal | None
-) -> list[Level]:
-    """What an order for `quantity` would get, no worse than `limit` where there is one."""
-    fills = []
-    for price, available in levels:
-        if not quantity or (limit is not None and worse(side, price, limit)):
-            break
-        taken = min(quantity, available)
-        fills.append(Level(price, taken))
-        quantity -= taken
-    return fills
-
-
-def by_worth(levels: list[Level], worth: Decimal, step: Decimal) -> list[Level]:
-    """What spending `worth` (quote asset) would get, in whole steps of quantity."""
-    fills = []
-    for price, available in levels:
-        taken = min(available, worth / price // step * step)
-        if not taken:
-            break
-        fills.append(Level(price, taken))
-        worth -= taken * price
-        if taken < available:
-            break
-    return fills
-
-
 def worse(side: str, price: Decimal, limit: Decimal) -> bool:
     return price > limit if side == "BUY" else price < limit

@@ -1,196 +1,368 @@
-"""Orders carried out: against the book at once, or resting until the market passes them.
+"""Orders carried out: against the book at once, resting until the market passes, or triggered.
 
 Our fills do not enter the public trades or klines. Their trade ids come from a space of
 their own, `OWN_TRADE_IDS_FROM` upwards, so that they never meet a public id.
 """
 
-from collections.abc import Iterable
-from decimal import ROUND_DOWN, Decimal
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+from decimal import Decimal
+from heapq import heappop, heappush
 from itertools import count
+from typing import NamedTuple
 
+from sandbox import matching
 from sandbox.account import Account
-from sandbox.book import Book, Level, by_quantity, by_worth
+from sandbox.book import Book, Level
+from sandbox.events import Prevented
+from sandbox.fees import Fees
 from sandbox.filters import SymbolRules
+from sandbox.journal import Journal
+from sandbox.limits import OrderCount
 from sandbox.market import Market
-from sandbox.orders import Fill, Order, OrderRequest
+from sandbox.matching import MAKER_ENDS, TAKER_ENDS, Met, Step
+from sandbox.orders import NOT_WORKING, ZERO, Fill, Order, OrderRequest
 from sandbox.tape import Print
-from sandbox.wire import ApiError, rejected
+from sandbox.wire import ApiError, Json, rejected
 
 OWN_TRADE_IDS_FROM = 1_000_000_000_001
-CENT = Decimal("0.00000001")  # the smallest part of any asset; commissions are floored to it
+FEWEST_SPREAD_FILLS = 4
+
+
+class Course(NamedTuple):
+    """When an accepted order is matched, and over what time its fills are spread."""
+
+    delay_ms: int = 0
+    fills_over_ms: int = 0
+
+
+AT_ONCE = Course()
 
 
 class Engine:
     """The account, its orders in the order of their ids, and the matching."""
 
-    def __init__(self, fee: Decimal) -> None:
-        self.fee = fee
+    def __init__(self, fees: Fees, outbox: list[Json]) -> None:
+        self.fees = fees
         self.account = Account()
+        self.journal = Journal(self.account, outbox)
+        self.order_count = OrderCount()
         self.orders: dict[int, Order] = {}
-        self.resting: dict[str, dict[int, Order]] = {}
-        self._order_ids = count(1)
+        self.open: dict[str, dict[int, Order]] = defaultdict(dict)
+        self._order_ids, self._match_ids = count(1), count(1)
         self._trade_ids = count(OWN_TRADE_IDS_FROM)
+        self._later: list[tuple[int, int, Callable[[int], None]]] = []  # a heap, by time
+        self._numbers = count()
 
-    def place(self, request: OrderRequest, market: Market, now_ms: int) -> Order:
-        """Accept an order and match it as far as it goes; raises ApiError -2010."""
-        if not market.trading:
+    def place(
+        self, request: OrderRequest, market: Market, now_ms: int, course: Course = AT_ONCE
+    ) -> Order:
+        """Accept an order and carry it out as far as it goes; raises ApiError -2010."""
+        self._check(request, market, now_ms)
+        order = self._accepted(request, market, now_ms)
+        if request.has_trigger:
+            order.working_ms = NOT_WORKING
+        self.journal.note(order, "NEW", now_ms)
+        if course.delay_ms:
+            self._in(now_ms + course.delay_ms, lambda due_ms: self._match(order, market, due_ms))
+        elif not request.has_trigger:
+            self._match(order, market, now_ms, course.fills_over_ms)
+        self.journal.close(now_ms)
+        return order
+
+    def _check(self, request: OrderRequest, market: Market, now_ms: int) -> None:
+        if not market.trading or market.last_price is None:
             raise rejected("Market is closed.")
         if self.open_with_client_id(request.symbol, request.client_order_id):
             raise rejected("Duplicate order sent.")
-        book = market.book(now_ms)
-        taken = self._planned(request, book)
-        if request.type == "LIMIT_MAKER" and taken:
-            raise rejected("Order would immediately match and take.")
-        order = self._accept(request, book, taken, now_ms)
-        if request.time_in_force == "FOK" and _sum(taken) < order.quantity:
-            return self._expire(order, "UNFILLED_FOK_ORDER_EXPIRED", market.rules)
-        book.take(request.side, taken)
-        self._fill(order, taken, market.rules, now_ms, maker=False)
-        self._settle(order, market.rules)
-        return order
+        if request.has_trigger and request.is_hit(market.last_price):
+            raise rejected("Order would trigger immediately.")
 
-    def _planned(self, request: OrderRequest, book: Book) -> list[Level]:
-        levels = book.facing(request.side)
-        if request.quote_quantity:
-            return by_worth(levels, request.quote_quantity, book.rules.step)
-        limit = request.price if request.type != "MARKET" else None
-        return by_quantity(levels, request.side, request.quantity, limit)
-
-    def _accept(self, request: OrderRequest, book: Book, taken: list[Level], now_ms: int) -> Order:
+    def _accepted(self, request: OrderRequest, market: Market, now_ms: int) -> Order:
         """Lock what the order may cost and give it an id; raises -2010 where funds lack."""
         order = Order(
             request,
             order_id=0,
             time_ms=now_ms,
             client_order_id=request.client_order_id,
-            quantity=request.quantity or _worth_quantity(request, book, taken),
+            quantity=request.quantity,
             update_ms=now_ms,
             working_ms=now_ms,
         )
-        self.account.reserve(*self._locked_by(order, book.rules, taken))
+        book = market.book(now_ms)
+        steps = self._way(order, book)
+        if request.type == "LIMIT_MAKER" and steps:
+            raise rejected("Order would immediately match and take.")
+        if request.quote_quantity:
+            order.quantity = _worth_quantity(request, book, steps)
+        self._lock(order, self._needed(order, steps), book.rules)
         order.order_id = next(self._order_ids)
-        self.orders[order.order_id] = order
+        self.orders[order.order_id] = self.open[request.symbol][order.order_id] = order
         return order
 
-    def _locked_by(
-        self, order: Order, rules: SymbolRules, taken: list[Level]
-    ) -> tuple[str, Decimal]:
-        if order.request.side == "SELL":
-            return rules.base, order.quantity
-        if order.request.type == "MARKET":
-            return rules.quote, sum((level.price * level.quantity for level in taken), Decimal(0))
-        return rules.quote, order.request.price * order.quantity
+    def _way(self, order: Order, book: Book) -> list[Step]:
+        request = order.request
+        own = [
+            other
+            for other in self.open[request.symbol].values()
+            if other.is_resting and other.request.side != request.side
+        ]
+        return list(matching.way(order, book.facing(request.side), own, book.rules.step))
+
+    def _needed(self, order: Order, steps: list[Step]) -> Decimal:
+        """What must be locked for an order: base asset of a sell, else quote asset."""
+        request = order.request
+        if not request.buys:
+            return order.left
+        price = request.limit or (request.stop_price if not order.is_working else None)
+        return matching.cost(steps) if price is None else price * order.left
+
+    def _lock(self, order: Order, amount: Decimal, rules: SymbolRules) -> None:
+        """Have just that amount locked for an order; raises -2010 where funds lack."""
+        asset = rules.quote if order.request.buys else rules.base
+        self.account.reserve(asset, amount - order.locked)
+        order.locked = amount
+
+    def _match(self, order: Order, market: Market, now_ms: int, over_ms: int = 0) -> None:
+        """The taker phase, at once or spread over some time; what then is left rests or ends."""
+        book, rules = market.book(now_ms), market.rules
+        steps = self._way(order, book)
+        if not order.is_open or not self._may_take(order, steps, book, now_ms):
+            return
+        book.take(order.request.side, [step for step in steps if isinstance(step, Level)])
+        if over_ms:
+            self._spread(order, steps, market, now_ms, over_ms)
+            return
+        for step in steps:
+            self._meet(order, step, rules, now_ms)
+        self._settle(order, rules, now_ms)
+
+    def _may_take(self, order: Order, steps: list[Step], book: Book, now_ms: int) -> bool:
+        """Lock what these steps need. Without the funds, or as a FOK without the book, it ends."""
+        if order.request.quote_quantity:
+            order.quantity = _worth_quantity(order.request, book, steps)
+        reason = ""
+        try:
+            self._lock(order, self._needed(order, steps), book.rules)
+        except ApiError:
+            reason = "REJECTED"
+        if order.request.time_in_force == "FOK" and matching.quantity(steps) < order.left:
+            reason = "UNFILLED_FOK_ORDER_EXPIRED"
+        if reason:
+            self._end(order, "EXPIRED", now_ms, book.rules, reason=reason)
+        return not reason
+
+    def _spread(
+        self, order: Order, steps: list[Step], market: Market, now_ms: int, over_ms: int
+    ) -> None:
+        """The first fill now, the others evenly until `over_ms` from now."""
+        parts = matching.parted(steps, FEWEST_SPREAD_FILLS, market.rules.step)
+        for place, step in enumerate(parts[1:], 1):
+            due_ms = now_ms + over_ms * place // (len(parts) - 1)
+            self._in(due_ms, lambda at, step=step: self._meet(order, step, market.rules, at))  # type: ignore[misc]
+        for step in parts[:1]:
+            self._meet(order, step, market.rules, now_ms)
+        self._in(now_ms + over_ms, lambda at: self._settle(order, market.rules, at))
+
+    def _in(self, due_ms: int, action: Callable[[int], None]) -> None:
+        heappush(self._later, (due_ms, next(self._numbers), action))
+
+    def run_due(self, now_ms: int) -> None:
+        """Do what was put off until now."""
+        while self._later and self._later[0][0] <= now_ms:
+            heappop(self._later)[2](now_ms)
+            self.journal.close(now_ms)
+
+    def _meet(self, order: Order, step: Step, rules: SymbolRules, now_ms: int) -> None:
+        """Trade with the book, or not with ourselves."""
+        if not order.is_open:
+            return
+        if isinstance(step, Met):
+            self._prevent(order, step, rules, now_ms)
+        else:
+            self._fill(order, step, rules, now_ms, now_ms, maker=False)
 
     def _fill(
-        self, order: Order, levels: list[Level], rules: SymbolRules, now_ms: int, maker: bool
+        self,
+        order: Order,
+        level: Level,
+        rules: SymbolRules,
+        time_ms: int,
+        now_ms: int,
+        *,
+        maker: bool,
     ) -> None:
-        buys = order.request.side == "BUY"
-        for price, quantity in levels:
-            quote = price * quantity
-            received, asset = (quantity, rules.base) if buys else (quote, rules.quote)
-            commission = (received * self.fee).quantize(CENT, ROUND_DOWN)
-            self.account.spend(rules.quote if buys else rules.base, quote if buys else quantity)
-            self.account.grant(asset, received - commission)
-            self._release_better_price(order, price, quantity, rules)
-            fill = Fill(next(self._trade_ids), now_ms, price, quantity, commission, asset, maker)
-            order.fills.append(fill)
-            order.executed += quantity
-            order.executed_quote += quote
-        order.update_ms = now_ms
-
-    def _release_better_price(
-        self, order: Order, price: Decimal, quantity: Decimal, rules: SymbolRules
-    ) -> None:
-        """A limit buy locked its limit; what it got cheaper is free again."""
-        if order.request.side == "BUY" and order.request.type != "MARKET":
-            self.account.release(rules.quote, (order.request.price - price) * quantity)
-
-    def _settle(self, order: Order, rules: SymbolRules) -> None:
-        """Status after the taker phase: done, resting, or the rest given up."""
+        """One fill, traded at `time_ms` and known now."""
+        price, quantity = level
+        quote, buys = price * quantity, order.request.buys
+        spent_asset, spent = (rules.quote, quote) if buys else (rules.base, quantity)
+        asset, received = (rules.base, quantity) if buys else (rules.quote, quote)
+        self.account.spend(spent_asset, spent)
+        order.locked -= spent
+        self.account.grant(asset, received)
+        commission, commission_asset = self.fees.charge(self.account, asset, received)
+        trade_id = next(self._trade_ids)
+        fill = Fill(trade_id, time_ms, price, quantity, commission, commission_asset, maker)
+        if not order.fills:
+            self.order_count.filled(now_ms, maker)
+        order.fills.append(fill)
+        order.executed += quantity
+        order.executed_quote += quote
+        order.update_ms = time_ms
+        if buys and order.request.limit:  # what it got cheaper is free again
+            self._lock(order, order.request.limit * order.left, rules)
+        order.status = "PARTIALLY_FILLED" if order.left else "FILLED"
         if not order.left:
-            order.status = "FILLED"
-        elif order.request.type == "MARKET":
-            self._expire(order, "INSUFFICIENT_LIQUIDITY", rules)
+            self._close(order)
+        self.journal.note(order, "TRADE", now_ms, fill=fill)
+
+    def _prevent(self, taker: Order, met: Met, rules: SymbolRules, now_ms: int) -> None:
+        """Self-trade prevention by the taker's mode. Source: protocol D.11."""
+        maker, mode = met.order, taker.request.stp_mode
+        if not maker.is_open:
+            return
+        match_id, shared = next(self._match_ids), mode not in (*TAKER_ENDS, *MAKER_ENDS)
+        for order, other, modes in ((maker, taker, MAKER_ENDS), (taker, maker, TAKER_ENDS)):
+            if not shared and mode not in modes:
+                continue
+            quantity = met.quantity if shared else order.left
+            order.prevented += quantity
+            order.prevented_match_id, order.update_ms = match_id, now_ms
+            self._lock(order, self._left_locked(order, quantity), rules)
+            if not order.left:
+                order.status = "EXPIRED_IN_MATCH"
+                self._close(order)
+            prevented = Prevented(match_id, other.order_id, maker.request.price, quantity)
+            self.journal.note(order, "TRADE_PREVENTION", now_ms, prevented=prevented)
+
+    def _left_locked(self, order: Order, gone: Decimal) -> Decimal:
+        """What stays locked once so much of an order will not trade."""
+        if not order.left:
+            return ZERO
+        if not order.request.buys:
+            return order.locked - gone
+        return order.request.limit * order.left if order.request.limit else order.locked
+
+    def _settle(self, order: Order, rules: SymbolRules, now_ms: int) -> None:
+        """After the taker phase: done, resting, or the rest given up."""
+        if not order.is_open:
+            return
+        if order.request.limit is None:
+            self._end(order, "EXPIRED", now_ms, rules, reason="INSUFFICIENT_LIQUIDITY")
         elif order.request.time_in_force == "IOC":
-            self._expire(order, "UNFILLED_IOC_QUANTITY_EXPIRED", rules)
+            self._end(order, "EXPIRED", now_ms, rules, reason="UNFILLED_IOC_QUANTITY_EXPIRED")
         else:
-            order.status = "PARTIALLY_FILLED" if order.fills else "NEW"
-            self.resting.setdefault(order.request.symbol, {})[order.order_id] = order
+            order.is_resting = True
 
-    def _expire(self, order: Order, reason: str, rules: SymbolRules) -> Order:
-        self._release_rest(order, rules)
-        order.status, order.expiry_reason = "EXPIRED", reason
-        return order
+    def _end(
+        self,
+        order: Order,
+        status: str,
+        now_ms: int,
+        rules: SymbolRules,
+        *,
+        reason: str = "",
+        original_id: str = "",
+    ) -> None:
+        """Over before it is filled: what is still locked is free again."""
+        self._lock(order, ZERO, rules)
+        order.status, order.expiry_reason, order.update_ms = status, reason, now_ms
+        self._close(order)
+        self.journal.note(order, status, now_ms, original_id=original_id)
 
-    def _release_rest(self, order: Order, rules: SymbolRules) -> None:
-        request = order.request
-        if request.side == "SELL":
-            self.account.release(rules.base, order.left)
-        elif request.type != "MARKET":  # a market buy locked just what it took
-            self.account.release(rules.quote, request.price * order.left)
+    def _close(self, order: Order) -> None:
+        order.is_resting = False
+        self.open[order.request.symbol].pop(order.order_id, None)
 
-    def market_moved(self, market: Market, prints: Iterable[Print]) -> None:
-        """Fill resting orders whose price the market has passed, whole and as maker."""
+    def market_moved(self, market: Market, prints: Iterable[Print], now_ms: int) -> None:
+        """Fill the orders that the market has passed; trigger those whose price it has hit."""
         for printed in prints:
-            resting = self.resting.get(market.rules.symbol)
-            if not resting:
+            mine = self.open.get(market.rules.symbol)
+            if not mine:
                 return
-            for order in [o for o in resting.values() if _passed(o, printed.agg.price)]:
-                rest = [Level(order.request.price, order.left)]
-                self._fill(order, rest, market.rules, printed.agg.time_ms, maker=True)
-                order.status = "FILLED"
-                del resting[order.order_id]
+            self._fill_passed(list(mine.values()), printed, market.rules, now_ms)
+            for order in list(mine.values()):
+                waits = order.request.has_trigger and not order.is_working
+                if waits and order.request.is_hit(printed.agg.price):
+                    self._trigger(order, market, now_ms)
+            self.journal.close(now_ms)
+
+    def _fill_passed(
+        self, mine: list[Order], printed: Print, rules: SymbolRules, now_ms: int
+    ) -> None:
+        """By price, then by age, no more in all than was traded beyond their prices."""
+        passed = [order for order in mine if order.is_resting and _passed(order, printed.agg.price)]
+        passed.sort(key=lambda o: -o.request.price if o.request.buys else o.request.price)
+        available = printed.agg.quantity
+        for order in passed:
+            level = Level(order.request.price, min(available, order.left))
+            if level.quantity:
+                time_ms = max(printed.agg.time_ms, order.working_ms)
+                self._fill(order, level, rules, time_ms, now_ms, maker=True)
+                available -= level.quantity
+
+    def _trigger(self, order: Order, market: Market, now_ms: int) -> None:
+        """From now on it is the market or limit order it was meant to become."""
+        order.working_ms = order.update_ms = now_ms
+        self.journal.note(order, "NEW", now_ms)
+        self._match(order, market, now_ms)
 
     def cancel(self, order: Order, cancel_id: str, rules: SymbolRules, now_ms: int) -> None:
-        """Take an open order off; it carries the cancel's id from now on."""
+        """Take an open order off; it carries the cancel's id from now on. Raises -2011."""
         if not order.is_open:
             raise ApiError(-2011, "Unknown order sent.")
-        del self.resting[order.request.symbol][order.order_id]
-        self._release_rest(order, rules)
-        order.status, order.update_ms, order.client_order_id = "CANCELED", now_ms, cancel_id
+        original_id, order.client_order_id = order.client_order_id, cancel_id
+        self._end(order, "CANCELED", now_ms, rules, original_id=original_id)
+        self.journal.close(now_ms)
 
-    def of_symbol(self, symbol: str) -> list[Order]:
-        return [order for order in self.orders.values() if order.request.symbol == symbol]
+    def transfer(self, asset: str, amount: Decimal, now_ms: int) -> None:
+        """Deposit, or withdraw where `amount` is below zero; raises -2010 where funds lack."""
+        self.account.take(asset, -amount)
+        self.journal.moved(asset, amount, now_ms)
+        self.journal.close(now_ms)
 
     def open_orders(self, symbol: str | None = None) -> list[Order]:
-        books = self.resting.values() if symbol is None else [self.resting.get(symbol, {})]
+        books = self.open.values() if symbol is None else [self.open.get(symbol, {})]
         return sorted((o for book in books for o in book.values()), key=lambda o: o.order_id)
 
     def open_with_client_id(self, symbol: str, client_order_id: str) -> bool:
         return any(o.client_order_id == client_order_id for o in self.open_orders(symbol))
 
-    def find(self, symbol: str, order_id: int | None, client_order_id: str | None) -> Order | None:
-        """By order id; else the open or else the newest order of that client id.
+    def known(self, horizon_ms: int | None = None) -> list[Order]:
+        """All orders in the order of their ids, as they are or as they were at a time."""
+        if horizon_ms is None:
+            return list(self.orders.values())
+        then = (order.as_of(horizon_ms) for order in self.orders.values())
+        return [order for order in then if order]
 
-        Raises -2039 where both are given and do not belong together.
-        """
-        if order_id is None:
-            named = [o for o in self.of_symbol(symbol) if o.client_order_id == client_order_id]
-            return max(named, key=lambda o: (o.is_open, o.order_id), default=None)
-        order = self.orders.get(order_id)
-        if order is None or order.request.symbol != symbol:
-            return None
-        if client_order_id is not None and order.client_order_id != client_order_id:
-            raise ApiError(-2039, "Client order ID is not correct for this order ID.")
-        return order
+
+def find(
+    orders: Iterable[Order], symbol: str, order_id: int | None, client_order_id: str | None
+) -> Order | None:
+    """By order id; else the open or else the newest order of that client id.
+
+    Raises -2039 where both are given and do not belong together.
+    """
+    mine = [order for order in orders if order.request.symbol == symbol]
+    if order_id is None:
+        named = [order for order in mine if order.client_order_id == client_order_id]
+        return max(named, key=lambda order: (order.is_open, order.order_id), default=None)
+    found = next((order for order in mine if order.order_id == order_id), None)
+    if found and client_order_id not in (None, found.client_order_id):
+        raise ApiError(-2039, "Client order ID is not correct for this order ID.")
+    return found
 
 
 def _passed(order: Order, price: Decimal) -> bool:
     """A trade at the order's own price does not fill it: others stand before it in the queue."""
     limit = order.request.price
-    return price < limit if order.request.side == "BUY" else price > limit
+    return price < limit if order.request.buys else price > limit
 
 
-def _sum(levels: list[Level]) -> Decimal:
-    return sum((level.quantity for level in levels), Decimal(0))
-
-
-def _worth_quantity(request: OrderRequest, book: Book, taken: list[Level]) -> Decimal:
+def _worth_quantity(request: OrderRequest, book: Book, steps: list[Step]) -> Decimal:
     """The quantity a quoteOrderQty stands for: what it got, were the book deep enough."""
-    quantity = _sum(taken)
-    spent = sum((level.price * level.quantity for level in taken), Decimal(0))
-    whole_book = len(taken) == len(book.facing(request.side))
-    if not whole_book or not taken:
+    quantity, levels = matching.quantity(steps), book.facing(request.side)
+    if not levels or len(steps) < len(levels):
         return quantity
-    step = book.rules.step
-    return quantity + (request.quote_quantity - spent) / taken[-1].price // step * step
+    rest = request.quote_quantity - matching.cost(steps)
+    return quantity + max(rest, ZERO) / levels[-1].price // book.rules.step * book.rules.step

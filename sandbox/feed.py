@@ -8,7 +8,6 @@ from sandbox.clock import SECOND_MS
 from sandbox.exchange import Exchange
 from sandbox.faults.faults import Faults
 from sandbox.market import Market, Moved
-from sandbox.streams import Hub
 from sandbox.tape import Print
 from sandbox.wire import (
     Json,
@@ -25,12 +24,13 @@ ALL_MINI_TICKERS = "!miniTicker@arr"
 
 
 class Feed:
-    """Carries what happens from the markets to the account's resting orders and the streams."""
+    """Carries what happens from the markets to the account's open orders and the streams."""
 
-    def __init__(self, exchange: Exchange, hub: Hub, faults: Faults) -> None:
+    def __init__(self, exchange: Exchange, faults: Faults) -> None:
         self.exchange = exchange
-        self.hub = hub
         self.faults = faults
+        self.hub, self.api = faults.places.hub, faults.places.api
+        self.user_data = faults.places.user_data
         self._second = exchange.clock.now_ms() // SECOND_MS
         self._moved: set[str] = set()  # symbols that traded since the last whole second
 
@@ -43,6 +43,7 @@ class Feed:
         """Let everything happen that is due now."""
         now_ms = self.exchange.clock.now_ms()
         self.faults.strike_due(now_ms)
+        self.exchange.engine.run_due(now_ms)
         for market in self.exchange.markets.values():
             if market.due_ms <= now_ms:
                 self._tell(market, market.advance(now_ms), now_ms)
@@ -52,12 +53,14 @@ class Feed:
             self._second = now_ms // SECOND_MS
             self._each_second(now_ms)
         self.hub.flush()
-        self.hub.end_lifetimes()
+        self.user_data.flush(now_ms)
+        for service in (self.hub, self.api):
+            service.end_lifetimes()
         self.exchange.wake_one()
 
     def _tell(self, market: Market, moved: Moved, now_ms: int) -> None:
         symbol = market.rules.symbol
-        self.exchange.engine.market_moved(market, moved.prints)
+        self.exchange.engine.market_moved(market, moved.prints, now_ms)
         if self.faults.outgoing.is_mute(symbol, now_ms):
             return
         for printed in self.faults.outgoing.prints(symbol, moved.prints, now_ms):
@@ -85,7 +88,8 @@ class Feed:
                 self.hub.publish(name, event)
 
     def _each_second(self, now_ms: int) -> None:
-        self.hub.keep_alive()
+        for service in (self.hub, self.api):
+            service.keep_alive()
         is_mute = self.faults.outgoing.is_mute
         changed = {symbol for symbol in self._moved if not is_mute(symbol, now_ms)}
         self._moved = set()

@@ -52,10 +52,13 @@ class Walk:
 class Flow:
     """One symbol's takers. The same seed and start time give the same trades.
 
-    `history` must be drained before `take`: both draw from one sequence.
+    `history` must be drained before `take`: both draw from one sequence. Without a past the
+    first trade comes at the start, and ids begin at 1.
     """
 
-    def __init__(self, listing: Listing, seed: int, rate: float, start_ms: int) -> None:
+    def __init__(
+        self, listing: Listing, seed: int, rate: float, start_ms: int, *, has_past: bool = True
+    ) -> None:
         self.rules = listing.rules
         self.draw = random.Random(f"{seed}:flow:{self.rules.symbol}")
         self.walk = Walk(self.draw, listing.price, listing.volatility)
@@ -66,10 +69,15 @@ class Flow:
         self.due_ms = self.start_ms - TRADED_MS
         self.trade_id = self.draw.randrange(1_000_000, 9_000_000)
         self.agg_id = self.draw.randrange(500_000, 900_000)
+        self.has_past = has_past
+        if not has_past:
+            self.due_ms, self.trade_id, self.agg_id = start_ms, 0, 0
         self.ticks = self._ticks(listing.price)
 
     def history(self, chart: Chart) -> None:
         """Fill the chart with the day before, up to where the trades begin."""
+        if not self.has_past:
+            return
         day, hour, traded = self.start_ms - DAY_MS, self.start_ms - SECONDS_MS, self.due_ms
         for open_ms in range(day, hour, MINUTE_MS):
             chart.close("1m", self._kline("1m", open_ms, 4))

@@ -4,39 +4,47 @@ import re
 import secrets
 from decimal import Decimal
 
-from sandbox.filters import STP_MODES
+from sandbox.filters import ORDER_TYPES, STP_MODES
 from sandbox.orders import OrderRequest
 from sandbox.params import Params
-from sandbox.wire import ApiError, illegal_characters
+from sandbox.wire import ApiError, illegal_characters, rejected
 
 ZERO = Decimal(0)
 CLIENT_ID = r"^[a-zA-Z0-9-_]{1,36}$"
-TYPES = ("LIMIT", "MARKET", "LIMIT_MAKER")
-TRIGGERED = ("STOP_LOSS", "STOP_LOSS_LIMIT", "TAKE_PROFIT", "TAKE_PROFIT_LIMIT")
 RESPONSES = ("ACK", "RESULT", "FULL")
 NEEDED = {
     "LIMIT": ("timeInForce", "quantity", "price"),
     "LIMIT_MAKER": ("quantity", "price"),
     "MARKET": (),
+    "STOP_LOSS": ("quantity", "stopPrice"),
+    "STOP_LOSS_LIMIT": ("timeInForce", "quantity", "price", "stopPrice"),
+    "TAKE_PROFIT": ("quantity", "stopPrice"),
+    "TAKE_PROFIT_LIMIT": ("timeInForce", "quantity", "price", "stopPrice"),
 }
 SUPERFLUOUS = {
-    "LIMIT": ("quoteOrderQty", "stopPrice", "trailingDelta"),
-    "LIMIT_MAKER": ("timeInForce", "quoteOrderQty", "stopPrice", "trailingDelta"),
-    "MARKET": ("timeInForce", "price", "stopPrice", "trailingDelta", "icebergQty"),
+    "LIMIT": ("quoteOrderQty", "stopPrice"),
+    "LIMIT_MAKER": ("timeInForce", "quoteOrderQty", "stopPrice"),
+    "MARKET": ("timeInForce", "price", "stopPrice"),
+    "STOP_LOSS": ("timeInForce", "quoteOrderQty", "price"),
+    "STOP_LOSS_LIMIT": ("quoteOrderQty",),
+    "TAKE_PROFIT": ("timeInForce", "quoteOrderQty", "price"),
+    "TAKE_PROFIT_LIMIT": ("quoteOrderQty",),
 }
+SWITCHED_OFF = {"icebergQty": "Iceberg orders", "trailingDelta": "Trailing stop orders"}
 LEAST_STRATEGY_TYPE = 1_000_000
 
 
 def order_request(params: Params) -> OrderRequest:
     """Raises ApiError for what is missing, superfluous or malformed; filters come later."""
-    kind = _kind(params)
+    kind = params.choice("type", ORDER_TYPES, ApiError(-1116, "Invalid orderType."))
+    for name, feature in SWITCHED_OFF.items():
+        if name in params:
+            raise rejected(f"{feature} are not supported for this symbol.")
     for name in NEEDED[kind]:
         params.text(name)
     for name in SUPERFLUOUS[kind]:
         if name in params:
             raise ApiError(-1106, f"Parameter '{name}' sent when not required.")
-    if "icebergQty" in params:
-        raise ApiError(-1014, "Unsupported order combination.")
     quantity, quote_quantity = _quantities(params)
     return OrderRequest(
         symbol=params.text("symbol"),
@@ -46,19 +54,12 @@ def order_request(params: Params) -> OrderRequest:
         quantity=quantity,
         quote_quantity=quote_quantity,
         price=params.amount("price") or ZERO,
+        stop_price=params.amount("stopPrice") or ZERO,
         time_in_force=_time_in_force(params),
         stp_mode=_stp_mode(params),
         response=_response(params, kind),
         strategy=_strategy(params),
     )
-
-
-def _kind(params: Params) -> str:
-    """The order type; raises -1014 for those this exchange does not carry out yet."""
-    kind = params.choice("type", TYPES + TRIGGERED, ApiError(-1116, "Invalid orderType."))
-    if kind in TRIGGERED:
-        raise ApiError(-1014, "Unsupported order combination.")
-    return kind
 
 
 def _quantities(params: Params) -> tuple[Decimal, Decimal]:
@@ -71,13 +72,13 @@ def _quantities(params: Params) -> tuple[Decimal, Decimal]:
     return quantity or ZERO, quote or ZERO
 
 
-def client_order_id(params: Params) -> str:
+def client_order_id(params: Params, name: str = "newClientOrderId") -> str:
     """What the client chose, or 22 random alphanumerics as the exchange would."""
-    value = params.optional("newClientOrderId")
+    value = params.optional(name)
     if value is None:
         return secrets.token_hex(11)
     if not re.fullmatch(CLIENT_ID.strip("^$"), value, re.ASCII):
-        raise illegal_characters("newClientOrderId", CLIENT_ID)
+        raise illegal_characters(name, CLIENT_ID)
     return value
 
 
@@ -97,7 +98,7 @@ def _stp_mode(params: Params) -> str:
 
 def _response(params: Params, kind: str) -> str:
     if "newOrderRespType" not in params:
-        return "ACK" if kind == "LIMIT_MAKER" else "FULL"
+        return "FULL" if kind in ("MARKET", "LIMIT") else "ACK"
     invalid = ApiError(-1130, "Data sent for parameter 'newOrderRespType' is not valid.")
     return params.choice("newOrderRespType", RESPONSES, invalid)
 

@@ -1,12 +1,14 @@
-"""Orders and their fills, and how REST shows them. Source: protocol D.7, D.8."""
+"""Orders, their fills and all that became of them. Source: protocol D.7."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
-
-from sandbox.wire import Json, text
+from typing import NamedTuple
 
 ZERO = Decimal(0)
 OPEN = frozenset({"NEW", "PARTIALLY_FILLED"})
+TRIGGERED = ("STOP_LOSS", "STOP_LOSS_LIMIT", "TAKE_PROFIT", "TAKE_PROFIT_LIMIT")
+PRICED = ("LIMIT", "LIMIT_MAKER", "STOP_LOSS_LIMIT", "TAKE_PROFIT_LIMIT")
+NOT_WORKING = -1  # the working time of an order that waits for its trigger
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,10 +22,33 @@ class OrderRequest:
     quantity: Decimal = ZERO
     quote_quantity: Decimal = ZERO
     price: Decimal = ZERO
+    stop_price: Decimal = ZERO
     time_in_force: str = "GTC"
     stp_mode: str = "EXPIRE_MAKER"
     response: str = "FULL"
     strategy: tuple[tuple[str, int], ...] = ()  # strategyId, strategyType: echoed where sent
+
+    @property
+    def buys(self) -> bool:
+        return self.side == "BUY"
+
+    @property
+    def has_trigger(self) -> bool:
+        return self.type in TRIGGERED
+
+    @property
+    def limit(self) -> Decimal | None:
+        """The worst price it takes; None where any will do."""
+        return self.price if self.type in PRICED else None
+
+    @property
+    def triggers_above(self) -> bool:
+        """Whether the market must rise to the stop price, or else fall to it."""
+        return self.buys == self.type.startswith("STOP_LOSS")
+
+    def is_hit(self, price: Decimal) -> bool:
+        """Whether a trade at this price triggers it."""
+        return price >= self.stop_price if self.triggers_above else price <= self.stop_price
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,9 +68,30 @@ class Fill:
         return self.price * self.quantity
 
 
+class Change(NamedTuple):
+    """An order as it was once something had happened to it. `kind` is the wire's `x`."""
+
+    time_ms: int
+    kind: str
+    status: str
+    client_order_id: str
+    quantity: Decimal
+    executed: Decimal
+    executed_quote: Decimal
+    fills: int
+    update_ms: int
+    working_ms: int
+    expiry_reason: str
+    prevented: Decimal
+
+
 @dataclass(slots=True)
 class Order:
-    """An order from its acceptance on. `client_order_id` changes when it is cancelled."""
+    """An order from its acceptance on. `client_order_id` changes when it is cancelled.
+
+    `locked` is what the account still holds back for it: base asset for a sell, else quote.
+    Only where `is_resting` may the market's trades fill it.
+    """
 
     request: OrderRequest
     order_id: int
@@ -54,108 +100,65 @@ class Order:
     quantity: Decimal
     status: str = "NEW"
     update_ms: int = 0
-    working_ms: int = 0
+    working_ms: int = NOT_WORKING
     expiry_reason: str = ""
     executed: Decimal = ZERO
     executed_quote: Decimal = ZERO
+    prevented: Decimal = ZERO
+    prevented_match_id: int = 0
+    locked: Decimal = ZERO
+    is_resting: bool = False
     fills: list[Fill] = field(default_factory=list)
+    changes: list[Change] = field(default_factory=list)
 
     @property
     def is_open(self) -> bool:
         return self.status in OPEN
 
     @property
+    def is_working(self) -> bool:
+        return self.working_ms != NOT_WORKING
+
+    @property
     def left(self) -> Decimal:
-        return self.quantity - self.executed
+        return self.quantity - self.executed - self.prevented
 
+    def remember(self, kind: str, now_ms: int) -> None:
+        """Keep the state it is in now."""
+        self.changes.append(
+            Change(
+                now_ms,
+                kind,
+                self.status,
+                self.client_order_id,
+                self.quantity,
+                self.executed,
+                self.executed_quote,
+                len(self.fills),
+                self.update_ms,
+                self.working_ms,
+                self.expiry_reason,
+                self.prevented,
+            )
+        )
 
-def _state(order: Order) -> Json:
-    """The fields that every longer answer about an order has."""
-    request = order.request
-    return {
-        "price": text(request.price),
-        "origQty": text(order.quantity),
-        "executedQty": text(order.executed),
-        "origQuoteOrderQty": text(request.quote_quantity),
-        "cummulativeQuoteQty": text(order.executed_quote),
-        "status": order.status,
-        "timeInForce": request.time_in_force,
-        "type": request.type,
-        "side": request.side,
-        "selfTradePreventionMode": request.stp_mode,
-    }
-
-
-def _extras(order: Order) -> Json:
-    extras: Json = dict(order.request.strategy)
-    if order.expiry_reason:
-        extras["expiryReason"] = order.expiry_reason
-    return extras
-
-
-def _names(order: Order) -> Json:
-    return {
-        "symbol": order.request.symbol,
-        "orderId": order.order_id,
-        "orderListId": -1,
-        "clientOrderId": order.client_order_id,
-    }
-
-
-def placed(order: Order) -> Json:
-    """The answer to a placement, as long as the client asked for."""
-    answer = {**_names(order), "transactTime": order.update_ms}
-    if order.request.response == "ACK":
-        return answer
-    answer |= {**_state(order), "workingTime": order.working_ms, **_extras(order)}
-    if order.request.response == "FULL":
-        answer["fills"] = [_fill(fill) for fill in order.fills]
-    return answer
-
-
-def _fill(fill: Fill) -> Json:
-    return {
-        "price": text(fill.price),
-        "qty": text(fill.quantity),
-        "commission": text(fill.commission),
-        "commissionAsset": fill.commission_asset,
-        "tradeId": fill.trade_id,
-    }
-
-
-def queried(order: Order) -> Json:
-    return {
-        **_names(order),
-        **_state(order),
-        "stopPrice": text(ZERO),
-        "icebergQty": text(ZERO),
-        "time": order.time_ms,
-        "updateTime": order.update_ms,
-        "isWorking": True,
-        "workingTime": order.working_ms,
-        **_extras(order),
-    }
-
-
-def cancelled(order: Order, original_id: str) -> Json:
-    answer = {**_names(order), "origClientOrderId": original_id}
-    return {**answer, "transactTime": order.update_ms, **_state(order)}
-
-
-def own_trade(order: Order, fill: Fill) -> Json:
-    """One item of myTrades."""
-    return {
-        "symbol": order.request.symbol,
-        "id": fill.trade_id,
-        "orderId": order.order_id,
-        "orderListId": -1,
-        "price": text(fill.price),
-        "qty": text(fill.quantity),
-        "quoteQty": text(fill.quote),
-        "commission": text(fill.commission),
-        "commissionAsset": fill.commission_asset,
-        "time": fill.time_ms,
-        "isBuyer": order.request.side == "BUY",
-        "isMaker": fill.maker,
-        "isBestMatch": True,
-    }
+    def as_of(self, time_ms: int) -> "Order | None":
+        """The order as it was then; None before there was one."""
+        known = [change for change in self.changes if change.time_ms <= time_ms]
+        if not known:
+            return None
+        last = known[-1]
+        return replace(
+            self,
+            status=last.status,
+            client_order_id=last.client_order_id,
+            quantity=last.quantity,
+            executed=last.executed,
+            executed_quote=last.executed_quote,
+            fills=self.fills[: last.fills],
+            update_ms=last.update_ms,
+            working_ms=last.working_ms,
+            expiry_reason=last.expiry_reason,
+            prevented=last.prevented,
+            changes=known,
+        )

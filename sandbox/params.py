@@ -1,7 +1,7 @@
 """The parameters of a request, read and checked. Source: protocol D.1, D.6."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from decimal import Decimal
 from urllib.parse import unquote_plus
@@ -19,10 +19,18 @@ FUTURE_MS = 10 * SECOND_MS
 
 
 class Params:
-    """Names and values of query string and body; on a conflict the query string wins."""
+    """Names and values, as text."""
 
-    def __init__(self, query: str, body: str = "") -> None:
-        self._values = _pairs(body) | _pairs(query)
+    def __init__(self, values: Mapping[str, str]) -> None:
+        self._values = values
+
+    @classmethod
+    def of_http(cls, query: str, body: str) -> "Params":
+        """From query string and body; on a conflict the query string wins. Raises -1101."""
+        return cls(_pairs(body) | _pairs(query))
+
+    def items(self) -> Iterable[tuple[str, str]]:
+        return self._values.items()
 
     def allow(self, names: Iterable[str]) -> None:
         """Raise -1104 where something was sent that nobody reads."""

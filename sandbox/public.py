@@ -1,7 +1,8 @@
-"""REST endpoints that everybody may call. Source: protocol D.4, D.5."""
+"""What everybody may ask for. Source: protocol D.4, D.5."""
 
 import asyncio
 
+from sandbox.call import Call, Weight
 from sandbox.clock import DAY_MS, MINUTE_MS
 from sandbox.feed import stream_book_ticker
 from sandbox.filters import AVERAGE_MINUTES, wire_symbol
@@ -9,7 +10,6 @@ from sandbox.klines import INTERVALS, ZERO
 from sandbox.limits import rate_limits
 from sandbox.market import Market
 from sandbox.params import Params
-from sandbox.rest import Call, Endpoint, Weight
 from sandbox.tape import Item, Tape, from_id, newest
 from sandbox.wire import (
     ApiError,
@@ -76,7 +76,7 @@ async def ping(call: Call) -> object:
 
 
 async def server_time(call: Call) -> object:
-    return {"serverTime": call.now_ms}
+    return {"serverTime": call.server_ms}
 
 
 async def exchange_info(call: Call) -> object:
@@ -97,8 +97,8 @@ async def exchange_info(call: Call) -> object:
     ]
     return {
         "timezone": "UTC",
-        "serverTime": call.now_ms,
-        "rateLimits": rate_limits(),
+        "serverTime": call.server_ms,
+        "rateLimits": rate_limits(over_websocket=call.sent.by == "ws"),
         "exchangeFilters": [],
         "symbols": symbols,
     }
@@ -115,7 +115,7 @@ async def depth(call: Call) -> object:
 
 def stored(call: Call, tape: Tape, items: list[Item]) -> list[Item]:
     """What the database shows of a tape's items; it may lag."""
-    horizon_ms = call.faults.obstacles.horizon_ms(call.now_ms)
+    horizon_ms = call.places.obstacles.horizon_ms(call.now_ms)
     return items if horizon_ms is None else tape.until(items, horizon_ms)
 
 
@@ -152,7 +152,7 @@ async def klines(call: Call) -> object:
     interval = params.choice("interval", INTERVALS, ApiError(-1120, "Invalid interval."))
     start_ms = params.time_ms("startTime", call.now_ms)
     end_ms = params.time_ms("endTime", call.now_ms)
-    obstacles = call.faults.obstacles
+    obstacles = call.places.obstacles
     horizon_ms = obstacles.horizon_ms(call.now_ms)
     rows = market.klines(interval, start_ms, end_ms, params.limit(), horizon_ms)
     told = obstacles.klines(market.rules.symbol, rows, call.now_ms)
@@ -219,26 +219,3 @@ def _day(market: Market, now_ms: int) -> Json:
         "lastId": day.last_id,
         "count": day.count,
     }
-
-
-ONE, ONE_OR_SOME = ("symbol",), ("symbol", "symbols")
-TIMES = ("startTime", "endTime", "limit")
-ROUTES = {
-    ("GET", "/api/v3/ping"): Endpoint(ping, (), fixed(1)),
-    ("GET", "/api/v3/time"): Endpoint(server_time, (), fixed(1)),
-    ("GET", "/api/v3/exchangeInfo"): Endpoint(
-        exchange_info, (*ONE_OR_SOME, "symbolStatus"), fixed(20)
-    ),
-    ("GET", "/api/v3/depth"): Endpoint(depth, (*ONE, "limit"), depth_weight),
-    ("GET", "/api/v3/trades"): Endpoint(trades, (*ONE, "limit"), fixed(25)),
-    ("GET", "/api/v3/historicalTrades"): Endpoint(
-        historical_trades, (*ONE, "limit", "fromId"), fixed(25)
-    ),
-    ("GET", "/api/v3/aggTrades"): Endpoint(agg_trades, (*ONE, "fromId", *TIMES), fixed(4)),
-    ("GET", "/api/v3/klines"): Endpoint(klines, (*ONE, "interval", *TIMES), fixed(2)),
-    ("GET", "/api/v3/uiKlines"): Endpoint(klines, (*ONE, "interval", *TIMES), fixed(2)),
-    ("GET", "/api/v3/avgPrice"): Endpoint(average_price, ONE, fixed(2)),
-    ("GET", "/api/v3/ticker/price"): Endpoint(ticker_price, ONE_OR_SOME, per_symbols(2, 4)),
-    ("GET", "/api/v3/ticker/bookTicker"): Endpoint(ticker_book, ONE_OR_SOME, per_symbols(2, 4)),
-    ("GET", "/api/v3/ticker/24hr"): Endpoint(ticker_day, ONE_OR_SOME, day_weight),
-}

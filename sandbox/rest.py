@@ -1,75 +1,51 @@
-"""How a REST call is taken: limits, parameters, signature, endpoint, answer. Source: protocol D."""
+"""REST: how a call comes in over HTTP, and how its answer goes out. Source: protocol D.1."""
 
 import asyncio
-import logging
-from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from uuid import uuid4
 
 from aiohttp import web
 
-from sandbox import signing
-from sandbox.exchange import Exchange
-from sandbox.faults.faults import Faults
-from sandbox.limits import OrderCount, Weights
+from sandbox.call import Call, Endpoint, Routes, Spoiled
+from sandbox.desk import Desk
+from sandbox.limits import ORDER_LIMITS, seconds_until
 from sandbox.params import Params
+from sandbox.signing import HttpProof
 from sandbox.wire import ApiError, encode
 
-SIGNED = ("timestamp", "recvWindow", "signature")
 FORM = "application/x-www-form-urlencoded"
 REMOVED = "/api/v3/userDataStream"
 
-log = logging.getLogger(__name__)
-
-
-@dataclass(slots=True)
-class Call:
-    """One request on its way: what was asked, when, and the parts of the venue it may touch."""
-
-    exchange: Exchange
-    faults: Faults
-    order_count: OrderCount
-    params: Params
-    now_ms: int
-    request: web.Request
-    headers: dict[str, str] = field(default_factory=dict)
-
-
-Weight = Callable[[Params], int]
-Handler = Callable[[Call], Awaitable[object]]
-
 
 @dataclass(frozen=True, slots=True)
-class Endpoint:
-    """What a path does; `names` are the parameters it reads. `free` costs nothing if it works."""
+class HttpCaller:
+    """The client of one HTTP request."""
 
-    handle: Handler
-    names: tuple[str, ...]
-    weight: Weight
-    signed: bool = False
-    free: bool = False
+    request: web.Request
 
+    @property
+    def is_gone(self) -> bool:
+        return self.request.transport is None or self.request.transport.is_closing()
 
-Routes = Mapping[tuple[str, str], Endpoint]
+    def abort(self) -> None:
+        if isinstance(self.request.transport, asyncio.Transport):
+            self.request.transport.abort()
 
 
 class Rest:
-    """The endpoints under /api/v3, behind weights and signatures."""
+    """The endpoints under /api/v3."""
 
-    def __init__(self, exchange: Exchange, faults: Faults, routes: Routes) -> None:
-        self.exchange = exchange
-        self.faults = faults
-        self.obstacles = faults.obstacles
+    def __init__(self, desk: Desk, routes: Routes) -> None:
+        self.desk = desk
+        self.obstacles = desk.places.obstacles
         self.routes = routes
-        self.weights = Weights()
-        self.order_count = OrderCount()
 
-    async def take(self, request: web.Request) -> web.Response:
-        """Answer any request; nothing but Binance's errors comes out of it."""
+    async def take(self, request: web.Request) -> web.StreamResponse:
+        """Answer any request."""
         endpoint = self.routes.get((request.method, request.path))
         if endpoint is None:
             return _no_such_path(request)
-        now_ms = self.exchange.clock.now_ms()
+        now_ms = self.desk.exchange.clock.now_ms()
         failed = self.obstacles.failure(request.method, request.path)
         if failed is None:
             response = await self._true_response(endpoint, request)
@@ -79,55 +55,59 @@ class Rest:
             await asyncio.sleep(delay_ms / 1000)
         return response
 
-    async def _true_response(self, endpoint: Endpoint, request: web.Request) -> web.Response:
-        headers: dict[str, str] = {}
+    async def _true_response(self, endpoint: Endpoint, request: web.Request) -> web.StreamResponse:
+        query = request.raw_path.partition("?")[2]
+        body = await _form(request)
         try:
-            answer: object = await self._answer(endpoint, request, headers)
-            status = 200
+            params = Params.of_http(query, body)
         except ApiError as error:
-            answer, status = {"code": error.code, "msg": error.message}, error.status
-            headers |= error.headers
-        except Exception:
-            log.exception("%s %s failed", request.method, request.path)
-            message = "An unknown error occurred while processing the request."
-            answer, status = {"code": -1000, "msg": message}, 500
-        used = str(self.weights.used(_address(request), self.exchange.clock.now_ms()))
+            return self._response(request, self.desk.unreadable(error, _address(request)), {})
+        call = self.desk.arrived(endpoint, params, HttpCaller(request), "rest")
+        proof = HttpProof(request.headers.get("X-MBX-APIKEY"), query, body)
+        answer = await self.desk.answer(endpoint, call, proof, _address(request))
+        response = self._response(request, answer, self._order_counts(call))
+        return await _spoiled(request, response, call.spoiled) if call.spoiled else response
+
+    def _order_counts(self, call: Call) -> dict[str, str]:
+        if not call.is_placement:
+            return {}
+        counts = call.exchange.engine.order_count.counts(call.now_ms)
+        return {
+            f"X-MBX-ORDER-COUNT-{number}{interval[0]}": str(count)
+            for (interval, number, _, _), count in zip(ORDER_LIMITS, counts, strict=True)
+        }
+
+    def _response(
+        self, request: web.Request, answer: object, headers: dict[str, str]
+    ) -> web.Response:
+        status = 200
+        if isinstance(answer, ApiError):
+            status = answer.status
+            if answer.retry_ms is not None:
+                wait = seconds_until(answer.retry_ms, self.desk.exchange.clock.now_ms())
+                headers["Retry-After"] = str(wait)
+            answer = answer.body()
+        used = str(self.desk.used(_address(request)))
         headers |= {"X-MBX-USED-WEIGHT": used, "X-MBX-USED-WEIGHT-1M": used}
         headers["x-mbx-uuid"] = str(uuid4())
         return web.Response(
             body=encode(answer), status=status, headers=headers, content_type="application/json"
         )
 
-    async def _answer(
-        self, endpoint: Endpoint, request: web.Request, headers: dict[str, str]
-    ) -> object:
-        query = request.raw_path.partition("?")[2]
-        body = await _form(request)
-        now_ms = self.exchange.clock.now_ms()
-        self.obstacles.check(now_ms)
-        weight, params = self._charged(endpoint, query, body, _address(request), now_ms)
-        params.allow(endpoint.names + SIGNED if endpoint.signed else endpoint.names)
-        if endpoint.signed:
-            sent = signing.Sent(request.headers.get("X-MBX-APIKEY"), query, body)
-            signing.check(self.exchange.plan.credentials, sent, params, now_ms)
-        call = Call(self.exchange, self.faults, self.order_count, params, now_ms, request, headers)
-        answer = await endpoint.handle(call)
-        if endpoint.free:
-            self.weights.refund(_address(request), weight, now_ms)
-        return answer
 
-    def _charged(
-        self, endpoint: Endpoint, query: str, body: str, address: str, now_ms: int
-    ) -> tuple[int, Params]:
-        """Every request costs weight, an unreadable one too; raises 429, 418 or -1101."""
-        try:
-            params = Params(query, body)
-        except ApiError:
-            self.weights.charge(address, 1, now_ms)
-            raise
-        weight = endpoint.weight(params)
-        self.weights.charge(address, weight, now_ms)
-        return weight, params
+async def _spoiled(
+    request: web.Request, response: web.Response, spoiled: Spoiled
+) -> web.StreamResponse:
+    """What a client gets in place of the answer that was meant for it."""
+    if spoiled.by == "html":
+        return _unreadable(spoiled.status)
+    if spoiled.by == "half":
+        body = response.body if isinstance(response.body, bytes) else b""
+        await response.prepare(request)
+        await response.write(body[: len(body) // 2])
+        await asyncio.sleep(0)
+    HttpCaller(request).abort()
+    return response
 
 
 def _address(request: web.Request) -> str:

@@ -5,20 +5,25 @@ from urllib.parse import unquote
 
 from aiohttp import WSMsgType, web
 
-from sandbox import public, trading
+from sandbox.desk import Desk
 from sandbox.exchange import Exchange
 from sandbox.faults import kinds, storm
-from sandbox.faults.fault import BadFault
+from sandbox.faults.fault import BadFault, Places
 from sandbox.faults.faults import Faults
 from sandbox.feed import Feed
 from sandbox.ledger import ledger
 from sandbox.rest import Rest
-from sandbox.streams import PING, PONG, TEXT, Hub
-from sandbox.wire import encode
+from sandbox.routes import METHODS, ROUTES
+from sandbox.sockets import PING, PONG, TEXT, Socket, Sockets
+from sandbox.streams import Hub
+from sandbox.userdata import UserData
+from sandbox.wire import ApiError, encode
+from sandbox.wsapi import WsApi
 
 LARGEST_MESSAGE_BYTES = 1024 * 1024
 OPCODES = {WSMsgType.TEXT: TEXT, WSMsgType.BINARY: TEXT, WSMsgType.PING: PING, WSMsgType.PONG: PONG}
 STOP_SECONDS = 0.3
+CONNECTING = 2  # what opening a connection to the WebSocket API weighs
 
 
 class Server:
@@ -26,10 +31,14 @@ class Server:
 
     def __init__(self, exchange: Exchange) -> None:
         self.exchange = exchange
-        self.hub = Hub(exchange.clock, self._wake, exchange.plan.lifetime_ms)
-        self.faults = Faults(exchange, self.hub)
-        self.feed = Feed(exchange, self.hub, self.faults)
-        self.rest = Rest(exchange, self.faults, {**public.ROUTES, **trading.ROUTES})
+        clock, lifetime_ms = exchange.clock, exchange.plan.lifetime_ms
+        self.hub = Hub(clock, self._wake, lifetime_ms)
+        user_data = UserData(exchange.outbox)
+        places = Places(exchange, self.hub, Sockets(clock, lifetime_ms), user_data)
+        self.faults = Faults(places)
+        self.feed = Feed(exchange, self.faults)
+        self.desk = Desk(exchange, places)
+        self.rest, self.api = Rest(self.desk, ROUTES), WsApi(self.desk, METHODS)
         self._runner = web.AppRunner(
             self._app(), access_log=None, handle_signals=False, shutdown_timeout=STOP_SECONDS
         )
@@ -40,6 +49,7 @@ class Server:
         app.router.add_get("/ws", self._raw)
         app.router.add_get("/ws/{names:.*}", self._raw)
         app.router.add_get("/stream", self._combined)
+        app.router.add_get("/ws-api/v3", self._ws_api)
         app.router.add_get("/sandbox/ledger", self._ledger)
         app.router.add_get("/sandbox/faults", self._waiting_faults)
         app.router.add_post("/sandbox/faults", self._inject_fault)
@@ -59,6 +69,7 @@ class Server:
         if self._heart:
             self._heart.cancel()
         self.hub.cut()
+        self.api.sockets.cut()
         await self._runner.cleanup()
 
     async def failed(self) -> None:
@@ -81,22 +92,33 @@ class Server:
     async def _serve(self, request: web.Request, names: str, combined: bool) -> web.StreamResponse:
         if self.hub.is_refusing:
             return web.Response(status=503)
-        socket = web.WebSocketResponse(
-            autoping=False, compress=False, max_msg_size=LARGEST_MESSAGE_BYTES
-        )
-        await socket.prepare(request)
-        if not isinstance(request.transport, asyncio.Transport):
-            return socket  # the client has gone already
-        connection = self.hub.open(request.transport, combined)
+        socket, transport = await _accepted(request)
+        if transport is None:
+            return socket
+        connection = self.hub.open(transport, combined)
         try:
             connection.subscribe([name for name in names.split("/") if name])
-            async for message in socket:
-                if message.type in OPCODES:
-                    data = message.data
-                    payload = data.encode() if isinstance(data, str) else bytes(data)
-                    connection.received(OPCODES[message.type], payload)
+            await _hear(socket, connection)
         finally:
             self.hub.closed(connection)
+        return socket
+
+    async def _ws_api(self, request: web.Request) -> web.StreamResponse:
+        if self.api.sockets.is_refusing:
+            return web.Response(status=503)
+        try:
+            self.desk.charge(request.remote or "", CONNECTING)
+        except ApiError as error:
+            return _json(error.body(), error.status)
+        socket, transport = await _accepted(request)
+        if transport is None:
+            return socket
+        wants_limits = request.query.get("returnRateLimits") != "false"
+        connection = self.api.open(transport, wants_limits)
+        try:
+            await _hear(socket, connection)
+        finally:
+            self.api.closed(connection)
         return socket
 
     async def _ledger(self, request: web.Request) -> web.Response:
@@ -122,6 +144,27 @@ class Server:
     async def _clear_faults(self, request: web.Request) -> web.Response:
         self.faults.clear()
         return _json({})
+
+
+async def _accepted(
+    request: web.Request,
+) -> tuple[web.WebSocketResponse, asyncio.Transport | None]:
+    """The handshake done; without a transport where the client has gone already."""
+    socket = web.WebSocketResponse(
+        autoping=False, compress=False, max_msg_size=LARGEST_MESSAGE_BYTES
+    )
+    await socket.prepare(request)
+    transport = request.transport
+    return socket, transport if isinstance(transport, asyncio.Transport) else None
+
+
+async def _hear(socket: web.WebSocketResponse, connection: Socket) -> None:
+    """Hand every frame on until the client goes."""
+    async for message in socket:
+        if message.type in OPCODES:
+            data = message.data
+            payload = data.encode() if isinstance(data, str) else bytes(data)
+            connection.received(OPCODES[message.type], payload)
 
 
 def _json(value: object, status: int = 200) -> web.Response:

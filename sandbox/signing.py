@@ -5,7 +5,7 @@ import hmac
 import re
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import NamedTuple
+from typing import Protocol
 
 from sandbox.clock import MICROSECONDS_FROM
 from sandbox.params import Params
@@ -13,6 +13,7 @@ from sandbox.wire import ApiError, mandatory, not_valid
 
 SAMPLE_KEY = "vmPUZE6mv9SD5VNHk4HlWFsOr6aKE2zvsw0MuIgwCIPy6utIco14y7Ju91duEh8A"
 SAMPLE_SECRET = "NhqPtmdSJYdKjVHjA7PZj4Mge3R5YNiP1e3UZjInClVN65XAbvqqM6A7H5fATj0j"  # noqa: S105 (public)
+NAMES = ("timestamp", "recvWindow", "signature")
 AHEAD_MS = 1_000
 DEFAULT_WINDOW, LONGEST_WINDOW = Decimal(5_000), Decimal(60_000)
 KEY_FORMAT = re.compile(r"[A-Za-z0-9_-]{16,128}")
@@ -27,16 +28,55 @@ class Credentials:
     secret: str = SAMPLE_SECRET
 
 
-class Sent(NamedTuple):
-    """What a request's signature is about, byte for byte, and the key in its header."""
+class Proof(Protocol):
+    """What a request brings along so that its signature can be held against it."""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Of the parameters that belong to it."""
+
+    @property
+    def key(self) -> str | None: ...
+
+    @property
+    def payload(self) -> str | None:
+        """What was to be signed; None where it is spelled such that no signature holds."""
+
+
+@dataclass(frozen=True, slots=True)
+class HttpProof:
+    """REST: query string and body as sent, percent-encoded, one after the other."""
 
     key: str | None
     query: str
     body: str
+    names: tuple[str, ...] = NAMES
+
+    @property
+    def payload(self) -> str | None:
+        payload = unsigned(self.query) + unsigned(self.body)
+        return None if UNENCODED.search(payload) else payload
+
+
+@dataclass(frozen=True, slots=True)
+class ParamsProof:
+    """WebSocket API: all parameters by name, values as they are. Source: protocol G.2."""
+
+    params: Params
+    names: tuple[str, ...] = (*NAMES, "apiKey")
+
+    @property
+    def key(self) -> str | None:
+        return self.params.text("apiKey")
+
+    @property
+    def payload(self) -> str | None:
+        pairs = sorted(pair for pair in self.params.items() if pair[0] != "signature")
+        return "&".join(f"{name}={value}" for name, value in pairs)
 
 
 def signature(secret: str, payload: str) -> str:
-    return hmac.new(secret.encode(), payload.encode(), hashlib.sha256).hexdigest()
+    return hmac.new(secret.encode(), payload.encode(errors="replace"), hashlib.sha256).hexdigest()
 
 
 def unsigned(part: str) -> str:
@@ -44,17 +84,22 @@ def unsigned(part: str) -> str:
     return "&".join(pair for pair in part.split("&") if not pair.startswith("signature="))
 
 
-def check(credentials: Credentials, sent: Sent, params: Params, now_ms: int) -> None:
+def check(credentials: Credentials, proof: Proof, params: Params, now_ms: int) -> None:
     """Let a signed request pass or raise -1022, -1021, -1102, -2014 or -2015."""
     signed_with = params.text("signature")
     timestamp, window = _timestamp(params), _window(params)
-    _check_key(credentials, sent.key)
+    _check_key(credentials, proof.key)
     _check_time(timestamp, window, now_ms)
-    payload = unsigned(sent.query) + unsigned(sent.body)
-    expected = signature(credentials.secret, payload)
-    encoded = not UNENCODED.search(payload)
-    if not (encoded and hmac.compare_digest(expected, signed_with.lower())):
+    payload = proof.payload
+    expected = "" if payload is None else signature(credentials.secret, payload)
+    if not hmac.compare_digest(expected.encode(), signed_with.lower().encode(errors="replace")):
         raise ApiError(-1022, "Signature for this request is not valid.")
+
+
+def check_again(params: Params, now_ms: int) -> None:
+    """Just before the engine: raises -1021 where a signed request has become too old."""
+    if now_ms - _timestamp(params) > _window(params):
+        raise ApiError(-1021, "Timestamp for this request is outside of the recvWindow.")
 
 
 def _timestamp(params: Params) -> int:

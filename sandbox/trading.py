@@ -1,49 +1,44 @@
-"""Signed REST endpoints: orders, account, own trades. Source: protocol D.4, D.7 to D.9."""
+"""Placing, cancelling and replacing orders. Source: protocol D.7, D.8."""
 
-import asyncio
-import secrets
-from collections.abc import Iterable
+from collections.abc import Callable
 from decimal import Decimal
-from typing import TypeVar
 
-from sandbox.clock import DAY_MS
-from sandbox.faults.fault import Fault
-from sandbox.faults.orders import OrderError, OrderTimeout, Reject
+from sandbox.answers import cancelled, placed
+from sandbox.call import Call
+from sandbox.engine import Course, find
 from sandbox.filters import (
     MAX_OPEN_ORDERS,
+    MAX_TRIGGERED_ORDERS,
     check_notional,
     check_percent_price,
     check_price,
     check_quantity,
 )
-from sandbox.limits import ORDER_LIMITS
 from sandbox.market import Market
 from sandbox.orderform import client_order_id, order_request
-from sandbox.orders import Order, OrderRequest, cancelled, own_trade, placed, queried
-from sandbox.params import Params
-from sandbox.public import fixed, market_of, per_symbols
-from sandbox.rest import Call, Endpoint, Handler, Routes, Weight
+from sandbox.orders import Order, OrderRequest
+from sandbox.public import market_of
 from sandbox.wire import ApiError, Json, filter_failure, text
 
 ZERO = Decimal(0)
-HUNG_SECONDS = 0.1
-LONGEST_SILENCE_SECONDS = 300.0
+RESTRICTIONS = ("ONLY_NEW", "ONLY_PARTIALLY_FILLED")
 
 
 def check_filters(request: OrderRequest, market: Market, now_ms: int) -> None:
     """Raise -1013 for the first filter the order breaks."""
-    rules, market_order = market.rules, request.type == "MARKET"
+    rules, at_market = market.rules, request.limit is None
     reference = market.average_price(now_ms)
-    if not market_order:
-        check_price(rules, request.price)
+    for price in (request.limit, request.stop_price or None):
+        if price is not None:
+            check_price(rules, price)
     if request.quantity:
-        check_quantity(rules, request.quantity, market_order)
-    if not market_order and reference is not None:
-        check_percent_price(request.side, request.price, reference)
-    price = reference if market_order else request.price
+        check_quantity(rules, request.quantity, at_market)
+    if request.limit is not None and reference is not None:
+        check_percent_price(request.side, request.limit, reference)
+    price = reference if request.limit is None else request.limit
     if price is not None:
         notional = request.quote_quantity or price * request.quantity
-        check_notional(rules, notional, market_order)
+        check_notional(rules, notional, at_market)
 
 
 def _checked(call: Call) -> tuple[OrderRequest, Market]:
@@ -62,95 +57,89 @@ async def try_order(call: Call) -> object:
         "standardCommissionForOrder": {"maker": fee, "taker": fee},
         "specialCommissionForOrder": none,
         "taxCommissionForOrder": none,
-        "discount": {
-            "enabledForAccount": False,
-            "enabledForSymbol": False,
-            "discountAsset": "BNB",
-            "discount": text(ZERO),
-        },
+        "discount": call.exchange.discount(),
     }
 
 
 async def place_order(call: Call) -> object:
-    """Place an order, unless a fault waits for the next one."""
+    """Place an order, as the fault that waits for the next one lets it."""
     request, market = _checked(call)
-    fault = call.faults.next_order()
-    if isinstance(fault, Reject):
-        raise ApiError(fault.code, fault.msg, fault.status)
-    order = None
-    if not isinstance(fault, OrderError | OrderTimeout) or fault.executed:
-        order = _place(call, request, market)
-    return await _answered(call, order, fault)
+    return await _carry_out(
+        call, "place", lambda course: placed(_place(call, request, market, course))
+    )
 
 
-def _place(call: Call, request: OrderRequest, market: Market) -> Order:
-    engine, now_ms = call.exchange.engine, call.exchange.clock.now_ms()
-    if len(engine.open_orders(request.symbol)) >= MAX_OPEN_ORDERS:
+async def _carry_out(call: Call, action: str, act: Callable[[Course], Json]) -> object:
+    """Do it, unless a fault waits for such an action: then that does it, or not."""
+    fault = call.places.next_order(action)
+    if fault is None:
+        return act(Course())
+    call.sent.fault = str(fault.__struct_config__.tag)
+    return await fault.befall(call, act)
+
+
+def _count(call: Call) -> None:
+    """Count a placement against the limits; raises -1015."""
+    call.places.obstacles.check_order(call.now_ms)
+    call.exchange.engine.order_count.add(call.exchange.clock.now_ms())
+
+
+def _check_number(call: Call, request: OrderRequest) -> None:
+    """MAX_NUM_ORDERS and MAX_NUM_ALGO_ORDERS; raises -1013."""
+    mine = call.exchange.engine.open_orders(request.symbol)
+    if len(mine) >= MAX_OPEN_ORDERS:
         raise filter_failure("MAX_NUM_ORDERS")
-    call.order_count.add(now_ms)
-    order = engine.place(request, market, now_ms)
-    if order.fills:
-        call.order_count.filled(now_ms)
-    counts = call.order_count.counts(now_ms)
-    for (interval, number, _, _), count in zip(ORDER_LIMITS, counts, strict=True):
-        call.headers[f"X-MBX-ORDER-COUNT-{number}{interval[0]}"] = str(count)
+    triggered = sum(order.request.has_trigger for order in mine)
+    if request.has_trigger and triggered >= MAX_TRIGGERED_ORDERS:
+        raise filter_failure("MAX_NUM_ALGO_ORDERS")
+
+
+def _place(call: Call, request: OrderRequest, market: Market, course: Course) -> Order:
+    _check_number(call, request)
+    _count(call)
+    order = call.exchange.engine.place(request, market, call.exchange.clock.now_ms(), course)
+    call.sent.order_id, call.is_placement = order.order_id, True
     return order
 
 
-async def _answered(call: Call, order: Order | None, fault: Fault | None) -> Json:
-    """The answer to a placement as a fault lets it out: true, late, wrong or never."""
-    if isinstance(fault, OrderError):
-        raise ApiError(fault.code, fault.msg, fault.status)
-    if isinstance(fault, OrderTimeout):
-        await _silence(call, fault.answer_after_ms)
-    if order is None:
-        unanswered = OrderError()
-        raise ApiError(unanswered.code, unanswered.msg, unanswered.status)
-    return placed(order)
-
-
-async def _silence(call: Call, length_ms: int | None) -> None:
-    """Say nothing for so long, or until the client gives up."""
-    length = LONGEST_SILENCE_SECONDS if length_ms is None else length_ms / 1000
-    until = asyncio.get_running_loop().time() + length
-    while (left := until - asyncio.get_running_loop().time()) > 0:
-        if call.request.transport is None or call.request.transport.is_closing():
-            return
-        await asyncio.sleep(min(left, HUNG_SECONDS))
-    if length_ms is None and call.request.transport:
-        call.request.transport.close()
-
-
-def _wanted(call: Call, missing: ApiError) -> Order:
-    """The order that orderId and/or origClientOrderId name."""
-    symbol = market_of(call).rules.symbol
-    order_id, client_id = call.params.integer("orderId"), call.params.optional("origClientOrderId")
+def named(call: Call, orders: list[Order], missing: ApiError, prefix: str = "") -> Order:
+    """The order that orderId and/or origClientOrderId name, after a prefix where there is one."""
+    by_id, by_name = (
+        (f"{prefix}{name[0].upper()}{name[1:]}" if prefix else name)
+        for name in ("orderId", "origClientOrderId")
+    )
+    order_id, client_id = call.params.integer(by_id), call.params.optional(by_name)
     if order_id is None and client_id is None:
-        message = "Param 'origClientOrderId' or 'orderId' must be sent, but both were empty/null!"
+        message = f"Param '{by_name}' or '{by_id}' must be sent, but both were empty/null!"
         raise ApiError(-1102, message)
-    order = call.exchange.engine.find(symbol, order_id, client_id)
+    order = find(orders, market_of(call).rules.symbol, order_id, client_id)
     if order is None:
         raise missing
     return order
 
 
-async def query_order(call: Call) -> object:
-    return queried(_wanted(call, ApiError(-2013, "Order does not exist.")))
-
-
 async def cancel_order(call: Call) -> object:
-    order = _wanted(call, ApiError(-2011, "Unknown order sent."))
+    """Cancel an order, as the fault that waits for the next cancel lets it."""
+    market_of(call)
+    cancel_id = client_order_id(call.params)
+    return await _carry_out(call, "cancel", lambda _: _cancel_named(call, cancel_id))
+
+
+def _cancel_named(call: Call, cancel_id: str, prefix: str = "") -> Json:
+    unknown = ApiError(-2011, "Unknown order sent.")
+    order = named(call, call.exchange.engine.known(), unknown, prefix)
     restriction = call.params.optional("cancelRestrictions")
-    if restriction not in (None, "ONLY_NEW", "ONLY_PARTIALLY_FILLED"):
+    if restriction not in (None, *RESTRICTIONS):
         raise ApiError(-1145, "Invalid cancelRestrictions")
     if restriction and order.is_open and restriction != f"ONLY_{order.status}":
         raise ApiError(-2011, "Order was not canceled due to cancel restrictions.")
-    return _cancel(call, order, client_order_id(call.params))
+    call.sent.order_id = order.order_id
+    return _cancel(call, order, cancel_id)
 
 
 def _cancel(call: Call, order: Order, cancel_id: str) -> Json:
-    original_id, market = order.client_order_id, market_of(call)
-    call.exchange.engine.cancel(order, cancel_id, market.rules, call.now_ms)
+    original_id, rules = order.client_order_id, market_of(call).rules
+    call.exchange.engine.cancel(order, cancel_id, rules, call.exchange.clock.now_ms())
     return cancelled(order, original_id)
 
 
@@ -158,170 +147,66 @@ async def cancel_open_orders(call: Call) -> object:
     orders = call.exchange.engine.open_orders(market_of(call).rules.symbol)
     if not orders:
         raise ApiError(-2011, "Unknown order sent.")
-    return [_cancel(call, order, secrets.token_hex(11)) for order in orders]
+    return [_cancel(call, order, client_order_id(call.params)) for order in orders]
 
 
-async def open_orders(call: Call) -> object:
-    symbol = market_of(call).rules.symbol if "symbol" in call.params else None
-    return [queried(order) for order in call.exchange.engine.open_orders(symbol)]
+async def replace_order(call: Call) -> object:
+    """Cancel one order and place another; filters and order count are looked at before."""
+    params = call.params
+    invalid = ApiError(-1130, "Data sent for parameter 'cancelReplaceMode' is not valid.")
+    mode = params.choice("cancelReplaceMode", ("STOP_ON_FAILURE", "ALLOW_FAILURE"), invalid)
+    request, market = _checked(call)
+    cancel_id = client_order_id(params, "cancelNewClientOrderId")
+    only_cancel = _is_limited(call)
+    cancel = _outcome(lambda: _cancel_named(call, cancel_id, "cancel"))
+    new: Json | ApiError | None = only_cancel
+    if new is None and not (mode == "STOP_ON_FAILURE" and isinstance(cancel, ApiError)):
+        new = _outcome(lambda: placed(_replacing(call, request, market)))
+    return _both(cancel, new)
 
 
-def _times(call: Call) -> tuple[int | None, int | None]:
-    start_ms = call.params.time_ms("startTime", call.now_ms)
-    end_ms = call.params.time_ms("endTime", call.now_ms)
-    if start_ms is not None and end_ms is not None and end_ms - start_ms > DAY_MS:
-        raise ApiError(-1127, "More than 24 hours between startTime and endTime.")
-    return start_ms, end_ms
+def _is_limited(call: Call) -> ApiError | None:
+    """Count the placement. Beyond the limit raise -1015, or hand it back where a cancel will do."""
+    try:
+        _count(call)
+    except ApiError as error:
+        if call.params.optional("orderRateLimitExceededMode") != "CANCEL_ONLY":
+            raise
+        return error
+    return None
 
 
-Row = TypeVar("Row")
+def _replacing(call: Call, request: OrderRequest, market: Market) -> Order:
+    _check_number(call, request)
+    order = call.exchange.engine.place(request, market, call.exchange.clock.now_ms())
+    call.sent.order_id, call.is_placement = order.order_id, True
+    return order
 
 
-def _page(rows: list[Row], oldest_first: bool, limit: int) -> list[Row]:
-    return rows[:limit] if oldest_first else rows[-limit:]
+def _outcome(act: Callable[[], Json]) -> Json | ApiError:
+    try:
+        return act()
+    except ApiError as error:
+        return error
 
 
-async def all_orders(call: Call) -> object:
-    start_ms, end_ms = _times(call)
-    first_id = call.params.integer("orderId")
-    rows = [
-        order
-        for order in call.exchange.engine.of_symbol(market_of(call).rules.symbol)
-        if (first_id is None or order.order_id >= first_id)
-        and (start_ms is None or order.time_ms >= start_ms)
-        and (end_ms is None or order.time_ms <= end_ms)
-    ]
-    oldest_first = first_id is not None or start_ms is not None
-    return [queried(order) for order in _page(rows, oldest_first, call.params.limit())]
-
-
-MY_TRADES_ALLOWED: tuple[set[str], ...] = (
-    set(),
-    {"orderId"},
-    {"startTime"},
-    {"endTime"},
-    {"fromId"},
-    {"startTime", "endTime"},
-    {"orderId", "fromId"},
-)
-
-
-async def my_trades(call: Call) -> object:
-    sent = {name for name in ("orderId", "fromId", "startTime", "endTime") if name in call.params}
-    if sent not in MY_TRADES_ALLOWED:
-        raise ApiError(-1128, "Combination of optional parameters invalid.")
-    start_ms, end_ms = _times(call)
-    order_id, first_id = call.params.integer("orderId"), call.params.integer("fromId")
-    rows = [
-        (order, fill)
-        for order in call.exchange.engine.of_symbol(market_of(call).rules.symbol)
-        for fill in order.fills
-        if (order_id is None or order.order_id == order_id)
-        and (first_id is None or fill.trade_id >= first_id)
-        and (start_ms is None or fill.time_ms >= start_ms)
-        and (end_ms is None or fill.time_ms <= end_ms)
-    ]
-    rows.sort(key=lambda row: row[1].trade_id)
-    oldest_first = first_id is not None or start_ms is not None
-    return [own_trade(*row) for row in _page(rows, oldest_first, call.params.limit())]
-
-
-async def account(call: Call) -> object:
-    engine, hide_zero = call.exchange.engine, call.params.flag("omitZeroBalances")
-    points, rate = int(engine.fee * 10_000), text(engine.fee)
-    updated = max((order.update_ms for order in engine.orders.values()), default=0)
-    balances = [
-        {"asset": asset, "free": text(balance.free), "locked": text(balance.locked)}
-        for asset, balance in engine.account.balances.items()
-        if not hide_zero or balance.free or balance.locked
-    ]
-    return {
-        "makerCommission": points,
-        "takerCommission": points,
-        "buyerCommission": 0,
-        "sellerCommission": 0,
-        "commissionRates": {
-            "maker": rate,
-            "taker": rate,
-            "buyer": text(ZERO),
-            "seller": text(ZERO),
-        },
-        "canTrade": True,
-        "canWithdraw": True,
-        "canDeposit": True,
-        "brokered": False,
-        "requireSelfTradePrevention": False,
-        "preventSor": False,
-        "updateTime": updated or call.exchange.started_ms,
-        "accountType": "SPOT",
-        "balances": balances,
-        "permissions": ["SPOT"],
-        "uid": 354_937_868,
+def _both(cancel: Json | ApiError, new: Json | ApiError | None) -> Json:
+    """The answer to a cancel and a placement in one; raises -2022 or -2021 where one failed."""
+    data = {
+        "cancelResult": _result(cancel),
+        "newOrderResult": _result(new),
+        "cancelResponse": cancel.body() if isinstance(cancel, ApiError) else cancel,
+        "newOrderResponse": new.body() if isinstance(new, ApiError) else new,
     }
+    match data["cancelResult"], data["newOrderResult"]:
+        case "SUCCESS", "SUCCESS":
+            return data
+        case "FAILURE", "FAILURE" | "NOT_ATTEMPTED":
+            raise ApiError(-2022, "Order cancel-replace failed.", 400, data=data)
+    raise ApiError(-2021, "Order cancel-replace partially failed.", 409, data=data)
 
 
-async def order_rate_limits(call: Call) -> object:
-    counts = call.order_count.counts(call.now_ms)
-    return [
-        {
-            "rateLimitType": "ORDERS",
-            "interval": interval,
-            "intervalNum": number,
-            "limit": limit,
-            "count": count,
-        }
-        for (interval, number, _, limit), count in zip(ORDER_LIMITS, counts, strict=True)
-    ]
-
-
-PLACING = (
-    "symbol",
-    "side",
-    "type",
-    "timeInForce",
-    "quantity",
-    "quoteOrderQty",
-    "price",
-    "newClientOrderId",
-    "strategyId",
-    "strategyType",
-    "stopPrice",
-    "trailingDelta",
-    "icebergQty",
-    "newOrderRespType",
-    "selfTradePreventionMode",
-)
-NAMING = ("symbol", "orderId", "origClientOrderId")
-TIMES = ("startTime", "endTime", "limit")
-
-
-def _signed(handle: Handler, names: Iterable[str], weight: Weight, free: bool = False) -> Endpoint:
-    return Endpoint(handle, tuple(names), weight, signed=True, free=free)
-
-
-def test_weight(params: Params) -> int:
-    return 20 if "computeCommissionRates" in params else 1
-
-
-def my_trades_weight(params: Params) -> int:
-    return 5 if "orderId" in params else 20
-
-
-ROUTES: Routes = {
-    ("POST", "/api/v3/order"): _signed(place_order, PLACING, fixed(1), free=True),
-    ("POST", "/api/v3/order/test"): _signed(
-        try_order, (*PLACING, "computeCommissionRates"), test_weight
-    ),
-    ("GET", "/api/v3/order"): _signed(query_order, NAMING, fixed(4)),
-    ("DELETE", "/api/v3/order"): _signed(
-        cancel_order, (*NAMING, "newClientOrderId", "cancelRestrictions"), fixed(1), free=True
-    ),
-    ("DELETE", "/api/v3/openOrders"): _signed(cancel_open_orders, ("symbol",), fixed(1), free=True),
-    ("GET", "/api/v3/openOrders"): _signed(open_orders, ("symbol",), per_symbols(6, 80)),
-    ("GET", "/api/v3/allOrders"): _signed(all_orders, ("symbol", "orderId", *TIMES), fixed(20)),
-    ("GET", "/api/v3/myTrades"): _signed(
-        my_trades, ("symbol", "orderId", "fromId", *TIMES), my_trades_weight
-    ),
-    ("GET", "/api/v3/account"): _signed(account, ("omitZeroBalances",), fixed(20)),
-    ("GET", "/api/v3/rateLimit/order"): _signed(order_rate_limits, (), fixed(40)),
-}
+def _result(outcome: Json | ApiError | None) -> str:
+    if outcome is None:
+        return "NOT_ATTEMPTED"
+    return "FAILURE" if isinstance(outcome, ApiError) else "SUCCESS"

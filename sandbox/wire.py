@@ -12,16 +12,30 @@ Json = dict[str, Any]
 
 
 class ApiError(Exception):
-    """An answer that is not a success: Binance's code and message under an HTTP status."""
+    """An answer that is not a success: Binance's code and message under an HTTP status.
+
+    `retry_ms` is when to come again, `data` what some errors carry besides.
+    """
 
     def __init__(
-        self, code: int, message: str, status: int = 400, headers: dict[str, str] | None = None
+        self,
+        code: int,
+        message: str,
+        status: int = 400,
+        *,
+        retry_ms: int | None = None,
+        data: Json | None = None,
     ) -> None:
         super().__init__(message)
         self.code = code
         self.message = message
         self.status = status
-        self.headers = headers or {}
+        self.retry_ms = retry_ms
+        self.data = data
+
+    def body(self) -> Json:
+        data = {} if self.data is None else {"data": self.data}
+        return {"code": self.code, "msg": self.message, **data}
 
 
 def text(number: Decimal) -> str:

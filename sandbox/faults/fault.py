@@ -1,18 +1,25 @@
 """What a fault is, and what it can reach."""
 
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from random import Random
-from typing import Annotated, Self
+from typing import TYPE_CHECKING, Annotated, Any, Self
 
 from msgspec import Meta, Struct
 
+from sandbox.engine import Course
 from sandbox.exchange import Exchange
 from sandbox.market import Market
 from sandbox.obstacles import Obstacles
 from sandbox.outgoing import Outgoing
+from sandbox.sockets import Sockets
 from sandbox.streams import Hub
+from sandbox.userdata import UserData
 from sandbox.wire import Json
+
+if TYPE_CHECKING:
+    from sandbox.call import Call
 
 Count = Annotated[int, Meta(ge=1, le=1_000_000)]
 Seconds = Annotated[float, Meta(gt=0, le=86_400)]
@@ -30,9 +37,17 @@ class Places:
 
     exchange: Exchange
     hub: Hub
+    api: Sockets[Any]
+    user_data: UserData
     outgoing: Outgoing = field(default_factory=Outgoing)
     obstacles: Obstacles = field(default_factory=Obstacles)
-    orders: list["Fault"] = field(default_factory=list)  # one for each placement to come
+    orders: dict[str, list["OrderFault"]] = field(default_factory=lambda: defaultdict(list))
+    """One for each placement and each cancel to come."""
+
+    def next_order(self, action: str) -> "OrderFault | None":
+        """What befalls this placement or cancel."""
+        waiting = self.orders[action]
+        return waiting.pop(0) if waiting else None
 
     def now_ms(self) -> int:
         return self.exchange.clock.now_ms()
@@ -63,6 +78,25 @@ class Fault(Struct, forbid_unknown_fields=True, tag_field="fault"):
     @classmethod
     def drawn(cls, draw: Random, symbols: Sequence[str]) -> Self:
         """One of parameters that a correct client survives."""
+        raise NotImplementedError
+
+
+class OrderFault(Fault):
+    """Befalls the next `count` placements that pass the checks of key, time and signature."""
+
+    count: Count = 1
+
+    @property
+    def action(self) -> str:
+        """What it befalls: "place" or "cancel"."""
+        return "place"
+
+    def strike(self, at: Places) -> Json:
+        at.orders[self.action] += [self] * self.count
+        return {}
+
+    async def befall(self, call: "Call", act: Callable[[Course], Json]) -> object:
+        """Do what was asked or not, and answer as the fault lets it. Raises ApiError."""
         raise NotImplementedError
 
 

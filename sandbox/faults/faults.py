@@ -4,10 +4,8 @@ from typing import ClassVar
 
 import msgspec
 
-from sandbox.exchange import Exchange
 from sandbox.faults.fault import Fault, Places
 from sandbox.faults.storm import Forecast, Storm
-from sandbox.streams import Hub
 from sandbox.wire import Json
 
 
@@ -16,9 +14,9 @@ class Faults:
 
     MOST_REMEMBERED: ClassVar[int] = 10_000
 
-    def __init__(self, exchange: Exchange, hub: Hub) -> None:
-        self.places = Places(exchange, hub)
-        self.outgoing, self.obstacles = self.places.outgoing, self.places.obstacles
+    def __init__(self, places: Places) -> None:
+        self.places = places
+        self.outgoing, self.obstacles = places.outgoing, places.obstacles
         self.injected: list[Json] = []
         self.storm: Storm | None = None
 
@@ -53,18 +51,21 @@ class Faults:
         self.outgoing.end()
         self.obstacles.end()
         self.places.hub.calm()
+        self.places.api.calm()
+        self.places.user_data.end()
         for market in self.places.exchange.markets.values():
             market.source.end()
-
-    def next_order(self) -> Fault | None:
-        orders = self.places.orders
-        return orders.pop(0) if orders else None
 
     def waiting(self) -> Json:
         """What has not happened yet, the storm, and all that was injected, with its time."""
         return {
             **self.outgoing.waiting(),
-            "orders": [msgspec.to_builtins(fault) for fault in self.places.orders],
+            **self.places.user_data.waiting(),
+            "orders": [
+                msgspec.to_builtins(fault)
+                for waiting in self.places.orders.values()
+                for fault in waiting
+            ],
             "storm": self.storm.told() if self.storm else None,
             "injected": self.injected,
         }

@@ -5,9 +5,30 @@ from typing import get_args
 import msgspec
 
 from sandbox.faults.fault import BadFault, Fault
-from sandbox.faults.orders import OrderError, OrderTimeout, Reject
+from sandbox.faults.orders import (
+    DelayedExecution,
+    EarlyReport,
+    HeldOrder,
+    OrderError,
+    OrderHalf,
+    OrderHtml,
+    OrderReset,
+    OrderTimeout,
+    Reject,
+    SlowFills,
+)
 from sandbox.faults.rest import RateLimit, RestError, RestLag, SlowRest
-from sandbox.faults.sockets import Disconnect, HalfFrame, Refuse, ServerShutdown, Stall
+from sandbox.faults.sockets import (
+    Disconnect,
+    HalfFrame,
+    Refuse,
+    ServerShutdown,
+    Stall,
+    UserDisconnect,
+    UserRefuse,
+    UserShutdown,
+    UserStall,
+)
 from sandbox.faults.stream import (
     DoubleFinal,
     Duplicate,
@@ -18,6 +39,14 @@ from sandbox.faults.stream import (
     WrongKlines,
 )
 from sandbox.faults.tape import Backdated, HoleIds, LateTrades
+from sandbox.faults.userdata import (
+    DropReports,
+    DuplicateReports,
+    LateReports,
+    ReorderReports,
+    UserMute,
+)
+from sandbox.faults.venue import ClockSkew, OrderLimit, ReadLag, Reset, Transfer
 
 FeedKinds = (
     Disconnect | HalfFrame | Stall | ServerShutdown | Refuse
@@ -25,8 +54,16 @@ FeedKinds = (
     | HoleIds | LateTrades | Backdated
     | SlowRest | RestLag | RateLimit | RestError
 )  # fmt: skip
-OrderKinds = OrderTimeout | OrderError | Reject
-Kinds = FeedKinds | OrderKinds
+OrderKinds = (
+    OrderTimeout | OrderError | OrderHtml | OrderReset | OrderHalf | Reject
+    | HeldOrder | DelayedExecution | SlowFills | EarlyReport
+)  # fmt: skip
+UserDataKinds = (
+    DropReports | DuplicateReports | ReorderReports | LateReports | UserMute
+    | UserDisconnect | UserStall | UserShutdown | UserRefuse
+)  # fmt: skip
+VenueKinds = ReadLag | ClockSkew | OrderLimit | Transfer | Reset
+Kinds = FeedKinds | OrderKinds | UserDataKinds | VenueKinds
 
 
 def _named(kinds: object) -> dict[str, type[Fault]]:

@@ -45,13 +45,17 @@ class RestLag(Fault, tag="rest_lag"):
 
 
 class RateLimit(Fault, tag="rate_limit"):
-    """For `seconds` every request is refused with 429, or 418 where `banned`, and Retry-After."""
+    """For `seconds` every request is refused with 429, or 418 where `banned`, and Retry-After.
+
+    So is every request of the WebSocket API. Where `signed`, only what is signed is refused.
+    """
 
     seconds: Seconds
     banned: bool = False
+    signed: bool = False
 
     def strike(self, at: Places) -> Json:
-        at.obstacles.limit(at.in_seconds(self.seconds), self.banned)
+        at.obstacles.limit(at.in_seconds(self.seconds), self.banned, self.signed)
         return {}
 
     @classmethod

@@ -21,7 +21,7 @@ def venue(shared_venue: Venue) -> Iterator[Venue]:
     yield shared_venue
     shared_venue.shift_ms = 0
     shared_venue.inside(shared_venue.server.faults.clear)
-    shared_venue.server.rest.weights = Weights()
+    shared_venue.server.desk.weights = Weights()
 
 
 @pytest.fixture

@@ -1,7 +1,6 @@
 """Orders, fills, fees and balances over the wire. Source: protocol D.6 to D.9."""
 
 from decimal import Decimal
-from typing import Any
 
 import pytest
 
@@ -118,33 +117,6 @@ def test_a_cancel_renames_its_order_and_frees_the_money(fresh_venue: Venue) -> N
     assert balances(venue)["USDT"] == 1_000_000
 
 
-def test_a_resting_order_fills_at_its_price_when_the_market_passes(fresh_venue: Venue) -> None:
-    venue = fresh_venue
-    order = limit(venue, "1.01", side="SELL")
-    market = venue.exchange.markets["BTCUSDT"]
-    (printed,) = market.advance(venue.clock.now_ms() + 60_000).prints[-1:]
-
-    def pass_by(price: Decimal) -> None:
-        passing = printed._replace(agg=printed.agg._replace(price=price))
-        venue.exchange.engine.market_moved(market, [passing])
-
-    def status() -> Any:
-        name = {"symbol": "BTCUSDT", "orderId": order["orderId"]}
-        return venue.signed("GET", "/api/v3/order", **name).json()["status"]
-
-    venue.inside(lambda: pass_by(Decimal(order["price"])))
-    assert status() == "NEW"
-    venue.inside(lambda: pass_by(Decimal(order["price"]) + 1))
-    assert status() == "FILLED"
-    (trade,) = venue.signed(
-        "GET", "/api/v3/myTrades", symbol="BTCUSDT", orderId=order["orderId"]
-    ).json()
-    assert (trade["price"], trade["isMaker"], trade["isBuyer"]) == (order["price"], True, False)
-    proceeds = Decimal(trade["quoteQty"]) - Decimal(trade["commission"])
-    assert balances(venue)["USDT"] == 1_000_000 + proceeds
-    assert locked(venue, "BTC") == 0
-
-
 def test_a_marketable_limit_buy_never_pays_more_and_gets_the_rest_back(fresh_venue: Venue) -> None:
     order = limit(fresh_venue, "1.05", quantity="0.05")
     assert order["status"] == "FILLED"
@@ -190,7 +162,8 @@ BAD_ORDERS = [
     ({"quantity": "1", "symbol": "NOPEUSDT"}, -1121, "Invalid symbol."),
     ({"quantity": "1", "newClientOrderId": "a b"}, -1100, "Illegal characters found in parameter"),
     ({"quantity": "1", "newClientOrderId": "x" * 37}, -1100, "Illegal characters found in"),
-    ({"quantity": "1", "type": "STOP_LOSS", "stopPrice": "1"}, -1014, "Unsupported order"),
+    ({"quantity": "1", "type": "STOP_LOSS"}, -1102, "Mandatory parameter 'stopPrice'"),
+    ({"quantity": "1", "icebergQty": "1"}, -2010, "Iceberg orders are not supported"),
     ({"quantity": "1", "type": "LIMIT", "price": "1"}, -1102, "Mandatory parameter 'timeInForce'"),
 ]
 

@@ -108,7 +108,8 @@ def test_a_bad_call_is_refused_with_its_code(
 
 def test_unknown_paths_are_404_and_listen_keys_are_gone(venue: Venue) -> None:
     assert venue.call("GET", "/sapi/v1/system/status").status_code == 404
-    assert venue.call("POST", "/api/v3/userDataStream").status_code == 410
+    for method in ("POST", "PUT", "DELETE"):
+        assert venue.call(method, "/api/v3/userDataStream").status_code == 410
 
 
 def test_weights_are_counted_and_placements_that_work_are_free(venue: Venue) -> None:
@@ -129,7 +130,7 @@ def test_weights_are_counted_and_placements_that_work_are_free(venue: Venue) -> 
 
 def test_beyond_the_limit_comes_429_then_418_and_a_new_minute_helps(fresh_venue: Venue) -> None:
     venue = fresh_venue
-    weights, now_ms = venue.server.rest.weights, venue.clock.now_ms()
+    weights, now_ms = venue.server.desk.weights, venue.clock.now_ms()
     weights.charge("127.0.0.1", WEIGHT_LIMIT, now_ms)
     answer = venue.call("GET", "/api/v3/ping")
     assert (answer.status_code, answer.json()["code"]) == (429, -1003)
