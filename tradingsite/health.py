@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any, cast
 
+import orjson
 from django.db import connection as database_connection
 from django.db import connections
 
@@ -18,6 +19,7 @@ from market.models import Symbol
 from market.redis import connection
 from orders.models import Order
 from orders.status import UNANSWERED
+from orders.userdata import STATE_KEY
 from tradingsite.streams import Streams
 from tradingsite.symbols_api import stream_json
 from tradingsite.tasks import BEAT_KEY
@@ -132,6 +134,21 @@ def unanswered_orders() -> Facts:
     )
 
 
+def account_stream() -> Facts:
+    """The account's own events, as the process that listens to them tells."""
+    told = cast(bytes | None, connection().get(STATE_KEY))
+    if told is None:
+        raise PartFailed("nothing is heard of it; is manage.py runstream running?")
+    state = orjson.loads(told)
+    last_frame_ms = state["last_frame_ms"]
+    facts = {
+        "subscribed": state["subscribed"],
+        "last_frame_age_ms": _now_ms() - last_frame_ms if last_frame_ms else None,
+    }
+    why = f"not subscribed; it keeps trying ({state['error'] or 'connecting'})"
+    return _checked(None if state["subscribed"] else why, facts)
+
+
 class Probe:
     """One part's check in a thread of its own. While one hangs, no second one is started."""
 
@@ -175,7 +192,15 @@ def _line(error: Exception) -> str:
 
 PROBES = {
     check.__name__: Probe(check)
-    for check in (database, redis, stream, worker, exchange_clock, unanswered_orders)
+    for check in (
+        database,
+        redis,
+        stream,
+        worker,
+        exchange_clock,
+        unanswered_orders,
+        account_stream,
+    )
 }
 
 

@@ -2,24 +2,38 @@
 
 import itertools
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
 import pytest
+from django.utils import timezone
 
 from market.binance import BadFrame
+from market.models import Symbol
+from market.rest import MarketRest
 from market.ticks import Side
+from market.times import to_ms
 from orders.answers import read_execution
+from orders.binance import BinanceExchange
+from orders.events import (
+    account_subscribed,
+    order_changed,
+    order_opened,
+    position_changed,
+    trade_booked,
+)
 from orders.exchange import Execution, ExecutionReport, OrderSeen, OutcomeUnknown
 from orders.models import ForeignOrder, Order, OrderChange, Position, Trade
-from orders.services import hear, reconcile, submit
+from orders.services import hear, open_orders, reconcile, submit
 from orders.signing import signed_request
 from orders.status import OrderStatus
 from orders.userdata import AccountStream, Lost
-from tests.builders import NOON, NOON_MS, opened, symbol
+from tests.builders import NOON, NOON_MS, intent, opened, symbol
 from tests.fakes import FakeExchange
+from tests.servers import Sandbox, eventually
 
 KEY = "vmPUZE6mv9SD5VNHk4HlWFsOr6aKE2zvsw0MuIgwCIPy6utIco14y7Ju91duEh8A"
 SECRET = "NhqPtmdSJYdKjVHjA7PZj4Mge3R5YNiP1e3UZjInClVN65XAbvqqM6A7H5fATj0j"
@@ -202,3 +216,57 @@ class TestMessages:
     def test_what_cannot_be_read_ends_nothing(self, stream: AccountStream) -> None:
         for text in (b"{", b'{"event":{"e":"executionReport"}}', b'{"event":{"e":"new kind"}}'):
             stream.take(text)
+
+
+@pytest.mark.django_db(transaction=True)
+class TestAgainstTheSandbox:
+    @pytest.fixture
+    def subscriptions(self, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+        urls: list[str] = []
+        monkeypatch.setattr(account_subscribed, "reactions", [urls.extend])
+        for event in (order_opened, order_changed, trade_booked, position_changed):
+            monkeypatch.setattr(event, "reactions", [])
+        return urls
+
+    @pytest.fixture
+    def listening(self, sandbox: Sandbox, subscriptions: list[str]) -> Iterator[AccountStream]:
+        rest = MarketRest(sandbox.rest_url)
+        stream = AccountStream(sandbox.ws_api_url, KEY, SECRET, rest.server_time)
+        stream.start()
+        assert eventually(lambda: subscriptions)
+        yield stream
+        sandbox.calm()
+        stream.stop()
+
+    def placed(self, sandbox: Sandbox, number: int) -> Order:
+        now = timezone.now()
+        wish = intent(symbol(), number=number, expires_ms=to_ms(now) + 60_000)
+        wish = replace(wish, client_order_id=f"ud-{number}-{to_ms(now)}")
+        [order] = open_orders([wish], Symbol.objects.all(), now=now)
+        submit([order.pk], BinanceExchange(sandbox.rest_url, KEY, SECRET))
+        order.refresh_from_db()
+        return order
+
+    def settled(self, order: Order) -> bool:
+        order.refresh_from_db()
+        return order.status == OrderStatus.FILLED
+
+    def test_an_order_whose_answer_was_lost_is_booked_by_its_events(
+        self, sandbox: Sandbox, listening: AccountStream
+    ) -> None:
+        sandbox.inject("order_error", executed=True)
+        sandbox.inject("duplicate_reports", count=9)
+        order = self.placed(sandbox, 1)
+        assert eventually(lambda: self.settled(order))
+        assert Position.objects.get().quantity == order.quantity * Decimal("0.999")
+        assert "UNKNOWN" in [change.status for change in order.changes.all()]
+
+    def test_a_lost_connection_is_made_again_and_told(
+        self, sandbox: Sandbox, listening: AccountStream, subscriptions: list[str]
+    ) -> None:
+        sandbox.inject("user_disconnect")
+        assert eventually(lambda: len(subscriptions) == 2)
+        assert listening.state["subscribed"]
+        sandbox.inject("order_error", executed=True)
+        order = self.placed(sandbox, 2)
+        assert eventually(lambda: self.settled(order))
