@@ -32,9 +32,10 @@ _UNSENT = {OrderStatus.EXPIRED_UNSENT}
 
 # What may follow what; none but PENDING is ever gone back to. Nothing follows an end, with one
 # exception: that an order was never placed is our conclusion, and what the exchange says
-# overrules it.
+# overrules it, as it does all that we only believe.
 TRANSITIONS: dict[OrderStatus, frozenset[OrderStatus]] = {
-    OrderStatus.PENDING: frozenset({OrderStatus.SUBMITTED} | _UNSENT),
+    # Put back as surely not carried out, it may have been after all: then it is not sent again.
+    OrderStatus.PENDING: frozenset({OrderStatus.SUBMITTED} | _UNSENT | _TOLD),
     OrderStatus.SUBMITTED: frozenset(
         _TOLD | _UNSENT | {OrderStatus.UNKNOWN, OrderStatus.PENDING}  # PENDING: surely not done
     ),

@@ -31,6 +31,12 @@ def sweep_orders() -> None:
 
 
 @shared_task
+def reconcile_account() -> None:
+    """Hold the exchange's account against our books."""
+    services.reconcile_account(exchange())
+
+
+@shared_task
 def write_trade_log() -> None:
     services.append_trade_log()
 

@@ -1,5 +1,6 @@
 """What is done with orders: opened, sent, looked up, booked, halted, logged."""
 
+from orders.services.account import raised_alarms, reconcile_account
 from orders.services.booking import record
 from orders.services.halts import current_halt, set_halt
 from orders.services.hearing import hear, note_foreign
@@ -15,7 +16,9 @@ __all__ = [
     "note_foreign",
     "open_orders",
     "open_stops",
+    "raised_alarms",
     "reconcile",
+    "reconcile_account",
     "record",
     "results",
     "send_claimed",

@@ -4,6 +4,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
+from decimal import Decimal
 
 import structlog
 
@@ -30,29 +31,29 @@ def hear(executions: Iterable[Execution], now: datetime) -> None:
     for name, heard in by_name.items():
         order = orders.get(name)
         if order is None:
-            note_foreign(heard[-1].symbol, [heard[-1].order], now)
+            note_foreign(heard[-1].symbol, heard[-1].order, now)
         elif not _stands(order, booked[order.pk], report := _joined(heard)):
             record(order.pk, report, now)
 
 
-def note_foreign(symbol: str, orders: Iterable[OrderSeen], now: datetime) -> None:
-    """Write down orders that are none of ours, as they stand."""
-    for order in orders:
-        row, created = ForeignOrder.objects.update_or_create(
-            symbol=symbol,
-            exchange_order_id=order.exchange_order_id,
-            client_order_id=order.client_order_id[:40],
-            defaults={
-                "side": order.side,
-                "quantity": order.quantity,
-                "executed_quantity": order.executed_quantity,
-                "status": order.status,
-                "placed_at": to_time(order.time_ms),
-                "seen_at": now,
-            },
-        )
-        if created:
-            logger.warning("order.foreign", symbol=symbol, order=row.client_order_id)
+def note_foreign(symbol: str, order: OrderSeen, now: datetime, **known: Decimal) -> None:
+    """Write down an order that is none of ours, as it stands; `known` are further fields."""
+    standing = {
+        "executed_quantity": order.executed_quantity,
+        "status": order.status,
+        "seen_at": now,
+        **known,
+    }
+    placed = {"side": order.side, "quantity": order.quantity, "placed_at": to_time(order.time_ms)}
+    row, created = ForeignOrder.objects.update_or_create(
+        symbol=symbol,
+        exchange_order_id=order.exchange_order_id,
+        client_order_id=order.client_order_id[:40],
+        defaults=standing,
+        create_defaults=standing | placed,
+    )
+    if created:
+        logger.warning("order.foreign", symbol=symbol, order=row.client_order_id)
 
 
 def _joined(steps: Sequence[Execution]) -> ExecutionReport:

@@ -3,8 +3,8 @@
 import gc
 import os
 import signal
-import sys
 import socket
+import sys
 from argparse import ArgumentParser, ArgumentTypeError
 from typing import Any
 
