@@ -47,6 +47,7 @@ TRANSITIONS: dict[OrderStatus, frozenset[OrderStatus]] = {
     **{end: frozenset() for end in _TOLD_ENDS},
 }
 ENDED = frozenset(_TOLD_ENDS | _UNSENT | {OrderStatus.DENIED})
+NOT_SENT = frozenset({OrderStatus.PENDING, OrderStatus.EXPIRED_UNSENT})  # as far as we know
 UNANSWERED = frozenset({OrderStatus.SUBMITTED, OrderStatus.UNKNOWN})
 
 

@@ -15,9 +15,11 @@ from django.db import connection as database_connection
 from django.db import connections
 
 from candles.store import StreamState, read_states
+from market.api import iso
 from market.models import Symbol
 from market.redis import connection
 from orders.models import Order
+from orders.services import raised_alarms
 from orders.status import UNANSWERED
 from orders.userdata import STATE_KEY
 from tradingsite.streams import Streams
@@ -149,6 +151,17 @@ def account_stream() -> Facts:
     return _checked(None if state["subscribed"] else why, facts)
 
 
+def reconciliation() -> Facts:
+    """What the exchange's account and our books disagree about."""
+    alarms = raised_alarms()
+    facts = {
+        "alarms": [
+            {"symbol": one.symbol.name, "text": one.text, "since": iso(one.since)} for one in alarms
+        ]
+    }
+    return _checked("account and books disagree" if alarms else None, facts)
+
+
 class Probe:
     """One part's check in a thread of its own. While one hangs, no second one is started."""
 
@@ -200,6 +213,7 @@ PROBES = {
         exchange_clock,
         unanswered_orders,
         account_stream,
+        reconciliation,
     )
 }
 

@@ -19,7 +19,7 @@ from orders.exchange import ExecutionReport
 from orders.models import Order, Position, Trade
 from orders.position import Fill, PositionState, stop_price
 from orders.services.life import locked, move
-from orders.status import ENDED, OrderStatus, may_follow
+from orders.status import ENDED, NOT_SENT, OrderStatus
 
 logger = structlog.get_logger(__name__)
 
@@ -50,14 +50,13 @@ def _book_status(order: Order, report: ExecutionReport, now: datetime) -> bool:
         "executed_quantity": max(report.executed_quantity, order.executed_quantity),
         "executed_quote": max(report.executed_quote, order.executed_quote),
     }
-    unsent = order.status == OrderStatus.EXPIRED_UNSENT
+    unsent = order.status in NOT_SENT
     after_all = "the exchange knows it after all" if unsent else ""
     booked = _sum(order.trades.values_list("quantity", flat=True))
     if report.status in ENDED and booked < report.executed_quantity:
         # Orders and trades are read apart and trades may lag: ended now, the rest would be lost.
         lacking = f"{plain(booked)} of {plain(report.executed_quantity)} filled is known so far"
-        doubt = may_follow(OrderStatus(order.status), OrderStatus.UNKNOWN)
-        status = OrderStatus.UNKNOWN if doubt else OrderStatus.PARTIALLY_FILLED
+        status = OrderStatus.PARTIALLY_FILLED if unsent else OrderStatus.UNKNOWN
         moved = move(order, status, now, lacking, **seen)
     else:
         moved = move(order, report.status, now, report.reason or after_all, **seen)
