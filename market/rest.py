@@ -232,10 +232,11 @@ class ExchangeClock:
 
 
 @cache
-def _budget(base_url: str) -> Budget:
+def budget_of(base_url: str) -> Budget:
+    """The request weight of the exchange at this address, the same for all processes."""
     return Budget(connection(), urlsplit(base_url).netloc)
 
 
 def market_rest() -> MarketRest:
     """The exchange of the settings, with the budget that all processes share."""
-    return MarketRest(settings.BINANCE_REST_URL, _budget(settings.BINANCE_REST_URL))
+    return MarketRest(settings.BINANCE_REST_URL, budget_of(settings.BINANCE_REST_URL))

@@ -6,7 +6,7 @@ from django.contrib import admin
 from django.http import HttpRequest
 
 from market.admin import Facts, OfSymbol, shown
-from orders.models import Halt, Order, OrderChange, Position, Trade
+from orders.models import Alarm, Epoch, ForeignOrder, Halt, Order, OrderChange, Position, Trade
 
 
 class FactInline(admin.TabularInline[Any, Any]):
@@ -87,3 +87,35 @@ class HaltAdmin(Facts[Halt]):
     list_select_related = ("by",)
     search_fields = ("reason", "by__username")
     date_hierarchy = "at"
+
+
+@admin.register(ForeignOrder)
+class ForeignOrderAdmin(Facts[ForeignOrder]):
+    """Orders on the account that are none of ours."""
+
+    list_display = (
+        "placed_at", "symbol", "side", "quantity", "executed_quantity", "status",
+        "client_order_id", "exchange_order_id", "seen_at",
+    )  # fmt: skip
+    list_filter = ("status", "side", "placed_at")
+    search_fields = ("client_order_id", "=exchange_order_id", "=symbol")
+    date_hierarchy = "placed_at"
+
+
+@admin.register(Alarm)
+class AlarmAdmin(Facts[Alarm]):
+    """What the account and our books disagree about; an alarm settles itself."""
+
+    list_display = ("since", "symbol", "text", "raised_at", "settled_at")
+    list_filter = (OfSymbol, "since")
+    list_select_related = ("symbol",)
+    search_fields = ("=symbol__name", "text")
+    date_hierarchy = "since"
+
+
+@admin.register(Epoch)
+class EpochAdmin(Facts[Epoch]):
+    """The account from one reset of the exchange to the next."""
+
+    list_display = ("started_at", "reason")
+    date_hierarchy = "started_at"

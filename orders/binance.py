@@ -2,6 +2,7 @@
 
 import os
 import time
+from decimal import Decimal
 from functools import cache
 from urllib.parse import urlsplit
 
@@ -12,15 +13,31 @@ from requests.adapters import HTTPAdapter
 from requests.structures import CaseInsensitiveDict
 
 from market.binance import BadFrame, read_server_time
+from market.budget import Budget, Priority, Spent
 from market.decimals import plain
-from market.rest import ExchangeClock
+from market.rest import ExchangeClock, budget_of
 from orders import answers
-from orders.exchange import Busy, ExecutionReport, OrderRequest, OutcomeUnknown, Refused
+from orders.exchange import (
+    Busy,
+    ExecutionReport,
+    OrderRequest,
+    OrderSeen,
+    OutcomeUnknown,
+    Refused,
+    TradeSeen,
+)
 from orders.signing import signed
 
 ORDER_PATH = "/api/v3/order"
-TIME_PATH = "/api/v3/time"
+OPEN_ORDERS_PATH = "/api/v3/openOrders"
+ALL_ORDERS_PATH = "/api/v3/allOrders"
 TRADES_PATH = "/api/v3/myTrades"
+ACCOUNT_PATH = "/api/v3/account"
+TIME_PATH = "/api/v3/time"
+# Of the reading requests with a symbol. Source: Binance Spot REST, the weight of each endpoint.
+WEIGHTS = {ORDER_PATH: 4, OPEN_ORDERS_PATH: 6, ALL_ORDERS_PATH: 20, ACCOUNT_PATH: 20}
+TRADES_WEIGHT, TRADES_OF_ORDER_WEIGHT = 20, 5
+PAGE = 1000  # rows an answer holds at most
 TIMEOUT_S = (3.05, 12.0)  # to connect, to answer: the exchange gives its engine 10 s
 RECV_WINDOW_MS = 5000
 CONNECTIONS = 21  # kept open at most: one for each sending thread, one for the rest
@@ -37,11 +54,15 @@ class BinanceExchange:
     Nothing is ever sent again on its own: the bare transport of `requests` retries nothing,
     follows no redirect and heeds no proxy of the environment. The one exception is -1021, which
     the exchange gives for requests that surely were not carried out.
+
+    Reading takes its weight of the shared `budget` first: what became of an order is urgent,
+    lists and balances are background. Placing has no weight and takes none.
     """
 
-    def __init__(self, rest_url: str, key: str, secret: str) -> None:
+    def __init__(self, rest_url: str, key: str, secret: str, budget: Budget | None = None) -> None:
         self._url = rest_url.rstrip("/")
         self._secret = secret
+        self._budget = budget
         self._headers = {"X-MBX-APIKEY": key, "Accept": "application/json"}
         self._transport = HTTPAdapter(pool_maxsize=CONNECTIONS)
         self._clock = ExchangeClock()
@@ -74,7 +95,9 @@ class BinanceExchange:
         if exchange_order_id is not None:
             which = ("orderId", str(exchange_order_id))
         try:
-            order = answers.read_order(self._read(ORDER_PATH, [("symbol", symbol), which]))
+            order = answers.read_order(
+                self._read(ORDER_PATH, [("symbol", symbol), which], Priority.URGENT)
+            )
         except Refused as refusal:
             if refusal.code == answers.NO_SUCH_ORDER:
                 return None
@@ -82,7 +105,39 @@ class BinanceExchange:
         if not order.executed_qty:
             return answers.found(order, [])
         fills = [("symbol", symbol), ("orderId", str(order.order_id)), ("limit", "1000")]
-        return answers.found(order, answers.read_trades(self._read(TRADES_PATH, fills)))
+        return answers.found(
+            order, answers.read_trades(self._read(TRADES_PATH, fills, Priority.URGENT))
+        )
+
+    def open_orders(self, symbol: str) -> list[OrderSeen]:
+        """Source: Binance Spot REST, "Current open orders"."""
+        return answers.read_orders(self._read(OPEN_ORDERS_PATH, [("symbol", symbol)]))
+
+    def orders_since(self, symbol: str, start_ms: int) -> list[OrderSeen]:
+        """Source: Binance Spot REST, "All orders"."""
+        orders: list[OrderSeen] = []
+        where = ("startTime", self._theirs(start_ms))
+        while True:
+            page = answers.read_orders(self._read(ALL_ORDERS_PATH, _page_of(symbol, where)))
+            orders += page
+            if len(page) < PAGE:
+                return orders
+            where = ("orderId", str(page[-1].exchange_order_id + 1))
+
+    def trades_since(self, symbol: str, start_ms: int) -> list[TradeSeen]:
+        """Source: Binance Spot REST, "Account trade list"."""
+        trades: list[TradeSeen] = []
+        where = ("startTime", self._theirs(start_ms))
+        while True:
+            page = answers.read_trades(self._read(TRADES_PATH, _page_of(symbol, where)))
+            trades += page
+            if len(page) < PAGE:
+                return trades
+            where = ("fromId", str(page[-1].fill.trade_id + 1))
+
+    def balances(self) -> dict[str, Decimal]:
+        """Source: Binance Spot REST, "Account information"."""
+        return answers.read_balances(self._read(ACCOUNT_PATH, []))
 
     def keep_ready(self) -> None:
         """Have an open connection and a fresh clock, so that an order waits for neither.
@@ -95,7 +150,22 @@ class BinanceExchange:
         """The exchange's clock, asked over the connections that orders take."""
         return read_server_time(self._send("GET", TIME_PATH, ""))
 
-    def _read(self, path: str, parameters: list[tuple[str, str]]) -> bytes:
+    def _theirs(self, ours_ms: int) -> str:
+        """A time of our clock by the exchange's."""
+        self._measure(older_than_s=CLOCK_AGE_S)
+        return str(ours_ms + self._clock.ahead_ms())
+
+    def _read(
+        self,
+        path: str,
+        parameters: list[tuple[str, str]],
+        priority: Priority = Priority.BACKGROUND,
+    ) -> bytes:
+        if self._budget is not None:
+            try:
+                self._budget.take(_weight(path, parameters), priority)
+            except Spent as spent:
+                raise Busy(spent.wait_s, f"not asked: {spent}") from None
         return self._signed("GET", path, parameters, int(time.time() * 1000))
 
     def _signed(
@@ -169,6 +239,16 @@ class BinanceExchange:
             raise Busy(wait_s, f"not sent: the exchange's clock is not known ({error})") from None
 
 
+def _page_of(symbol: str, where: tuple[str, str]) -> list[tuple[str, str]]:
+    return [("symbol", symbol), where, ("limit", str(PAGE))]
+
+
+def _weight(path: str, parameters: list[tuple[str, str]]) -> int:
+    if path == TRADES_PATH:
+        return TRADES_OF_ORDER_WEIGHT if "orderId" in dict(parameters) else TRADES_WEIGHT
+    return WEIGHTS[path]
+
+
 def never_sent(error: requests.RequestException) -> bool:
     """Whether the connection was never made, so that nothing can have arrived."""
     if isinstance(error, requests.ConnectTimeout):
@@ -181,7 +261,10 @@ def never_sent(error: requests.RequestException) -> bool:
 def exchange() -> BinanceExchange:
     """The process's exchange, with its open connections."""
     return BinanceExchange(
-        settings.BINANCE_REST_URL, settings.BINANCE_API_KEY, settings.BINANCE_API_SECRET
+        settings.BINANCE_REST_URL,
+        settings.BINANCE_API_KEY,
+        settings.BINANCE_API_SECRET,
+        budget_of(settings.BINANCE_REST_URL),
     )
 
 

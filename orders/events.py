@@ -1,10 +1,12 @@
 """Facts about orders, trades, positions and the halt."""
 
 from market.events import Event
-from orders.models import Halt, Order, Position, Trade
+from orders.models import Alarm, Halt, Order, Position, Trade
 
 order_opened: Event[Order] = Event("order_opened")  # written down for sending
 order_changed: Event[Order] = Event("order_changed")
 trade_booked: Event[Trade] = Event("trade_booked")
 position_changed: Event[Position] = Event("position_changed")
 halt_changed: Event[Halt] = Event("halt_changed")
+account_subscribed: Event[str] = Event("account_subscribed")  # the URL; what was before is missing
+alarm_changed: Event[Alarm] = Event("alarm_changed")  # raised or settled

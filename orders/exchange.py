@@ -11,11 +11,14 @@ from orders.status import OrderStatus
 __all__ = [
     "Busy",
     "Exchange",
+    "Execution",
     "ExecutionReport",
     "Fill",
     "OrderRequest",
+    "OrderSeen",
     "OutcomeUnknown",
     "Refused",
+    "TradeSeen",
 ]
 
 
@@ -53,6 +56,44 @@ class ExecutionReport:
     reason: str = ""  # the exchange's, of an order that ended unfilled
 
 
+@dataclass(frozen=True, slots=True)
+class OrderSeen:
+    """An order as the exchange's lists have it: anybody's on this account, without its fills.
+
+    Quantities are in base asset, `time_ms` is when the exchange took it.
+    """
+
+    client_order_id: str
+    exchange_order_id: int
+    status: OrderStatus
+    side: Side
+    quantity: Decimal
+    executed_quantity: Decimal
+    time_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class TradeSeen:
+    """A fill as the exchange's list of trades has it, with the order that it belongs to."""
+
+    exchange_order_id: int
+    fill: Fill
+
+
+@dataclass(frozen=True, slots=True)
+class Execution:
+    """One step of an order as the account's own event stream tells it.
+
+    `report` has the one fill that the step brought, if any. `execution_id` rises from step to
+    step, so it tells what came first and what came twice.
+    """
+
+    execution_id: int
+    symbol: str
+    order: OrderSeen
+    report: ExecutionReport
+
+
 class Refused(Exception):
     """*No*: the exchange did not take the request and will not take it unchanged."""
 
@@ -83,6 +124,20 @@ class Exchange(Protocol):
         self, symbol: str, client_order_id: str, exchange_order_id: int | None
     ) -> ExecutionReport | None:
         """What became of an order, with its fills; None where the exchange knows none."""
+        ...
+
+    def open_orders(self, symbol: str) -> list[OrderSeen]: ...
+
+    def orders_since(self, symbol: str, start_ms: int) -> list[OrderSeen]:
+        """All orders taken from `start_ms` (our clock) on, oldest first."""
+        ...
+
+    def trades_since(self, symbol: str, start_ms: int) -> list[TradeSeen]:
+        """All fills from `start_ms` (our clock) on, oldest first."""
+        ...
+
+    def balances(self) -> dict[str, Decimal]:
+        """What the account holds of each asset, free and locked together."""
         ...
 
     def keep_ready(self) -> None:

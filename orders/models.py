@@ -24,10 +24,11 @@ class Position(models.Model):
     class Status(models.TextChoices):
         OPEN = "open"
         CLOSED = "closed"
+        ARCHIVED = "archived"  # erased by the exchange's reset: neither held nor sold
 
     strategy = models.CharField(max_length=20)  # its name: orders know no strategy
     symbol = models.ForeignKey(Symbol, on_delete=models.PROTECT, related_name="positions")
-    status = models.CharField(max_length=6, choices=Status.choices, default=Status.OPEN)
+    status = models.CharField(max_length=8, choices=Status.choices, default=Status.OPEN)
     quantity = ExactDecimalField(default=0)
     cost = ExactDecimalField(default=0)
     entry_price = ExactDecimalField()  # average of the buys, without fees
@@ -128,6 +129,91 @@ class Trade(models.Model):
 
     def __str__(self) -> str:
         return f"{self.symbol} {self.side} {self.trade_id}"
+
+
+class Epoch(models.Model):
+    """The account from one reset of the exchange to the next; the newest row governs.
+
+    `balances` is what it held of each asset beyond our positions as the epoch began, as text.
+    """
+
+    started_at = models.DateTimeField()
+    reason = models.CharField(max_length=200)
+    balances = models.JSONField(default=dict)
+
+    class Meta:
+        ordering = ["-started_at", "-id"]
+
+    def __str__(self) -> str:
+        return f"since {self.started_at:%Y-%m-%d %H:%M:%S}"
+
+
+class OrdersCheck(models.Model):
+    """Until when a symbol's orders were held against the exchange's own lists."""
+
+    symbol = models.OneToOneField(Symbol, on_delete=models.CASCADE, related_name="orders_check")
+    until = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return f"{self.symbol} until {self.until:%Y-%m-%d %H:%M:%S}"
+
+
+class Alarm(models.Model):
+    """What the account and our books disagree about, in one symbol.
+
+    Seen `since`, it is `raised_at` only once it has lasted: fills under way explain much. While
+    it is raised and not settled, nothing is bought of that symbol.
+    """
+
+    symbol = models.ForeignKey(Symbol, on_delete=models.CASCADE, related_name="alarms")
+    text = models.CharField(max_length=300)
+    since = models.DateTimeField()
+    raised_at = models.DateTimeField(null=True)
+    settled_at = models.DateTimeField(null=True)
+
+    class Meta:
+        ordering = ["-since", "-id"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["symbol"],
+                condition=Q(settled_at=None),
+                name="one_unsettled_alarm_per_symbol",
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.symbol}: {self.text}"
+
+
+class ForeignOrder(models.Model):
+    """An order on our account that is none of ours: shown, and never touched.
+
+    `moved` is what its fills since the epoch's start added to what the account holds of the
+    base asset, fees in that asset included.
+    """
+
+    symbol = models.CharField(max_length=40)  # possibly one that we don't follow
+    exchange_order_id = models.BigIntegerField()
+    client_order_id = models.CharField(max_length=40)
+    side = models.CharField(max_length=4, choices=SIDES)
+    quantity = ExactDecimalField()  # base asset
+    executed_quantity = ExactDecimalField()
+    moved = ExactDecimalField(default=0)
+    status = models.CharField(max_length=16, choices=STATUSES)
+    placed_at = models.DateTimeField()
+    seen_at = models.DateTimeField()
+
+    class Meta:
+        ordering = ["-placed_at", "-id"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["symbol", "exchange_order_id", "client_order_id"],
+                name="one_row_per_foreign_order",
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.symbol} {self.exchange_order_id}"
 
 
 class HaltLevel(models.TextChoices):

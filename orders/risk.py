@@ -23,6 +23,7 @@ class DenialCode(StrEnum):
     ORDER_OPEN = "order_open"
     BELOW_MINIMUM = "below_minimum"
     FILTER_UNMET = "filter_unmet"
+    UNRECONCILED = "unreconciled"
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +73,7 @@ class Circumstances:
     rules: SymbolRules
     held: Decimal | None
     live: frozenset[Side]
+    unreconciled: bool = False  # an alarm is raised: account and books disagree
 
 
 def quantity_of(intent: Intent, now: Circumstances) -> Decimal:
@@ -87,6 +89,8 @@ def deny(intent: Intent, now: Circumstances) -> Denial | None:
         return Denial(DenialCode.TRADING_DISABLED, "TRADING_ENABLED is false")
     if intent.side is Side.BUY and now.entries_halted:
         return Denial(DenialCode.HALTED, "the trading halt lets no entries through")
+    if intent.side is Side.BUY and now.unreconciled:
+        return Denial(DenialCode.UNRECONCILED, "the account holds other than our books say")
     if now.now_ms > intent.expires_ms:
         late_s = (now.now_ms - intent.expires_ms) / 1000
         return Denial(DenialCode.STALE_SIGNAL, f"expired {late_s:.1f} s ago")

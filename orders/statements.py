@@ -20,6 +20,8 @@ KNOWN = "SELECT client_order_id FROM orders_order WHERE client_order_id IN ({ids
 UNDER_WAY = """
 SELECT strategy, symbol_id, side FROM orders_order
 WHERE status IN ({live}) AND (strategy, symbol_id) IN (VALUES {pairs})
+UNION ALL
+SELECT '', symbol_id, '' FROM orders_alarm WHERE raised_at IS NOT NULL AND settled_at IS NULL
 """
 HALT = "SELECT level FROM orders_halt ORDER BY at DESC, id DESC LIMIT 1"
 ORDERS = Insert(Order, "RETURNING id")
@@ -42,13 +44,19 @@ def known(client_order_ids: Collection[str]) -> set[str]:
     return {client_order_id for (client_order_id,) in fetch(sql, *client_order_ids)}
 
 
-def under_way(series: Collection[Series]) -> defaultdict[Series, set[Side]]:
-    """The sides of the orders that have not ended."""
+def under_way(
+    series: Collection[Series],
+) -> tuple[defaultdict[Series, set[Side]], set[int]]:
+    """The sides of the orders that have not ended, and the symbols that an alarm is raised for."""
     sides: defaultdict[Series, set[Side]] = defaultdict(set)
+    alarmed = set()
     sql = UNDER_WAY.format(live=marks(len(LIVE)), pairs=_pairs(series))
     for strategy, symbol_id, side in fetch(sql, *LIVE, *_flat(series)):
-        sides[strategy, symbol_id].add(Side(side))
-    return sides
+        if side:
+            sides[strategy, symbol_id].add(Side(side))
+        else:
+            alarmed.add(symbol_id)
+    return sides, alarmed
 
 
 def halt_level() -> str | None:

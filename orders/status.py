@@ -18,28 +18,36 @@ class OrderStatus(StrEnum):
     EXPIRED_UNSENT = "EXPIRED_UNSENT"  # grown stale before it was sent, or never arrived
 
 
-_ENDS = {
+# What the exchange may say of an order; it may skip any of it, or say it late.
+_GOING_ON = {OrderStatus.NEW, OrderStatus.PARTIALLY_FILLED}
+_TOLD_ENDS = {
     OrderStatus.FILLED,
     OrderStatus.CANCELED,
     OrderStatus.EXPIRED,
     OrderStatus.EXPIRED_IN_MATCH,
     OrderStatus.REJECTED,
-    OrderStatus.EXPIRED_UNSENT,
 }
-_AT_EXCHANGE = {OrderStatus.NEW, OrderStatus.PARTIALLY_FILLED, OrderStatus.UNKNOWN}
+_TOLD = _GOING_ON | _TOLD_ENDS
+_UNSENT = {OrderStatus.EXPIRED_UNSENT}
 
-# What may follow what. An answer may be late or lost, so a status may be skipped; none is
-# ever gone back to, and nothing follows an end.
+# What may follow what; none but PENDING is ever gone back to. Nothing follows an end, with one
+# exception: that an order was never placed is our conclusion, and what the exchange says
+# overrules it, as it does all that we only believe.
 TRANSITIONS: dict[OrderStatus, frozenset[OrderStatus]] = {
-    OrderStatus.PENDING: frozenset({OrderStatus.SUBMITTED, OrderStatus.EXPIRED_UNSENT}),
-    OrderStatus.SUBMITTED: frozenset(_ENDS | _AT_EXCHANGE | {OrderStatus.PENDING}),
-    OrderStatus.UNKNOWN: frozenset(_ENDS | _AT_EXCHANGE - {OrderStatus.UNKNOWN}),
-    OrderStatus.NEW: frozenset(_ENDS | {OrderStatus.PARTIALLY_FILLED}),
-    OrderStatus.PARTIALLY_FILLED: frozenset(_ENDS),
+    # Put back as surely not carried out, it may have been after all: then it is not sent again.
+    OrderStatus.PENDING: frozenset({OrderStatus.SUBMITTED} | _UNSENT | _TOLD),
+    OrderStatus.SUBMITTED: frozenset(
+        _TOLD | _UNSENT | {OrderStatus.UNKNOWN, OrderStatus.PENDING}  # PENDING: surely not done
+    ),
+    OrderStatus.UNKNOWN: frozenset(_TOLD | _UNSENT),
+    OrderStatus.NEW: frozenset(_TOLD_ENDS | {OrderStatus.PARTIALLY_FILLED}),
+    OrderStatus.PARTIALLY_FILLED: frozenset(_TOLD_ENDS),
+    OrderStatus.EXPIRED_UNSENT: frozenset(_TOLD),
     OrderStatus.DENIED: frozenset(),
-    **{end: frozenset() for end in _ENDS},
+    **{end: frozenset() for end in _TOLD_ENDS},
 }
-ENDED = frozenset(_ENDS | {OrderStatus.DENIED})
+ENDED = frozenset(_TOLD_ENDS | _UNSENT | {OrderStatus.DENIED})
+NOT_SENT = frozenset({OrderStatus.PENDING, OrderStatus.EXPIRED_UNSENT})  # as far as we know
 UNANSWERED = frozenset({OrderStatus.SUBMITTED, OrderStatus.UNKNOWN})
 
 

@@ -23,10 +23,17 @@ def sweep_orders() -> None:
     """Send what was never sent, look up what was never answered, log what was never logged."""
     services.submit(services.unsent(), exchange())
     for order_id in services.unanswered(timezone.now()):
-        services.reconcile(order_id, exchange())
+        if not services.reconcile(order_id, exchange()):
+            break
     services.append_trade_log()
     with suppress(Busy):  # who has an order to send will say so
         exchange().keep_ready()
+
+
+@shared_task
+def reconcile_account() -> None:
+    """Hold the exchange's account against our books."""
+    services.reconcile_account(exchange())
 
 
 @shared_task

@@ -55,7 +55,8 @@ export class StateLine {
     document.body.dataset.connection = this.connection;
     document.body.dataset.fresh = trouble ? "no" : "yes";
     const words = NOTICES[trouble];
-    const text = words && this.freshAt ? `${words} ${clock(this.freshAt)} UTC.` : words ? `${words.split(".")[0]}.` : "";
+    const stale = words && this.freshAt ? `${words} ${clock(this.freshAt)} UTC.` : words ? `${words.split(".")[0]}.` : "";
+    const text = [stale, ...(this.status.alarms ?? []).map((alarm) => `${alarm}.`)].filter(Boolean).join(" ");
     const notice = this.find("notice");
     if (notice.textContent !== text) notice.textContent = text;
     notice.classList.toggle("shown", text !== "");

@@ -6,17 +6,19 @@ from dataclasses import replace
 from decimal import Decimal
 
 from market.ticks import Side
-from orders.exchange import ExecutionReport, OrderRequest, OutcomeUnknown
+from orders.exchange import ExecutionReport, OrderRequest, OrderSeen, OutcomeUnknown, TradeSeen
 from orders.position import Fill
-from orders.status import OrderStatus
+from orders.status import ENDED, OrderStatus
 
 
 class FakeExchange:
     """Fills every market order whole, in `slices` fills at rising prices, and remembers it.
 
     `fails_with` answers the first placements, one failure each. An OutcomeUnknown hides an
-    order that was carried out, unless `executes` says it was not; the other failures mean that
-    nothing was done. `lookups_fail_with` does the same to lookups.
+    order that was carried out, unless `executes` says it was not, or `late` that it is only
+    once `carry_out_late` is called; the other failures mean that nothing was done.
+    `lookups_fail_with` does the same to lookups. `unlisted` are client order ids that lookups
+    by name and the lists of orders don't show yet. `others` are orders that are not ours.
     """
 
     def __init__(
@@ -28,6 +30,7 @@ class FakeExchange:
         fails_with: Exception | Iterable[Exception] = (),
         lookups_fail_with: Iterable[Exception] = (),
         executes: bool = True,
+        late: bool = False,
     ) -> None:
         self.price = Decimal(price)
         self.slices = slices
@@ -35,8 +38,13 @@ class FakeExchange:
         self.failures = [fails_with] if isinstance(fails_with, Exception) else list(fails_with)
         self.lookup_failures = list(lookups_fail_with)
         self.executes = executes
+        self.late: list[OrderRequest] | None = [] if late else None
+        self.unlisted: set[str] = set()
+        self.others: list[OrderSeen] = []
         self.placed: list[OrderRequest] = []  # every request that arrived
         self.reports: dict[str, ExecutionReport] = {}  # the ledger
+        self.held = {"USDT": Decimal(1_000_000), "BTC": Decimal(10), "ETH": Decimal(100)}
+        self._requests: dict[str, OrderRequest] = {}
         self._trade_id = 0
         self._lock = threading.Lock()  # orders come from several threads
 
@@ -44,8 +52,10 @@ class FakeExchange:
         with self._lock:
             self.placed.append(request)
             failure = self.failures.pop(0) if self.failures else None
-            if failure is None or (isinstance(failure, OutcomeUnknown) and self.executes):
-                self.reports[request.client_order_id] = self._filled(request)
+            if isinstance(failure, OutcomeUnknown) and self.late is not None:
+                self.late.append(request)
+            elif failure is None or (isinstance(failure, OutcomeUnknown) and self.executes):
+                self._carry_out(request)
         if failure is not None:
             raise failure
         return self.reports[request.client_order_id]
@@ -55,15 +65,75 @@ class FakeExchange:
     ) -> ExecutionReport | None:
         if self.lookup_failures:
             raise self.lookup_failures.pop(0)
-        return self.reports.get(client_order_id)
+        for report in self.reports.values():
+            if report.exchange_order_id == exchange_order_id:
+                return report
+        return None if client_order_id in self.unlisted else self.reports.get(client_order_id)
+
+    def open_orders(self, symbol: str) -> list[OrderSeen]:
+        return [one for one in self.others if one.status not in ENDED]
+
+    def orders_since(self, symbol: str, start_ms: int) -> list[OrderSeen]:
+        ours = [_seen(self._requests[name], report) for name, report in self._of(symbol)]
+        listed = [one for one in ours if one.client_order_id not in self.unlisted]
+        return [one for one in (*listed, *self.others) if one.time_ms >= start_ms]
+
+    def trades_since(self, symbol: str, start_ms: int) -> list[TradeSeen]:
+        return [
+            TradeSeen(report.exchange_order_id, fill)
+            for _, report in self._of(symbol)
+            for fill in report.fills
+            if fill.time_ms >= start_ms
+        ]
+
+    def balances(self) -> dict[str, Decimal]:
+        return dict(self.held)
 
     def keep_ready(self) -> None: ...
+
+    def carry_out_late(self) -> None:
+        """The orders whose answers were lost reach the engine only now."""
+        assert self.late is not None
+        while self.late:
+            self._carry_out(self.late.pop())
+
+    def events(self, client_order_id: str) -> list[ExecutionReport]:
+        """What the account's stream tells of an order: that it is new, then fill after fill."""
+        whole = self.reports[client_order_id]
+        told = [replace(whole, status=OrderStatus.NEW, executed_quantity=Decimal(0),
+                        executed_quote=Decimal(0), fills=())]  # fmt: skip
+        for count, fill in enumerate(whole.fills, start=1):
+            so_far = whole.fills[:count]
+            done = sum((one.quantity for one in so_far), Decimal(0))
+            quote = sum((one.quote_quantity for one in so_far), Decimal(0))
+            status = whole.status if count == len(whole.fills) else OrderStatus.PARTIALLY_FILLED
+            told.append(ExecutionReport(client_order_id, whole.exchange_order_id, status, done,
+                                        quote, (fill,)))  # fmt: skip
+        return told
 
     def hide_fills(self, client_order_id: str) -> ExecutionReport:
         """What a lookup says while trades lag behind orders; returns the whole truth."""
         whole = self.reports[client_order_id]
         self.reports[client_order_id] = replace(whole, fills=whole.fills[:-1])
         return whole
+
+    def _of(self, symbol: str) -> list[tuple[str, ExecutionReport]]:
+        return [
+            (name, report)
+            for name, report in self.reports.items()
+            if self._requests[name].symbol == symbol
+        ]
+
+    def _carry_out(self, request: OrderRequest) -> None:
+        report = self._filled(request)
+        self.reports[request.client_order_id] = report
+        self._requests[request.client_order_id] = request
+        base = request.symbol.removesuffix("USDT")
+        for fill in report.fills:
+            sign = 1 if fill.side is Side.BUY else -1
+            self.held[base] += sign * fill.quantity
+            self.held["USDT"] -= sign * fill.quote_quantity
+            self.held[fill.commission_asset] -= fill.commission
 
     def _filled(self, request: OrderRequest) -> ExecutionReport:
         assert request.quantity > 0
@@ -95,3 +165,15 @@ class FakeExchange:
             asset,
             request.claimed_ms,
         )
+
+
+def _seen(request: OrderRequest, report: ExecutionReport) -> OrderSeen:
+    return OrderSeen(
+        report.client_order_id,
+        report.exchange_order_id,
+        report.status,
+        request.side,
+        request.quantity,
+        report.executed_quantity,
+        request.claimed_ms,
+    )

@@ -4,6 +4,7 @@ import os
 import signal
 import sys
 import threading
+from contextlib import suppress
 from typing import Any
 
 from celery import Celery, Task
@@ -12,8 +13,11 @@ from celery.signals import (
     task_postrun,
     worker_init,
     worker_process_init,
+    worker_ready,
     worker_shutting_down,
 )
+from kombu.exceptions import OperationalError as BrokerAway
+from redis.exceptions import RedisError
 
 from tradingsite import logs
 
@@ -61,6 +65,11 @@ app.conf.update(
             "schedule": 2.0,
             "options": {"expires": 5},
         },
+        "account": {
+            "task": "orders.tasks.reconcile_account",
+            "schedule": 60.0,
+            "options": {"expires": 30},
+        },
         "exits": {
             "task": "strategies.tasks.sweep_exits",
             "schedule": 1.0,
@@ -95,6 +104,15 @@ def _drop_broken_connections(task: Task[Any, Any], **_: Any) -> None:
 def _warm_children(**_: Any) -> None:
     # Not before: Celery's own receiver, which closes what a child inherited, has to come first.
     worker_process_init.connect(_warm_up)
+
+
+@worker_ready.connect
+def _reconcile(**_: Any) -> None:
+    """What happened while no worker was there is found at once."""
+    from orders.tasks import reconcile_account
+
+    with suppress(BrokerAway, RedisError):  # the timetable has it every minute
+        reconcile_account.apply_async(expires=30)
 
 
 def _warm_up(**_: Any) -> None:

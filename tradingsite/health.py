@@ -10,14 +10,18 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any, cast
 
+import orjson
 from django.db import connection as database_connection
 from django.db import connections
 
 from candles.store import StreamState, read_states
+from market.api import iso
 from market.models import Symbol
 from market.redis import connection
 from orders.models import Order
+from orders.services import raised_alarms
 from orders.status import UNANSWERED
+from orders.userdata import STATE_KEY
 from tradingsite.streams import Streams
 from tradingsite.symbols_api import stream_json
 from tradingsite.tasks import BEAT_KEY
@@ -132,6 +136,32 @@ def unanswered_orders() -> Facts:
     )
 
 
+def account_stream() -> Facts:
+    """The account's own events, as the process that listens to them tells."""
+    told = cast(bytes | None, connection().get(STATE_KEY))
+    if told is None:
+        raise PartFailed("nothing is heard of it; is manage.py runstream running?")
+    state = orjson.loads(told)
+    last_frame_ms = state["last_frame_ms"]
+    facts = {
+        "subscribed": state["subscribed"],
+        "last_frame_age_ms": _now_ms() - last_frame_ms if last_frame_ms else None,
+    }
+    why = f"not subscribed; it keeps trying ({state['error'] or 'connecting'})"
+    return _checked(None if state["subscribed"] else why, facts)
+
+
+def reconciliation() -> Facts:
+    """What the exchange's account and our books disagree about."""
+    alarms = raised_alarms()
+    facts = {
+        "alarms": [
+            {"symbol": one.symbol.name, "text": one.text, "since": iso(one.since)} for one in alarms
+        ]
+    }
+    return _checked("account and books disagree" if alarms else None, facts)
+
+
 class Probe:
     """One part's check in a thread of its own. While one hangs, no second one is started."""
 
@@ -175,7 +205,16 @@ def _line(error: Exception) -> str:
 
 PROBES = {
     check.__name__: Probe(check)
-    for check in (database, redis, stream, worker, exchange_clock, unanswered_orders)
+    for check in (
+        database,
+        redis,
+        stream,
+        worker,
+        exchange_clock,
+        unanswered_orders,
+        account_stream,
+        reconciliation,
+    )
 }
 
 

@@ -11,6 +11,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 import structlog
+from django.conf import settings
 from django.db import connection
 from redis.exceptions import RedisError
 
@@ -23,6 +24,7 @@ from market.binance import Arrived
 from market.rest import ExchangeUnreachable
 from market.ticks import Tick
 from market.times import to_time
+from orders.userdata import AccountStream
 from tradingsite import live
 from tradingsite.clerk import DATABASE_GONE, RETRY_S
 from tradingsite.recorder import MOST_HELD, Recorder
@@ -62,6 +64,7 @@ class Ownership:
         self.ingest = Ingest(process.intervals, self._fetch)
         self.recorder = Recorder(process.clerk, self.writer, process.symbols, process.intervals)
         self.stops = StopWatch(process.clerk, self._recent_ticks)
+        self.account = self._account_stream()
         self.lag_ms = 0
         self.standbys: list[str] = []
         self._heard = dict(heard)
@@ -95,7 +98,7 @@ class Ownership:
 
     def end(self) -> None:
         """Let a successor in at once."""
-        self.fetcher.stop()
+        self._stop()
         try:
             self.writer.release()
         except RedisError as error:
@@ -103,7 +106,21 @@ class Ownership:
 
     def leave(self) -> None:
         """Stop owning without a word: somebody else may own already."""
+        self._stop()
+
+    def _stop(self) -> None:
         self.fetcher.stop()
+        if self.account is not None:
+            self.account.stop()
+
+    def _account_stream(self) -> AccountStream | None:
+        """The account has one stream, whatever the symbols: the first shard's owner listens."""
+        if self.process.shard.number != 1:
+            return None
+        key, secret = settings.BINANCE_API_KEY, settings.BINANCE_API_SECRET
+        stream = AccountStream(settings.BINANCE_WS_API_URL, key, secret, self.clock.now_ms)
+        stream.start()
+        return stream
 
     # --- What is followed, and what has to be fetched ----------------------------------------
 

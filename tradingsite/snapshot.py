@@ -16,6 +16,7 @@ from market.models import Symbol
 from market.redis import connection
 from orders.api import position_json
 from orders.models import Halt, HaltLevel, Position
+from orders.services import raised_alarms
 from tradingsite.feed import Refusal, Wanted
 from tradingsite.messages import Message, Told, written
 from tradingsite.streams import Gist, Streams
@@ -47,6 +48,7 @@ def status_json() -> dict[str, Any]:
         "standbys": streams.standbys,
         "worker": worker_word(),
         "halt": halt.level if halt else HaltLevel.OFF.value,
+        "alarms": [f"{one.symbol.name}: {one.text}" for one in raised_alarms()],
     }
 
 

@@ -14,7 +14,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from market.api import Json
+from market.api import Json, TimeText
 from tradingsite.health import Facts, health
 from tradingsite.symbols_api import StreamSerializer
 
@@ -68,6 +68,25 @@ class UnansweredPartSerializer(PartSerializer):
     oldest_age_ms = serializers.IntegerField(required=False, allow_null=True)
 
 
+class AccountStreamPartSerializer(PartSerializer):
+    subscribed = serializers.BooleanField(required=False)
+    last_frame_age_ms = serializers.IntegerField(
+        required=False, allow_null=True, help_text="Null before the first one."
+    )
+
+
+class AlarmSerializer(serializers.Serializer[Json]):
+    symbol = serializers.CharField()
+    text = serializers.CharField()
+    since = TimeText()
+
+
+class ReconciliationPartSerializer(PartSerializer):
+    alarms = AlarmSerializer(
+        many=True, required=False, help_text="What account and books disagree about."
+    )
+
+
 class PartsSerializer(serializers.Serializer[Json]):
     database = TimedSerializer()
     redis = TimedSerializer()
@@ -75,6 +94,8 @@ class PartsSerializer(serializers.Serializer[Json]):
     worker = WorkerPartSerializer()
     exchange_clock = ClockPartSerializer()
     unanswered_orders = UnansweredPartSerializer()
+    account_stream = AccountStreamPartSerializer()
+    reconciliation = ReconciliationPartSerializer()
 
 
 class HealthSerializer(serializers.Serializer[Json]):

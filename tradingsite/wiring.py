@@ -8,15 +8,17 @@ from candles.models import Candle
 from market.redis import connection
 from orders.api import order_json, position_json, trade_json
 from orders.events import (
+    account_subscribed,
+    alarm_changed,
     halt_changed,
     order_changed,
     order_opened,
     position_changed,
     trade_booked,
 )
-from orders.models import Halt, Order, Position, Trade
+from orders.models import Alarm, Halt, Order, Position, Trade
+from orders.tasks import reconcile_account, write_trade_log
 from orders.tasks import send as send_to_exchange
-from orders.tasks import write_trade_log
 from strategies.api import signal_json
 from strategies.events import signal_raised
 from strategies.models import Signal
@@ -37,6 +39,8 @@ def connect() -> None:
     trade_booked.reactions = [log_trades, show_trades]
     position_changed.reactions = [watch_stops, show_positions]
     halt_changed.reactions = [obey_halt, show_halt]
+    account_subscribed.reactions = [reconcile]
+    alarm_changed.reactions = [show_alarms]
 
 
 def evaluate_strategies(candles: Sequence[Candle]) -> None:
@@ -53,6 +57,10 @@ def log_trades(_: Sequence[Trade]) -> None:
 
 def obey_halt(_: Sequence[Halt]) -> None:
     flatten.delay()
+
+
+def reconcile(_: Sequence[str]) -> None:
+    reconcile_account.apply_async(expires=30)
 
 
 def show_candles(candles: Sequence[Candle]) -> None:
@@ -82,4 +90,8 @@ def show_positions(positions: Sequence[Position]) -> None:
 
 
 def show_halt(_: Sequence[Halt]) -> None:
+    live.status()
+
+
+def show_alarms(_: Sequence[Alarm]) -> None:
     live.status()

@@ -1,7 +1,9 @@
 """What is done with orders: opened, sent, looked up, booked, halted, logged."""
 
+from orders.services.account import raised_alarms, reconcile_account
 from orders.services.booking import record
 from orders.services.halts import current_halt, set_halt
+from orders.services.hearing import hear, note_foreign
 from orders.services.opening import open_orders, open_stops
 from orders.services.results import results
 from orders.services.sending import reconcile, send_claimed, submit, unanswered, unsent
@@ -10,9 +12,13 @@ from orders.services.tradelog import append_trade_log
 __all__ = [
     "append_trade_log",
     "current_halt",
+    "hear",
+    "note_foreign",
     "open_orders",
     "open_stops",
+    "raised_alarms",
     "reconcile",
+    "reconcile_account",
     "record",
     "results",
     "send_claimed",

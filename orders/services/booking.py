@@ -19,7 +19,7 @@ from orders.exchange import ExecutionReport
 from orders.models import Order, Position, Trade
 from orders.position import Fill, PositionState, stop_price
 from orders.services.life import locked, move
-from orders.status import ENDED, OrderStatus
+from orders.status import ENDED, NOT_SENT, OrderStatus
 
 logger = structlog.get_logger(__name__)
 
@@ -50,13 +50,16 @@ def _book_status(order: Order, report: ExecutionReport, now: datetime) -> bool:
         "executed_quantity": max(report.executed_quantity, order.executed_quantity),
         "executed_quote": max(report.executed_quote, order.executed_quote),
     }
+    unsent = order.status in NOT_SENT
+    after_all = "the exchange knows it after all" if unsent else ""
     booked = _sum(order.trades.values_list("quantity", flat=True))
     if report.status in ENDED and booked < report.executed_quantity:
         # Orders and trades are read apart and trades may lag: ended now, the rest would be lost.
         lacking = f"{plain(booked)} of {plain(report.executed_quantity)} filled is known so far"
-        moved = move(order, OrderStatus.UNKNOWN, now, lacking, **seen)
+        status = OrderStatus.PARTIALLY_FILLED if unsent else OrderStatus.UNKNOWN
+        moved = move(order, status, now, lacking, **seen)
     else:
-        moved = move(order, report.status, now, report.reason, **seen)
+        moved = move(order, report.status, now, report.reason or after_all, **seen)
     if not moved and any(getattr(order, name) != value for name, value in seen.items()):
         Order.objects.filter(pk=order.pk).update(**seen)
         order_changed.announce([order])
@@ -107,6 +110,7 @@ class Book:
 def _book_of(order: Order, first: Fill) -> Book:
     """The position that takes the order's fills: the open one, else a new one."""
     rows = Position.objects.select_for_update().filter(strategy=order.strategy, symbol=order.symbol)
+    rows = rows.exclude(status=Position.Status.ARCHIVED)
     position = rows.filter(status=Position.Status.OPEN).first()
     if position is None and order.side == Side.SELL:
         position = rows.first()  # a fill that comes late belongs to what was just closed

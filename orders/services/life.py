@@ -26,8 +26,9 @@ def move(order: Order, status: OrderStatus, now: datetime, detail: str = "", **f
     """Take a locked order to `status`; False where that must not follow its present one."""
     if not may_follow(OrderStatus(order.status), status):
         return False
-    if status in ENDED:
-        fields |= {"ended_at": now, "reason": detail[:REASON_LENGTH]}
+    ends = status in ENDED
+    if ends or order.ended_at is not None:
+        fields |= {"ended_at": now if ends else None, "reason": detail[:REASON_LENGTH]}
     for name, value in {"status": status, **fields}.items():
         setattr(order, name, value)
     order.save(update_fields=["status", *fields])

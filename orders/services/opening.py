@@ -39,7 +39,7 @@ def open_orders(
     by_id = {symbol.pk: symbol for symbol in symbols}
     all_series = {(intent.strategy, intent.symbol_id) for intent in intents}
     held = statements.lock_held(all_series)
-    live = statements.under_way(all_series)
+    live, alarmed = statements.under_way(all_series)
     orders = _known(intents)
     halted = entries_halted()
     fresh = []
@@ -47,7 +47,14 @@ def open_orders(
         if intent.client_order_id in orders:
             continue
         series, symbol = (intent.strategy, intent.symbol_id), by_id[intent.symbol_id]
-        now_is = _circumstances(symbol, held.get(series), live[series], halted, now)
+        now_is = _circumstances(
+            symbol,
+            held.get(series),
+            live[series],
+            now,
+            halted=halted,
+            unreconciled=symbol.pk in alarmed,
+        )
         order = _order_for(intent, symbol, now_is, now)
         orders[intent.client_order_id] = order
         fresh.append(order)
@@ -83,7 +90,13 @@ def _known(intents: Sequence[Intent]) -> dict[str, Order]:
 
 
 def _circumstances(
-    symbol: Symbol, held: Decimal | None, live: set[Side], halted: bool, now: datetime
+    symbol: Symbol,
+    held: Decimal | None,
+    live: set[Side],
+    now: datetime,
+    *,
+    halted: bool,
+    unreconciled: bool,
 ) -> Circumstances:
     return Circumstances(
         now_ms=to_ms(now),
@@ -95,6 +108,7 @@ def _circumstances(
         rules=SymbolRules.from_filters(symbol.filters),
         held=held,
         live=frozenset(live),
+        unreconciled=unreconciled,
     )
 
 

@@ -14,6 +14,7 @@ from django.utils import timezone
 
 from market.ticks import Side
 from market.times import to_ms
+from orders.evidence import Finding, search
 from orders.exchange import Busy, Exchange, ExecutionReport, OrderRequest, OutcomeUnknown, Refused
 from orders.models import Order
 from orders.services.booking import record
@@ -28,6 +29,7 @@ ANSWER_DUE = timedelta(seconds=3)
 # engine 10 s more; the rest is margin. Source: Binance Spot REST, "Timing security" and
 # "General API Information".
 SURELY_NOT_PLACED = timedelta(seconds=20)
+NOT_KNOWN = "asked by its client order id, the exchange did not know it (-2013)"
 AT_EXCHANGE = (OrderStatus.NEW, OrderStatus.PARTIALLY_FILLED)
 
 Answer = ExecutionReport | Refused | Busy | OutcomeUnknown
@@ -80,21 +82,32 @@ def claim(order_ids: Sequence[int], now: datetime) -> list[Order]:
     return claimed
 
 
-def reconcile(order_id: int, exchange: Exchange, clock: Clock = timezone.now) -> None:
-    """Ask the exchange what became of an order that has no answer. Never sends it again."""
+def reconcile(order_id: int, exchange: Exchange, clock: Clock = timezone.now) -> bool:
+    """Ask the exchange what became of an order that has no answer. Never sends it again.
+
+    False where it was not asked at all, because it is busy: asking for others is no use either.
+    """
     asked_at = clock()
     order = Order.objects.select_related("symbol").get(pk=order_id)
     if order.status not in (*UNANSWERED, *AT_EXCHANGE):
-        return
+        return True
+    name, client_order_id = order.symbol.name, order.client_order_id
     try:
-        report = exchange.lookup(order.symbol.name, order.client_order_id, order.exchange_order_id)
+        report = exchange.lookup(name, client_order_id, order.exchange_order_id)
+        finding = None
+        if report is None and order.submitted_at and _beyond_arrival(order, asked_at):
+            finding = search(exchange, name, client_order_id, to_ms(order.submitted_at))
+            report = finding.report
     except (Refused, Busy, OutcomeUnknown) as failure:
-        logger.warning("order.not_looked_up", order=order.client_order_id, reason=str(failure))
-        return
+        logger.warning("order.not_looked_up", order=client_order_id, reason=str(failure))
+        return not isinstance(failure, Busy)
     if report is not None:
         record(order.pk, report, clock())
+    elif finding is not None and finding.absent:
+        _give_up(order.pk, asked_at, finding.text)
     else:
-        _give_up(order.pk, asked_at)
+        _note_absence(order.pk, asked_at, finding)
+    return True
 
 
 def unsent() -> list[int]:
@@ -110,16 +123,30 @@ def unanswered(now: datetime) -> list[int]:
     return list(orders.order_by("pk").values_list("pk", flat=True))
 
 
+def _beyond_arrival(order: Order, at: datetime) -> bool:
+    """Whether an order that the exchange never confirmed can no longer arrive there."""
+    if order.submitted_at is None or order.exchange_order_id is not None:
+        return False  # put back for sending, or known to the exchange once
+    return order.status in UNANSWERED and at - order.submitted_at > SURELY_NOT_PLACED
+
+
 @transaction.atomic
-def _give_up(order_id: int, asked_at: datetime) -> None:
+def _give_up(order_id: int, asked_at: datetime, evidence: str) -> None:
     """End an order that the exchange does not know, once it can no longer arrive there."""
     order = locked(order_id)
-    if order.submitted_at is None or order.exchange_order_id is not None:
-        return  # not ours to end: put back for sending, or known to the exchange once
-    if order.status in UNANSWERED and asked_at - order.submitted_at > SURELY_NOT_PLACED:
-        seconds = SURELY_NOT_PLACED.total_seconds()
-        why = f"the exchange does not know it {seconds:.0f} s after it was to be sent"
-        move(order, OrderStatus.EXPIRED_UNSENT, asked_at, why)
+    if order.submitted_at and _beyond_arrival(order, asked_at):
+        seconds = (asked_at - order.submitted_at).total_seconds()
+        why = f"never placed: {NOT_KNOWN} {seconds:.1f} s after it was to be sent; {evidence}"
+        move(order, OrderStatus.EXPIRED_UNSENT, asked_at, f"{why}: it was in none of them")
+
+
+@transaction.atomic
+def _note_absence(order_id: int, asked_at: datetime, finding: Finding | None) -> None:
+    """Keep in the order's history, once, that it was asked for and not known."""
+    order = locked(order_id)
+    detail = NOT_KNOWN if finding is None else f"{NOT_KNOWN}, yet listed: {finding.text}"
+    if order.status in UNANSWERED and not order.changes.filter(detail=detail).exists():
+        note([order], asked_at, detail)
 
 
 def _why_not_sent(order: Order, halted: bool, now: datetime) -> str | None:

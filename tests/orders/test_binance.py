@@ -228,7 +228,15 @@ def test_an_order_that_waited_too_long_here_is_put_back(venue: Venue) -> None:
 
 
 def test_a_lookup_brings_the_fills(venue: Venue) -> None:
-    trade = {"id": 56, "price": "60000", "qty": "0.003", "time": 5, **FREE}
+    trade = {
+        "id": 56,
+        "orderId": 28,
+        "isBuyer": True,
+        "price": "60000",
+        "qty": "0.003",
+        "time": 5,
+        **FREE,
+    }
     venue.will(200, {**FILLED, "fills": []})
     venue.will(200, [trade])
     report = venue.exchange.lookup("BTCUSDT", "t-1", None)

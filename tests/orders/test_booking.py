@@ -87,13 +87,13 @@ class TestPositions:
         assert (position.status, position.quantity) == ("open", Decimal("0.0006"))
         assert [stop.position_id for stop in open_stops()] == [position.pk]
 
-    def test_a_fill_of_an_ended_order_is_booked_all_the_same(self) -> None:
+    def test_what_the_exchange_says_overrules_that_an_order_was_never_placed(self) -> None:
         btc = symbol()
         order = opened(btc)
         Order.objects.filter(pk=order.pk).update(status=OrderStatus.EXPIRED_UNSENT)
         record(order.pk, report(order, OrderStatus.FILLED, fill(1, price="60000")), NOON)
         order.refresh_from_db()
-        assert order.status == OrderStatus.EXPIRED_UNSENT
+        assert order.status == OrderStatus.FILLED
         assert Position.objects.get().quantity == Decimal("0.001")
 
 
@@ -147,3 +147,13 @@ def test_the_fake_takes_what_the_protocol_says() -> None:
     request = OrderRequest("BTCUSDT", Side.BUY, Decimal("0.002"), "x-1", NOON_MS)
     filled = FakeExchange(slices=3).place(request)
     assert sum(f.quantity for f in filled.fills) == filled.executed_quantity == Decimal("0.002")
+
+
+@pytest.mark.django_db
+def test_an_order_put_back_for_sending_is_not_sent_where_the_exchange_knows_it() -> None:
+    order = opened(symbol())
+    record(order.pk, report(order, OrderStatus.FILLED, fill(1, price="60000")), NOON)
+    exchange = FakeExchange()
+    submit([order.pk], exchange, lambda: NOON)
+    order.refresh_from_db()
+    assert (order.status, exchange.placed) == (OrderStatus.FILLED, [])

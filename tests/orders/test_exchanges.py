@@ -9,6 +9,7 @@ from django.conf import settings
 
 from market.ticks import Side
 from orders.binance import BinanceExchange
+from orders.evidence import search
 from orders.exchange import Exchange, OrderRequest, Refused
 from orders.status import OrderStatus
 from tests.fakes import FakeExchange
@@ -62,6 +63,51 @@ def test_trade_ids_do_not_repeat(exchange: Exchange) -> None:
     reports = [exchange.place(request_for(number)) for number in range(3)]
     ids = [fill.trade_id for report in reports for fill in report.fills]
     assert len(ids) == len(set(ids))
+
+
+def test_the_lists_know_an_order_and_its_fills(exchange: Exchange) -> None:
+    request = request_for(4)
+    answer = exchange.place(request)
+    [order] = [
+        one
+        for one in exchange.orders_since("BTCUSDT", request.claimed_ms - 1000)
+        if one.client_order_id == request.client_order_id
+    ]
+    assert (order.exchange_order_id, order.status) == (answer.exchange_order_id, answer.status)
+    assert (order.side, order.quantity) == (request.side, request.quantity)
+    assert order.executed_quantity == request.quantity
+    trades = exchange.trades_since("BTCUSDT", request.claimed_ms - 1000)
+    ours = [one.fill for one in trades if one.exchange_order_id == answer.exchange_order_id]
+    assert tuple(ours) == answer.fills
+
+
+def test_a_filled_order_is_not_open(exchange: Exchange) -> None:
+    request = request_for(5)
+    exchange.place(request)
+    names = [one.client_order_id for one in exchange.open_orders("BTCUSDT")]
+    assert request.client_order_id not in names
+
+
+def test_balances_move_by_what_was_filled_and_its_fees(exchange: Exchange) -> None:
+    before = exchange.balances()
+    report = exchange.place(request_for(6))
+    after = exchange.balances()
+    received = sum((one.quantity - one.commission for one in report.fills), Decimal(0))
+    assert after["BTC"] - before["BTC"] == received
+    assert before["USDT"] - after["USDT"] == report.executed_quote
+
+
+def test_an_order_never_placed_is_in_no_list(exchange: Exchange) -> None:
+    now = int(time.time() * 1000)
+    finding = search(exchange, "BTCUSDT", "never-placed", now)
+    assert (finding.report, finding.absent) == (None, True)
+
+
+def test_an_order_that_was_placed_is_found_by_the_lists(exchange: Exchange) -> None:
+    request = request_for(7)
+    answer = exchange.place(request)
+    finding = search(exchange, "BTCUSDT", request.client_order_id, request.claimed_ms)
+    assert (finding.report, finding.absent) == (answer, False)
 
 
 class TestSandboxAlone:

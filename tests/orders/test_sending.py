@@ -16,6 +16,7 @@ from orders.services import (
     unanswered,
     unsent,
 )
+from orders.services.sending import NOT_KNOWN
 from orders.status import OrderStatus
 from tests.builders import NOON, intent, opened, symbol
 from tests.fakes import FakeExchange
@@ -67,6 +68,30 @@ def test_an_order_that_never_arrived_ends_once_it_cannot_arrive_any_more(order: 
     order.refresh_from_db()
     assert order.status == OrderStatus.EXPIRED_UNSENT
     assert len(exchange.placed) == 1
+    asked, gave_up = [(one.at, one.detail) for one in order.changes.all()][-2:]
+    assert asked == (NOON + timedelta(seconds=20), NOT_KNOWN)
+    assert "21.0 s after" in gave_up[1]
+    assert "openOrders listed 0, allOrders 0 and myTrades 0" in gave_up[1]
+
+
+def test_an_order_that_only_the_trades_know_is_found_by_them(order: Order) -> None:
+    exchange = FakeExchange(fails_with=LOST)
+    submit([order.pk], exchange, at(NOON))
+    exchange.unlisted.add(order.client_order_id)
+    reconcile(order.pk, exchange, at(NOON + timedelta(seconds=19)))
+    assert history(order)[-1] == "UNKNOWN"
+    reconcile(order.pk, exchange, at(NOON + timedelta(seconds=21)))
+    order.refresh_from_db()
+    assert (order.status, order.trades.count()) == (OrderStatus.FILLED, 1)
+
+
+def test_an_order_that_arrives_after_all_is_booked(order: Order) -> None:
+    exchange = FakeExchange(fails_with=LOST, late=True)
+    submit([order.pk], exchange, at(NOON))
+    reconcile(order.pk, exchange, at(NOON + timedelta(seconds=9)))
+    exchange.carry_out_late()
+    reconcile(order.pk, exchange, at(NOON + timedelta(seconds=15)))
+    assert history(order) == ["PENDING", "SUBMITTED", "UNKNOWN", "UNKNOWN", "FILLED"]
 
 
 def test_a_lookup_that_fails_decides_nothing(order: Order) -> None:

@@ -1,3 +1,4 @@
+import json
 import threading
 import time
 from typing import Any
@@ -6,11 +7,15 @@ import pytest
 from pytest_django import Settings
 from redis import Redis
 
-from tests.builders import symbol, tick
+from market.models import Symbol
+from orders.models import Alarm
+from orders.userdata import STATE_KEY
+from tests.builders import NOON, symbol, tick
 from tests.clients import promised, redis_away, stranger, user, with_session
 from tests.rows import now_ms, order, write_stream
 from tradingsite import health
 from tradingsite.health import Probe, database, worker
+from tradingsite.snapshot import status_json
 from tradingsite.tasks import beat
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -21,8 +26,14 @@ def system(redis: Redis) -> Redis:
     """A database with a followed symbol, a stream that runs and a worker that answers."""
     symbol("BTCUSDT")
     write_stream(redis, [tick("61000", time_ms=now_ms())])
+    write_account_stream(redis)
     beat()
     return redis
+
+
+def write_account_stream(redis: Redis, *, subscribed: bool = True) -> None:
+    stands = {"subscribed": subscribed, "last_frame_ms": now_ms(), "error": "refused"}
+    redis.set(STATE_KEY, json.dumps(stands))
 
 
 def ask() -> tuple[int, Any]:
@@ -42,6 +53,7 @@ def test_a_system_that_works_is_healthy(system: Redis) -> None:
     parts = answer["parts"]
     assert set(parts) == {
         "database", "redis", "stream", "worker", "exchange_clock", "unanswered_orders",
+        "account_stream", "reconciliation",
     }  # fmt: skip
     assert parts["stream"]["symbols"]["BTCUSDT"]["state"] == "live"
     assert parts["stream"]["lag_ms"] == 3
@@ -51,7 +63,7 @@ def test_a_system_that_works_is_healthy(system: Redis) -> None:
 
 def test_a_fresh_system_says_what_is_not_running_yet(redis: Redis) -> None:
     parts = failing()
-    assert set(parts) == {"stream", "worker", "exchange_clock"}
+    assert set(parts) == {"stream", "worker", "exchange_clock", "account_stream"}
     assert "runstream" in parts["stream"]["error"]
     assert "celery" in parts["worker"]["error"]
 
@@ -86,19 +98,30 @@ def test_a_clock_that_the_exchange_would_refuse_is_failing(system: Redis) -> Non
 
 
 def test_an_order_long_without_an_answer_is_failing(system: Redis) -> None:
-    from market.models import Symbol
-
     order(Symbol.objects.get(), status="UNKNOWN")  # sent on 2 January
     part = failing()["unanswered_orders"]
     assert part["count"] == 1
     assert part["oldest_age_ms"] > 60_000
 
 
+def test_an_account_stream_without_subscription_is_failing(system: Redis) -> None:
+    write_account_stream(system, subscribed=False)
+    assert "refused" in failing()["account_stream"]["error"]
+
+
+def test_books_that_do_not_agree_are_failing(system: Redis) -> None:
+    raised = {"since": NOON, "raised_at": NOON}
+    Alarm.objects.create(symbol=Symbol.objects.get(), text="holds 1 BTC too many", **raised)
+    part = failing()["reconciliation"]
+    assert part["alarms"][0]["text"] == "holds 1 BTC too many"
+    assert status_json()["alarms"] == ["BTCUSDT: holds 1 BTC too many"]
+
+
 def test_a_dead_redis_is_told_at_once(system: Redis) -> None:
     started = time.monotonic()
     with redis_away():
         parts = failing()
-    assert set(parts) == {"redis", "stream", "worker", "exchange_clock"}
+    assert set(parts) == {"redis", "stream", "worker", "exchange_clock", "account_stream"}
     assert all(part["error"] for part in parts.values())
     assert time.monotonic() - started < health.ANSWERS_WITHIN_S + 1
 

@@ -1,0 +1,230 @@
+"""The account held against our books: orders and fills that we missed, balances that differ."""
+
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+from decimal import Decimal
+
+import structlog
+from django.db import transaction
+from django.db.models import Q
+from django.utils import timezone
+
+from market.decimals import EXACT, ZERO, plain
+from market.models import Symbol
+from market.ticks import Side
+from market.times import to_ms
+from orders.events import alarm_changed
+from orders.exchange import Busy, Exchange, ExecutionReport, OrderSeen, OutcomeUnknown, Refused
+from orders.models import Alarm, Epoch, Order, OrdersCheck, Position, Trade
+from orders.services.booking import record
+from orders.services.epochs import begin_epoch, booked, current_epoch
+from orders.services.hearing import note_foreign
+from orders.services.sending import Clock
+from orders.statements import LIVE
+from orders.status import ENDED, OrderStatus
+
+OVERLAP = timedelta(minutes=2)  # the exchange's lists may lag, and clocks differ
+GRACE = timedelta(seconds=90)  # for a difference that fills under way explain
+logger = structlog.get_logger(__name__)
+
+
+def reconcile_account(exchange: Exchange, clock: Clock = timezone.now) -> None:
+    """Hold balances, orders and fills against our books; book what we missed.
+
+    What is not ours is noted and never touched. What the balances disagree about for longer
+    than GRACE raises an alarm, which settles itself once they agree again.
+    """
+    try:
+        epoch = current_epoch(exchange, clock)
+        if epoch is None:
+            return
+        _check_balances(exchange, epoch, clock)
+        for symbol in _watched():
+            _check_orders(exchange, symbol, epoch, clock)
+    except (Refused, Busy, OutcomeUnknown) as failure:
+        logger.warning("account.not_reconciled", reason=str(failure))
+
+
+def raised_alarms() -> list[Alarm]:
+    """The alarms that stand, oldest first."""
+    alarms = Alarm.objects.filter(raised_at__isnull=False, settled_at=None)
+    return list(alarms.select_related("symbol").order_by("since", "pk"))
+
+
+def _watched() -> list[Symbol]:
+    """Symbols that are followed or held, those first that have waited longest."""
+    held = Q(positions__status=Position.Status.OPEN)
+    symbols = Symbol.objects.filter(Q(followed=True) | held).distinct()
+    return list(symbols.select_related("orders_check").order_by("orders_check__until", "name"))
+
+
+# --- Orders and fills ---------------------------------------------------------------------------
+
+
+def _check_orders(exchange: Exchange, symbol: Symbol, epoch: Epoch, clock: Clock) -> None:
+    """Read what the exchange lists of a symbol since the last time, and book what we lack."""
+    asked_at = clock()
+    check = OrdersCheck.objects.filter(symbol=symbol).first()
+    since_ms = to_ms((check.until if check else epoch.started_at) - OVERLAP)
+    standing = exchange.open_orders(symbol.name)
+    listed = exchange.orders_since(symbol.name, since_ms)
+    trades = exchange.trades_since(symbol.name, since_ms)
+    seen = {one.exchange_order_id: one for one in (*standing, *listed)}
+    filled = {trade.exchange_order_id for trade in trades}
+    ours = _ours(symbol, epoch, seen.values(), filled)
+    told = {(trade.exchange_order_id, trade.fill.trade_id) for trade in trades}
+    for order in ours.values():
+        if _lacks(order, seen, told):
+            _ask(exchange, order, clock)
+    for number in sorted((seen.keys() | filled) - ours.keys()):
+        _note_other(exchange, seen.get(number), number, symbol, epoch=epoch, now=asked_at)
+    OrdersCheck.objects.update_or_create(symbol=symbol, defaults={"until": asked_at})
+
+
+def _ours(
+    symbol: Symbol, epoch: Epoch, seen: Iterable[OrderSeen], filled: set[int]
+) -> dict[int, Order]:
+    """Our orders among those listed, by the exchange's id; ids of earlier epochs say nothing."""
+    by_name = {one.client_order_id: one.exchange_order_id for one in seen}
+    listed = filled | set(by_name.values())
+    named = Order.objects.filter(symbol=symbol, client_order_id__in=by_name)
+    ours = {by_name[order.client_order_id]: order for order in named}
+    numbered = Order.objects.filter(
+        symbol=symbol, exchange_order_id__in=listed, submitted_at__gte=epoch.started_at - OVERLAP
+    )
+    for order in numbered:
+        assert order.exchange_order_id is not None  # noqa: S101  # filtered by it
+        ours.setdefault(order.exchange_order_id, order)
+    return ours
+
+
+def _lacks(order: Order, seen: dict[int, OrderSeen], told: set[tuple[int, int]]) -> bool:
+    """Whether the exchange's lists say more of an order than our books."""
+    if order.status not in ENDED or order.status == OrderStatus.EXPIRED_UNSENT:
+        return True
+    booked_ids = set(order.trades.values_list("trade_id", flat=True))
+    fills = {trade_id for number, trade_id in told if number == order.exchange_order_id}
+    return not fills <= booked_ids
+
+
+def _ask(exchange: Exchange, order: Order, clock: Clock) -> None:
+    name, number = order.symbol.name, order.exchange_order_id
+    report = exchange.lookup(name, order.client_order_id, number)
+    if report is not None:
+        record(order.pk, report, clock())
+
+
+def _note_other(
+    exchange: Exchange,
+    order: OrderSeen | None,
+    number: int,
+    symbol: Symbol,
+    *,
+    epoch: Epoch,
+    now: datetime,
+) -> None:
+    """Note an order that is none of ours, with what it moved of the base asset."""
+    if order is not None and not order.executed_quantity:
+        note_foreign(symbol.name, order, now)
+        return
+    report = exchange.lookup(symbol.name, "", number)
+    if report is None or not report.fills:
+        return  # the lists are ahead of it; next time
+    ours = Order.objects.filter(client_order_id=report.client_order_id).first()
+    if ours is not None:  # the trades knew it before the lists of orders did
+        record(ours.pk, report, now)
+        return
+    moved = _moved(symbol.base_asset, report, to_ms(epoch.started_at))
+    note_foreign(symbol.name, order or _seen_in(report), now, moved=moved)
+
+
+def _seen_in(report: ExecutionReport) -> OrderSeen:
+    """An order that no list shows, from its fills."""
+    first = report.fills[0]
+    return OrderSeen(
+        client_order_id=report.client_order_id,
+        exchange_order_id=report.exchange_order_id,
+        status=report.status,
+        side=first.side,
+        quantity=report.executed_quantity,
+        executed_quantity=report.executed_quantity,
+        time_ms=first.time_ms,
+    )
+
+
+def _moved(base: str, report: ExecutionReport, since_ms: int) -> Decimal:
+    """What fills from `since_ms` on added to what the account holds of `base`."""
+    moved = ZERO
+    for fill in report.fills:
+        if fill.time_ms >= since_ms:
+            amount = fill.quantity if fill.side is Side.BUY else -fill.quantity
+            fee = fill.commission if fill.commission_asset == base else ZERO
+            moved = EXACT.add(moved, EXACT.subtract(amount, fee))
+    return moved
+
+
+# --- Balances -----------------------------------------------------------------------------------
+
+
+def _check_balances(exchange: Exchange, epoch: Epoch, clock: Clock) -> None:
+    """Hold what the account has of each base asset against our books."""
+    before = booked(epoch)
+    held = exchange.balances()
+    if booked(epoch) != before:
+        return  # something was booked meanwhile: there is nothing to compare
+    now = clock()
+    live = set(Order.objects.filter(status__in=LIVE).values_list("symbol__base_asset", flat=True))
+    differing = []
+    for symbol in _watched():
+        asset = symbol.base_asset
+        if asset in live:
+            continue
+        expected = EXACT.add(Decimal(epoch.balances.get(asset, "0")), before[asset])
+        has = held.get(asset, ZERO)
+        if has != expected:
+            differing.append((symbol, f"the account holds {plain(has)} {asset}, our books say "
+                                      f"{plain(expected)}"))  # fmt: skip
+        else:
+            settle(symbol, now)
+    if differing and _nothing_at_stake(epoch):
+        # Nothing of ours can be wrong: others have used the account, or it was granted anew.
+        begin_epoch(exchange, clock, "the balances changed before we traded")
+        return
+    for symbol, text in differing:
+        doubt(symbol, text, now)
+
+
+def _nothing_at_stake(epoch: Epoch) -> bool:
+    """Whether we have neither traded nor held anything in this epoch."""
+    traded = Trade.objects.filter(time__gte=epoch.started_at).exists()
+    positions = Position.objects.exclude(status=Position.Status.ARCHIVED)
+    return not traded and not positions.exclude(quantity=0).exists()
+
+
+@transaction.atomic
+def doubt(symbol: Symbol, text: str, now: datetime) -> None:
+    """Note a difference, and raise an alarm once it has lasted."""
+    alarm, _ = Alarm.objects.select_for_update(of=("self",)).get_or_create(
+        symbol=symbol, settled_at=None, defaults={"text": text, "since": now}
+    )
+    alarm.text = text
+    if alarm.raised_at is None and now - alarm.since >= GRACE:
+        alarm.raised_at = now
+        logger.error("account.differs", symbol=symbol.name, text=text)
+        alarm_changed.announce([alarm])
+    alarm.save(update_fields=["text", "raised_at"])
+
+
+@transaction.atomic
+def settle(symbol: Symbol, now: datetime) -> None:
+    """Account and books agree: end the alarm, or forget a difference that never was one."""
+    alarm = Alarm.objects.filter(symbol=symbol, settled_at=None).first()
+    if alarm is None:
+        return
+    if alarm.raised_at is None:
+        alarm.delete()
+        return
+    alarm.settled_at = now
+    alarm.save(update_fields=["settled_at"])
+    logger.info("account.agrees", symbol=symbol.name)
+    alarm_changed.announce([alarm])

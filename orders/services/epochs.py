@@ -1,0 +1,149 @@
+"""The account's epochs: the testnet erases orders, trades and balances about once a month."""
+
+from collections import defaultdict
+from datetime import datetime, timedelta
+from decimal import Decimal
+
+import structlog
+from django.db import transaction
+
+from market.decimals import EXACT, plain
+from market.models import Symbol
+from market.ticks import Side
+from market.times import to_ms
+from orders.events import alarm_changed, position_changed
+from orders.exchange import Exchange
+from orders.models import Alarm, Epoch, ForeignOrder, Order, OrdersCheck, Position, Trade
+from orders.services.life import locked, move
+from orders.services.sending import Clock
+from orders.statements import LIVE
+from orders.status import OrderStatus
+
+# Lists may lag behind; an order this old is in them, unless it was erased.
+SURELY_LISTED = timedelta(seconds=60)
+logger = structlog.get_logger(__name__)
+
+
+def current_epoch(exchange: Exchange, clock: Clock) -> Epoch | None:
+    """The epoch that the account is in, a new one where it begins just now.
+
+    None while none can begin: orders are under way, and nobody knows what they will move.
+    """
+    epoch = Epoch.objects.first()
+    if epoch is None:
+        return begin_epoch(exchange, clock, "first look at the account")
+    if not was_reset(epoch, exchange, clock()):
+        return epoch
+    archive(exchange, clock())
+    return begin_epoch(exchange, clock, "the exchange was reset")
+
+
+def begin_epoch(exchange: Exchange, clock: Clock, reason: str) -> Epoch | None:
+    """Note what the account holds beyond our positions, at a moment when nothing moves."""
+    before = booked(None)
+    held = exchange.balances()
+    now = clock()
+    if booked(None) != before or Order.objects.filter(status__in=LIVE).exists():
+        return None
+    start = {asset: EXACT.subtract(held[asset], before[asset]) for asset in held}
+    epoch = Epoch.objects.create(
+        started_at=now,
+        reason=reason,
+        balances={asset: plain(amount) for asset, amount in start.items() if amount},
+    )
+    ForeignOrder.objects.exclude(moved=0).update(moved=0)  # contained in what it begins with
+    logger.info("account.epoch_began", reason=reason)
+    return epoch
+
+
+def booked(epoch: Epoch | None) -> defaultdict[str, Decimal]:
+    """What our books say that the account holds of each base asset beyond the epoch's start.
+
+    Positions and their dust, what our trades in other symbols took of that asset (a fee in BNB,
+    the price of a symbol that is paid in it), and what orders that are not ours moved.
+    """
+    sums: defaultdict[str, Decimal] = defaultdict(Decimal)
+    symbols = {one.pk: one for one in Symbol.objects.all()}
+    bases = {one.base_asset for one in symbols.values()}
+    positions = Position.objects.exclude(status=Position.Status.ARCHIVED).exclude(quantity=0)
+    for symbol_id, quantity in positions.values_list("symbol_id", "quantity"):
+        base = symbols[symbol_id].base_asset
+        sums[base] = EXACT.add(sums[base], quantity)
+    if epoch is None:
+        return sums
+    trades = Trade.objects.filter(time__gte=epoch.started_at)
+    for trade in trades.filter(commission_asset__in=bases).exclude(commission=0):
+        if trade.commission_asset != symbols[trade.symbol_id].base_asset:
+            fee = trade.commission_asset
+            sums[fee] = EXACT.subtract(sums[fee], trade.commission)
+    for trade in trades.filter(symbol__quote_asset__in=bases):
+        quote = symbols[trade.symbol_id].quote_asset
+        paid = -trade.quote_quantity if trade.side == Side.BUY else trade.quote_quantity
+        sums[quote] = EXACT.add(sums[quote], paid)
+    by_name = {one.name: one.base_asset for one in symbols.values()}
+    foreign = ForeignOrder.objects.filter(symbol__in=by_name).exclude(moved=0)
+    for name, moved in foreign.values_list("symbol", "moved"):
+        sums[by_name[name]] = EXACT.add(sums[by_name[name]], moved)
+    return sums
+
+
+def was_reset(epoch: Epoch, exchange: Exchange, now: datetime) -> bool:
+    """Whether the exchange has forgotten our orders of this epoch and counts from the start.
+
+    Not known is not enough, for what is read may lag: the oldest order must be gone, and the
+    newest gone as well or numbered no higher than one before it. Source: protocol H.
+    """
+    ours = Order.objects.filter(
+        exchange_order_id__isnull=False,
+        submitted_at__gte=epoch.started_at,
+        submitted_at__lt=now - SURELY_LISTED,
+    ).select_related("symbol")
+    oldest = ours.order_by("submitted_at", "pk").first()
+    if oldest is None or _known(oldest, exchange):
+        return False
+    # The exchange numbers the orders of each symbol for itself.
+    newest = ours.filter(symbol=oldest.symbol).order_by("-submitted_at", "-pk")[0]
+    higher = ours.filter(symbol=oldest.symbol, exchange_order_id__gte=newest.exchange_order_id)
+    fell_back = higher.exclude(pk=newest.pk).exists()
+    if not fell_back and _known(newest, exchange):
+        return False
+    since = to_ms(epoch.started_at)
+    listed = exchange.orders_since(oldest.symbol.name, since)
+    return all(one.client_order_id != oldest.client_order_id for one in listed)
+
+
+@transaction.atomic
+def archive(exchange: Exchange, now: datetime) -> None:
+    """Put away what the exchange has erased: nothing is sold, and no result is invented."""
+    erased = "the exchange was reset, and does not know it any more"
+    standing = Order.objects.filter(status__in=LIVE, exchange_order_id__isnull=False)
+    for order_id in list(standing.values_list("pk", flat=True)):
+        move(locked(order_id), OrderStatus.EXPIRED, now, erased)
+    positions = Position.objects.select_for_update(of=("self",)).select_related("symbol")
+    gone = [
+        one
+        for one in positions.exclude(status=Position.Status.ARCHIVED)
+        if (one.quantity or one.status == Position.Status.OPEN) and not _is_new(one, exchange)
+    ]
+    for position in gone:
+        position.status = Position.Status.ARCHIVED
+        position.save(update_fields=["status"])
+    position_changed.announce(gone)
+    alarms = list(Alarm.objects.filter(settled_at=None).select_related("symbol"))
+    Alarm.objects.filter(settled_at=None).update(settled_at=now)
+    alarm_changed.announce(alarms)
+    ForeignOrder.objects.filter(status__in=LIVE).update(status=OrderStatus.EXPIRED)
+    OrdersCheck.objects.all().delete()
+    logger.warning("account.reset", archived=len(gone))
+
+
+def _is_new(position: Position, exchange: Exchange) -> bool:
+    """Whether a position was opened after the reset: the exchange knows the order that did."""
+    first = position.trades.select_related("order__symbol").order_by("pk").first()
+    return first is not None and _known(first.order, exchange)
+
+
+def _known(order: Order, exchange: Exchange) -> bool:
+    """Whether the exchange knows the order by its number, under the name that we gave it."""
+    report = exchange.lookup(order.symbol.name, order.client_order_id, order.exchange_order_id)
+    return report is not None and report.client_order_id == order.client_order_id
