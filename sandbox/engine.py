@@ -197,7 +197,10 @@ class Engine:
                 available -= level.quantity
 
     def _trigger(self, order: Order, market: Market, now_ms: int) -> None:
-        """From now on it is the market or limit order it was meant to become."""
+        """From now on it is the market or limit order it was meant to become.
+
+        A second report of NEW, now with a working time, tells so; that is not documented.
+        """
         order.working_ms = order.update_ms = now_ms
         self.journal.note(order, "NEW", now_ms)
         self._match(order, market, now_ms)

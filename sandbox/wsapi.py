@@ -167,7 +167,10 @@ class WsApi:
 
 
 def _read(question: Question, message: bytes) -> None:
-    """Fill the question in as far as the message can be read; raises -1135, -1102 or -1130."""
+    """Fill the question in as far as the message can be read; raises -1135 or -1130.
+
+    Which code the exchange answers such messages with is not documented.
+    """
     try:
         request = json.loads(message, parse_float=str)
     except ValueError:
