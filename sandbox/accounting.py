@@ -132,7 +132,7 @@ async def account(call: Call) -> object:
 
 
 async def order_rate_limits(call: Call) -> object:
-    return orders_used(call.exchange.engine.order_count.counts(call.now_ms))
+    return orders_used(call.exchange.engine.books.order_count.counts(call.now_ms))
 
 
 async def commission(call: Call) -> object:

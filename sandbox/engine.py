@@ -1,10 +1,8 @@
 """Orders carried out: against the book at once, resting until the market passes, or triggered.
 
-Our fills do not enter the public trades or klines. Their trade ids come from a space of
-their own, `OWN_TRADE_IDS_FROM` upwards, so that they never meet a public id.
+Our fills do not enter the public trades or klines.
 """
 
-from collections import defaultdict
 from collections.abc import Callable, Iterable
 from decimal import Decimal
 from heapq import heappop, heappush
@@ -12,20 +10,16 @@ from itertools import count
 from typing import NamedTuple
 
 from sandbox import matching
-from sandbox.account import Account
 from sandbox.book import Book, Level
-from sandbox.events import Prevented
+from sandbox.books import Books
 from sandbox.fees import Fees
 from sandbox.filters import SymbolRules
-from sandbox.journal import Journal
-from sandbox.limits import OrderCount
 from sandbox.market import Market
-from sandbox.matching import MAKER_ENDS, SHARED, TAKER_ENDS, Met, Step
-from sandbox.orders import NOT_WORKING, ZERO, Fill, Order, OrderRequest
+from sandbox.matching import SHARED, Met, Step
+from sandbox.orders import NOT_WORKING, ZERO, Order, OrderRequest
 from sandbox.tape import Print
 from sandbox.wire import ApiError, Json, rejected
 
-OWN_TRADE_IDS_FROM = 1_000_000_000_001
 FEWEST_SPREAD_FILLS = 4
 NO_LIQUIDITY = "Order book liquidity is less than `LOT_SIZE` filter minimum quantity."
 
@@ -41,17 +35,12 @@ AT_ONCE = Course()
 
 
 class Engine:
-    """The account, its orders in the order of their ids, and the matching."""
+    """Accepts orders and carries them out on the books; `orders` are in the order of their ids."""
 
     def __init__(self, fees: Fees, outbox: list[Json]) -> None:
-        self.fees = fees
-        self.account = Account()
-        self.journal = Journal(self.account, outbox)
-        self.order_count = OrderCount()
-        self.orders: dict[int, Order] = {}
-        self.open: dict[str, dict[int, Order]] = defaultdict(dict)
-        self._order_ids, self._match_ids = count(1), count(1)
-        self._trade_ids = count(OWN_TRADE_IDS_FROM)
+        self.books = Books(fees, outbox)
+        self.journal, self.account = self.books.journal, self.books.account
+        self.orders, self.open = self.books.orders, self.books.open
         self._later: list[tuple[int, int, Callable[[int], None]]] = []  # a heap, by time
         self._numbers = count()
 
@@ -100,9 +89,8 @@ class Engine:
             order.quantity = _worth_quantity(request, book, steps)
             if not order.quantity:
                 raise rejected(NO_LIQUIDITY)
-        self._lock(order, self._needed(order, steps), book.rules)
-        order.order_id = next(self._order_ids)
-        self.orders[order.order_id] = self.open[request.symbol][order.order_id] = order
+        self.books.lock(order, self._needed(order, steps), book.rules)
+        self.books.open_up(order)
         return order
 
     def _way(self, order: Order, book: Book) -> list[Step]:
@@ -122,12 +110,6 @@ class Engine:
         price = request.limit or (request.stop_price if not order.is_working else None)
         return matching.cost(steps) if price is None else price * order.left
 
-    def _lock(self, order: Order, amount: Decimal, rules: SymbolRules) -> None:
-        """Have just that amount locked for an order; raises -2010 where funds lack."""
-        asset = rules.quote if order.request.buys else rules.base
-        self.account.reserve(asset, amount - order.locked)
-        order.locked = amount
-
     def _match(self, order: Order, market: Market, now_ms: int, over_ms: int = 0) -> None:
         """The taker phase, at once or spread over some time; what then is left rests or ends."""
         book, rules = market.book(now_ms), market.rules
@@ -140,7 +122,7 @@ class Engine:
             return
         for step in steps:
             self._meet(order, step, rules, now_ms)
-        self._settle(order, rules, now_ms)
+        self.books.settle(order, rules, now_ms)
 
     def _may_take(self, order: Order, steps: list[Step], book: Book, now_ms: int) -> bool:
         """Lock what these steps need. Without the funds, or as a FOK without the book, it ends."""
@@ -148,13 +130,13 @@ class Engine:
             order.quantity = _worth_quantity(order.request, book, steps)
         reason = ""
         try:
-            self._lock(order, self._needed(order, steps), book.rules)
+            self.books.lock(order, self._needed(order, steps), book.rules)
         except ApiError:
             reason = "REJECTED"
         if order.request.time_in_force == "FOK" and matching.quantity(steps) < order.left:
             reason = "UNFILLED_FOK_ORDER_EXPIRED"
         if reason:
-            self._end(order, "EXPIRED", now_ms, book.rules, reason=reason)
+            self.books.end(order, "EXPIRED", now_ms, book.rules, reason=reason)
         return not reason
 
     def _spread(
@@ -167,7 +149,7 @@ class Engine:
             self._in(due_ms, lambda at, step=step: self._meet(order, step, market.rules, at))  # type: ignore[misc]
         for step in parts[:1]:
             self._meet(order, step, market.rules, now_ms)
-        self._in(now_ms + over_ms, lambda at: self._settle(order, market.rules, at))
+        self._in(now_ms + over_ms, lambda at: self.books.settle(order, market.rules, at))
 
     def _in(self, due_ms: int, action: Callable[[int], None]) -> None:
         heappush(self._later, (due_ms, next(self._numbers), action))
@@ -183,101 +165,9 @@ class Engine:
         if not order.is_open:
             return
         if isinstance(step, Met):
-            self._prevent(order, step, rules, now_ms)
+            self.books.prevent(order, step, rules, now_ms)
         else:
-            self._fill(order, step, rules, now_ms, now_ms, maker=False)
-
-    def _fill(
-        self,
-        order: Order,
-        level: Level,
-        rules: SymbolRules,
-        time_ms: int,
-        now_ms: int,
-        *,
-        maker: bool,
-    ) -> None:
-        """One fill, traded at `time_ms` and known now."""
-        price, quantity = level
-        quote, buys = price * quantity, order.request.buys
-        spent_asset, spent = (rules.quote, quote) if buys else (rules.base, quantity)
-        asset, received = (rules.base, quantity) if buys else (rules.quote, quote)
-        self.account.spend(spent_asset, spent)
-        order.locked -= spent
-        self.account.grant(asset, received)
-        commission, commission_asset = self.fees.charge(self.account, asset, received)
-        trade_id = next(self._trade_ids)
-        fill = Fill(trade_id, time_ms, price, quantity, commission, commission_asset, maker)
-        if not order.fills:
-            self.order_count.filled(now_ms, maker)
-        order.fills.append(fill)
-        order.executed += quantity
-        order.executed_quote += quote
-        order.update_ms = time_ms
-        if buys and order.request.limit:  # what it got cheaper is free again
-            self._lock(order, order.request.limit * order.left, rules)
-        order.status = "PARTIALLY_FILLED" if order.left else "FILLED"
-        if not order.left:
-            self._close(order)
-        self.journal.note(order, "TRADE", now_ms, fill=fill)
-
-    def _prevent(self, taker: Order, met: Met, rules: SymbolRules, now_ms: int) -> None:
-        """Self-trade prevention by the taker's mode. Source: protocol D.11."""
-        maker, mode = met.order, taker.request.stp_mode
-        if not maker.is_open:
-            return
-        match_id, shared = next(self._match_ids), mode in SHARED
-        for order, other, modes in ((maker, taker, MAKER_ENDS), (taker, maker, TAKER_ENDS)):
-            if not shared and mode not in modes:
-                continue
-            quantity = met.quantity if shared else order.left
-            order.prevented += quantity
-            order.prevented_match_id, order.update_ms = match_id, now_ms
-            self._lock(order, self._left_locked(order, quantity), rules)
-            if not order.left:
-                order.status = "EXPIRED_IN_MATCH"
-                self._close(order)
-            prevented = Prevented(match_id, other.order_id, maker.request.price, quantity)
-            self.journal.note(order, "TRADE_PREVENTION", now_ms, prevented=prevented)
-
-    def _left_locked(self, order: Order, gone: Decimal) -> Decimal:
-        """What stays locked once so much of an order will not trade."""
-        if not order.left:
-            return ZERO
-        if not order.request.buys:
-            return order.locked - gone
-        return order.request.limit * order.left if order.request.limit else order.locked
-
-    def _settle(self, order: Order, rules: SymbolRules, now_ms: int) -> None:
-        """After the taker phase: done, resting, or the rest given up."""
-        if not order.is_open:
-            return
-        if order.request.limit is None:
-            self._end(order, "EXPIRED", now_ms, rules, reason="INSUFFICIENT_LIQUIDITY")
-        elif order.request.time_in_force == "IOC":
-            self._end(order, "EXPIRED", now_ms, rules, reason="UNFILLED_IOC_QUANTITY_EXPIRED")
-        else:
-            order.is_resting = True
-
-    def _end(
-        self,
-        order: Order,
-        status: str,
-        now_ms: int,
-        rules: SymbolRules,
-        *,
-        reason: str = "",
-        original_id: str = "",
-    ) -> None:
-        """Over before it is filled: what is still locked is free again."""
-        self._lock(order, ZERO, rules)
-        order.status, order.expiry_reason, order.update_ms = status, reason, now_ms
-        self._close(order)
-        self.journal.note(order, status, now_ms, original_id=original_id)
-
-    def _close(self, order: Order) -> None:
-        order.is_resting = False
-        self.open[order.request.symbol].pop(order.order_id, None)
+            self.books.fill(order, step, rules, now_ms, now_ms, maker=False)
 
     def market_moved(self, market: Market, prints: Iterable[Print], now_ms: int) -> None:
         """Fill the orders that the market has passed; trigger those whose price it has hit."""
@@ -303,11 +193,14 @@ class Engine:
             level = Level(order.request.price, min(available, order.left))
             if level.quantity:
                 time_ms = max(printed.agg.time_ms, order.working_ms)
-                self._fill(order, level, rules, time_ms, now_ms, maker=True)
+                self.books.fill(order, level, rules, time_ms, now_ms, maker=True)
                 available -= level.quantity
 
     def _trigger(self, order: Order, market: Market, now_ms: int) -> None:
-        """From now on it is the market or limit order it was meant to become."""
+        """From now on it is the market or limit order it was meant to become.
+
+        A second report of NEW, now with a working time, tells so; that is not documented.
+        """
         order.working_ms = order.update_ms = now_ms
         self.journal.note(order, "NEW", now_ms)
         self._match(order, market, now_ms)
@@ -317,7 +210,7 @@ class Engine:
         if not order.is_open:
             raise ApiError(-2011, "Unknown order sent.")
         original_id, order.client_order_id = order.client_order_id, cancel_id
-        self._end(order, "CANCELED", now_ms, rules, original_id=original_id)
+        self.books.end(order, "CANCELED", now_ms, rules, original_id=original_id)
         self.journal.close(now_ms)
 
     def transfer(self, asset: str, amount: Decimal, now_ms: int) -> None:

@@ -15,6 +15,7 @@ def _socket(call: Call) -> ApiSocket:
 
 
 async def logon(call: Call) -> object:
+    """Refused; with which code is not documented."""
     raise ApiError(-4056, "HMAC_SHA256 API key is not supported.")
 
 

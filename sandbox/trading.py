@@ -81,7 +81,7 @@ async def _carry_out(call: Call, action: str, act: Callable[[Course], Json]) -> 
 def _count(call: Call) -> None:
     """Count a placement against the limits; raises -1015."""
     call.places.obstacles.check_order(call.now_ms)
-    call.exchange.engine.order_count.add(call.exchange.clock.now_ms())
+    call.exchange.engine.books.order_count.add(call.exchange.clock.now_ms())
 
 
 def _check_number(call: Call, request: OrderRequest) -> None:

@@ -162,12 +162,15 @@ class WsApi:
         weight = weight_used(self.desk.used(socket.address))
         if not (call and call.is_placement):
             return [weight]
-        counts = call.exchange.engine.order_count.counts(call.now_ms)
+        counts = call.exchange.engine.books.order_count.counts(call.now_ms)
         return [*orders_used(counts), weight]
 
 
 def _read(question: Question, message: bytes) -> None:
-    """Fill the question in as far as the message can be read; raises -1135, -1102 or -1130."""
+    """Fill the question in as far as the message can be read; raises -1135 or -1130.
+
+    Which code the exchange answers such messages with is not documented.
+    """
     try:
         request = json.loads(message, parse_float=str)
     except ValueError:

@@ -66,12 +66,12 @@ VenueKinds = ReadLag | ClockSkew | OrderLimit | Transfer | Reset
 Kinds = FeedKinds | OrderKinds | UserDataKinds | VenueKinds
 
 
-def _named(kinds: object) -> dict[str, type[Fault]]:
+def named(kinds: object) -> dict[str, type[Fault]]:
     return {str(kind.__struct_config__.tag): kind for kind in get_args(kinds)}
 
 
-FEED_FAULTS = _named(FeedKinds)
-FAULTS = _named(Kinds)
+FEED_FAULTS = named(FeedKinds)
+FAULTS = named(Kinds)
 
 
 def parse(body: bytes) -> Fault:

@@ -93,7 +93,7 @@ def test_open_orders_and_triggers_are_counted(fresh_venue: Venue) -> None:
         assert stop(fresh_venue)["status"] == "NEW"
     assert stop(fresh_venue) == {"code": -1013, "msg": "Filter failure: MAX_NUM_ALGO_ORDERS"}
     for _ in range(MAX_OPEN_ORDERS - MAX_TRIGGERED_ORDERS):
-        fresh_venue.exchange.engine.order_count = OrderCount()
+        fresh_venue.exchange.engine.books.order_count = OrderCount()
         assert limit(fresh_venue, "0.9")["status"] == "NEW"
     refused = {"code": -1013, "msg": "Filter failure: MAX_NUM_ORDERS"}
     assert limit(fresh_venue, "0.9") == refused

@@ -54,6 +54,7 @@ class Venue:
 
     def __init__(self, plan: Plan, read_ms: Callable[[], int] = wall_ms) -> None:
         self.shift_ms = 0
+        self.patience = 5.0  # seconds that a signed request waits for its answer
         self.clock = Clock(lambda: read_ms() + self.shift_ms)
         self.exchange = Exchange(plan, self.clock)
         self.server = Server(self.exchange)
@@ -91,7 +92,10 @@ class Venue:
         query = urlencode(params)
         query += f"&signature={signature(SAMPLE_SECRET, query)}"
         return requests.request(
-            method, f"{self.url}{path}?{query}", headers={"X-MBX-APIKEY": SAMPLE_KEY}, timeout=5
+            method,
+            f"{self.url}{path}?{query}",
+            headers={"X-MBX-APIKEY": SAMPLE_KEY},
+            timeout=self.patience,
         )
 
     def order(self, **params: object) -> requests.Response:
