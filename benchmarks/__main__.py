@@ -5,6 +5,9 @@ import sys
 
 COMMANDS = (
     ["benchmarks.stream_throughput"],
+    ["benchmarks.stream_throughput", "--symbols", "500"],
+    ["benchmarks.take_over"],
+    ["benchmarks.memory"],
     ["benchmarks.latency", "order"],
     ["benchmarks.latency", "crowd"],
     ["benchmarks.latency", "page"],
