@@ -3,6 +3,8 @@
 import time
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Any
 
 import pytest
 import requests
@@ -57,7 +59,7 @@ def account(venue: Sandbox) -> Iterator[BinanceExchange]:
     venue.calm()
 
 
-def order(**fields: str) -> Order:
+def order(**fields: Any) -> Order:
     """A BUY of one strategy, written down now."""
     now = timezone.now()
     name, until_ms = f"v-{to_ms(now)}", to_ms(now) + 60_000
@@ -104,7 +106,7 @@ def test_a_reset_sells_nothing_and_trading_goes_on(
     venue.inject("reset")
     reconcile_account(account, later(120))
     position = Position.objects.get()
-    assert (position.status, position.realised) == ("archived", 0)
+    assert (position.status, position.realised) == ("archived", Decimal(0))
     assert Epoch.objects.count() == 2
     after = order()
     submit([after.pk], account)
