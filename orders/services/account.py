@@ -16,6 +16,7 @@ from market.times import to_ms
 from orders.events import alarm_changed
 from orders.exchange import Busy, Exchange, ExecutionReport, OrderSeen, OutcomeUnknown, Refused
 from orders.models import Alarm, Epoch, Order, OrdersCheck, Position, Trade
+from orders.position import Fill
 from orders.services.booking import record
 from orders.services.epochs import begin_epoch, booked, current_epoch
 from orders.services.hearing import note_foreign
@@ -77,7 +78,13 @@ def _check_orders(exchange: Exchange, symbol: Symbol, epoch: Epoch, clock: Clock
         if _lacks(order, seen, told):
             _ask(exchange, order, clock)
     for number in sorted((seen.keys() | filled) - ours.keys()):
-        _note_other(exchange, seen.get(number), number, symbol, epoch=epoch, now=asked_at)
+        order_seen = seen.get(number)
+        fills = [trade.fill for trade in trades if trade.exchange_order_id == number]
+        if order_seen is not None and _amount(fills) == order_seen.executed_quantity:
+            moved = _moved(symbol.base_asset, fills, to_ms(epoch.started_at))
+            note_foreign(symbol.name, order_seen, asked_at, moved=moved)
+        else:
+            _look_up_other(exchange, order_seen, number, symbol, epoch=epoch, now=asked_at)
     OrdersCheck.objects.update_or_create(symbol=symbol, defaults={"until": asked_at})
 
 
@@ -114,7 +121,11 @@ def _ask(exchange: Exchange, order: Order, clock: Clock) -> None:
         record(order.pk, report, clock())
 
 
-def _note_other(
+def _amount(fills: Iterable[Fill]) -> Decimal:
+    return sum((fill.quantity for fill in fills), ZERO)
+
+
+def _look_up_other(
     exchange: Exchange,
     order: OrderSeen | None,
     number: int,
@@ -123,10 +134,7 @@ def _note_other(
     epoch: Epoch,
     now: datetime,
 ) -> None:
-    """Note an order that is none of ours, with what it moved of the base asset."""
-    if order is not None and not order.executed_quantity:
-        note_foreign(symbol.name, order, now)
-        return
+    """Note an order that is none of ours, of whose fills the list has only some."""
     report = exchange.lookup(symbol.name, "", number)
     if report is None or not report.fills:
         return  # the lists are ahead of it; next time
@@ -134,7 +142,7 @@ def _note_other(
     if ours is not None:  # the trades knew it before the lists of orders did
         record(ours.pk, report, now)
         return
-    moved = _moved(symbol.base_asset, report, to_ms(epoch.started_at))
+    moved = _moved(symbol.base_asset, report.fills, to_ms(epoch.started_at))
     note_foreign(symbol.name, order or _seen_in(report), now, moved=moved)
 
 
@@ -152,10 +160,10 @@ def _seen_in(report: ExecutionReport) -> OrderSeen:
     )
 
 
-def _moved(base: str, report: ExecutionReport, since_ms: int) -> Decimal:
+def _moved(base: str, fills: Iterable[Fill], since_ms: int) -> Decimal:
     """What fills from `since_ms` on added to what the account holds of `base`."""
     moved = ZERO
-    for fill in report.fills:
+    for fill in fills:
         if fill.time_ms >= since_ms:
             amount = fill.quantity if fill.side is Side.BUY else -fill.quantity
             fee = fill.commission if fill.commission_asset == base else ZERO
