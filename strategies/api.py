@@ -45,6 +45,7 @@ def signal_json(signal: Signal) -> Json:
         "reason": signal.reason,
         "side": signal.side,
         "candle_open_time": iso_or_null(signal.candle_open_time),
+        "candle_revision": signal.candle_revision,
         "price": plain(signal.price),
         "sma": plain_or_null(signal.sma),
         "ema": plain_or_null(signal.ema),

@@ -87,6 +87,7 @@ class Signal(models.Model):
     reason = models.CharField(max_length=10, choices=SignalReason.choices)
     side = models.CharField(max_length=4, choices=SIDES)
     candle_open_time = models.DateTimeField(null=True)  # none where a stop or a halt sells
+    candle_revision = models.PositiveIntegerField(null=True)  # the one that was judged
     price = ExactDecimalField()  # the candle's close, or the tick that hit the stop
     sma = ExactDecimalField(null=True)
     ema = ExactDecimalField(null=True)

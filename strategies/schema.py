@@ -15,6 +15,9 @@ class SignalSerializer(serializers.Serializer[Json]):
     reason = serializers.ChoiceField(SignalReason.choices)
     side = serializers.ChoiceField(SIDES)
     candle_open_time = TimeText(allow_null=True, help_text="Null where a stop or a halt sells.")
+    candle_revision = serializers.IntegerField(
+        allow_null=True, help_text="The candle as it was judged; it may have been revised since."
+    )
     price = DecimalText(help_text="The candle's close, or the tick that hit the stop.")
     sma = DecimalText(allow_null=True)
     ema = DecimalText(allow_null=True)

@@ -19,7 +19,7 @@ LEFT JOIN strategies_strategy_symbols n ON n.strategy_id = s.id
 WHERE s.enabled ORDER BY s.id
 """  # noqa: S608
 CLOSES = """
-SELECT symbol_id, close FROM candles_candle
+SELECT symbol_id, close, revision FROM candles_candle
 WHERE symbol_id IN ({ids}) AND interval = %s AND open_time BETWEEN %s AND %s
 ORDER BY symbol_id, open_time
 """
@@ -32,6 +32,13 @@ ADVANCE = Insert(
 )
 BEGIN = Insert(StrategyState, "ON CONFLICT (strategy_id, symbol_id, interval) DO NOTHING")
 SIGNALS = Insert(Signal, "RETURNING id")
+
+
+class Run(NamedTuple):
+    """Closes of one series, oldest first, and by place the revisions that are not the first."""
+
+    closes: list[Decimal]
+    revisions: dict[int, int]
 
 
 class Place(NamedTuple):
@@ -55,13 +62,16 @@ def enabled() -> Iterator[tuple[Strategy, int | None]]:
 
 def closes(
     symbol_ids: Collection[int], interval: str, start_ms: int, end_ms: int
-) -> dict[int, list[Decimal]]:
-    """The closes of the candles that stand within the span, by symbol, oldest first."""
+) -> dict[int, Run]:
+    """The closes of the candles that stand within the span, by symbol."""
     span = time_value(to_time(start_ms)), time_value(to_time(end_ms))
-    found: defaultdict[int, list[Decimal]] = defaultdict(list)
+    found: defaultdict[int, Run] = defaultdict(lambda: Run([], {}))
     sql = CLOSES.format(ids=marks(len(symbol_ids)))
-    for symbol_id, close in fetch(sql, *symbol_ids, interval, *span):
-        found[symbol_id].append(Decimal(close))
+    for symbol_id, close, revision in fetch(sql, *symbol_ids, interval, *span):
+        run = found[symbol_id]
+        if revision > 1:
+            run.revisions[len(run.closes)] = revision
+        run.closes.append(Decimal(close))
     return found
 
 

@@ -35,6 +35,7 @@ class Crossing:
 
     watch: Watch
     open_ms: int
+    revision: int
     judgement: Judgement
     side: Side
 
@@ -123,7 +124,7 @@ def _read_places(watched: Sequence[Watch]) -> dict[Key, int]:
 def _crossings(judged: Iterable[Judged], moved: Collection[Key]) -> list[Crossing]:
     """The crossings in the series that we took on, oldest first in each."""
     return [
-        Crossing(one.watch, one.open_ms, one.judgement, one.judgement.side)
+        Crossing(one.watch, one.open_ms, one.revision, one.judgement, one.judgement.side)
         for one in judged
         if one.judgement and one.judgement.side and one.watch.key in moved
     ]
@@ -170,6 +171,7 @@ def _signal(crossing: Crossing, symbol: Symbol, order: Order | None, now: dateti
         reason=SignalReason.CROSSOVER,
         side=crossing.side,
         candle_open_time=to_time(crossing.open_ms),
+        candle_revision=crossing.revision,
         price=judgement.close,
         sma=judgement.current.sma,
         ema=judgement.current.ema,

@@ -15,6 +15,7 @@ class Judged:
 
     watch: Watch
     open_ms: int
+    revision: int  # of the candle
     judgement: Judgement | None
     note: str
 
@@ -32,7 +33,7 @@ def judge_all(watches: Sequence[Watch]) -> list[Judged]:
             like = (*candle, strategy.sma_period, strategy.ema_period)
             if like not in seen:
                 seen[like] = _judge(watch, open_ms, series)
-            judged.append(Judged(watch, open_ms, *seen[like]))
+            judged.append(Judged(watch, open_ms, series.revision(open_ms), *seen[like]))
     return judged
 
 

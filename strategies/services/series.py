@@ -73,16 +73,24 @@ class Watch:
 
 @dataclass(frozen=True, slots=True)
 class Closes:
-    """Closes of consecutive candles from `start_ms` on; None where a candle is missing."""
+    """Closes of consecutive candles from `start_ms` on; None where a candle is missing.
+
+    `revisions` are those of candles that were revised, by their place.
+    """
 
     start_ms: int
     interval_ms: int
     values: list[Decimal | None]
+    revisions: dict[int, int]
 
     def until(self, open_ms: int, count: int) -> list[Decimal | None]:
         """The `count` closes that end with the candle of `open_ms`, oldest first."""
         end = (open_ms - self.start_ms) // self.interval_ms + 1
         return self.values[max(0, end - count) : end]
+
+    def revision(self, open_ms: int) -> int:
+        """Which revision of the candle of `open_ms` this is."""
+        return self.revisions.get((open_ms - self.start_ms) // self.interval_ms, 1)
 
 
 def interval_of(strategy: Strategy) -> str:
@@ -141,10 +149,11 @@ def _read(
     interval_ms = INTERVALS_MS[interval]
     count = (end_ms - start_ms) // interval_ms + 1
     stored = statements.closes(symbol_ids, interval, start_ms, end_ms)
-    whole = {symbol_id for symbol_id, closes in stored.items() if len(closes) == count}
+    whole = {symbol_id for symbol_id, run in stored.items() if len(run.closes) == count}
     found = {
-        (symbol_id, interval): Closes(start_ms, interval_ms, list(stored[symbol_id]))
-        for symbol_id in whole
+        (symbol_id, interval): Closes(start_ms, interval_ms, [*run.closes], run.revisions)
+        for symbol_id, run in stored.items()
+        if symbol_id in whole
     }
     broken = set(symbol_ids) - whole
     return found | _read_broken(interval, start_ms, count, broken) if broken else found
@@ -156,7 +165,7 @@ def _read_broken(
     """Series with holes in them: every close has to find its place."""
     interval_ms = INTERVALS_MS[interval]
     found = {
-        (symbol_id, interval): Closes(start_ms, interval_ms, [None] * count)
+        (symbol_id, interval): Closes(start_ms, interval_ms, [None] * count, {})
         for symbol_id in symbol_ids
     }
     end_ms = start_ms + (count - 1) * interval_ms
@@ -165,8 +174,10 @@ def _read_broken(
         interval=interval,
         open_time__range=(to_time(start_ms), to_time(end_ms)),
     ).order_by()
-    for symbol_id, open_time, close in rows.values_list("symbol_id", "open_time", "close"):
+    columns = "symbol_id", "open_time", "close", "revision"
+    for symbol_id, open_time, close, revision in rows.values_list(*columns):
         place, off_boundary = divmod(to_ms(open_time) - start_ms, interval_ms)
         if not off_boundary:
-            found[symbol_id, interval].values[place] = close
+            closes = found[symbol_id, interval]
+            closes.values[place], closes.revisions[place] = close, revision
     return found

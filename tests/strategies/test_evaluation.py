@@ -183,6 +183,18 @@ def test_a_close_that_was_revised_counts_as_it_stands_now() -> None:
     assert StrategyState.objects.get().sma == Decimal("10600")
 
 
+def test_a_signal_keeps_the_revision_that_it_was_made_on() -> None:
+    strategy()
+    *_, last = closed(symbol(), [*FLAT, "11000"])
+    Candle.objects.filter(pk=last.pk).update(revision=2)
+    [signal] = judged(last)
+    assert signal.candle_revision == 2
+    Candle.objects.filter(pk=last.pk).update(revision=3, close=Decimal("9000"))
+    assert judged(last) == []
+    signal.refresh_from_db()
+    assert (signal.candle_revision, signal.price) == (2, Decimal(11000))
+
+
 def test_a_halt_governs_the_next_order() -> None:
     strategy()
     btc = symbol()
