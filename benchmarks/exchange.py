@@ -86,6 +86,7 @@ class Exchange:
         app.router.add_get("/api/v3/exchangeInfo", self._exchange_info)
         app.router.add_get("/api/v3/klines", self._nothing)
         app.router.add_get("/api/v3/aggTrades", self._agg_trades)
+        app.router.add_get("/api/v3/account", self._account)
         app.router.add_post("/api/v3/order", self._order)
         app.router.add_get("/stream", self._stream)
         return app
@@ -109,6 +110,9 @@ class Exchange:
             for symbol in json.loads(request.query["symbols"])
         ]  # fmt: skip
         return web.json_response({"rateLimits": [WEIGHT_LIMIT], "symbols": entries})
+
+    async def _account(self, _: web.Request) -> web.Response:
+        return web.json_response({"balances": [{"asset": "USDT", "free": "1000000000"}]})
 
     async def _nothing(self, _: web.Request) -> web.Response:
         return web.json_response([])

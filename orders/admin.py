@@ -6,7 +6,7 @@ from django.contrib import admin
 from django.http import HttpRequest
 
 from market.admin import Facts, OfSymbol, shown
-from orders.models import Halt, Order, OrderChange, Position, Trade
+from orders.models import Balance, DayResult, Halt, Order, OrderChange, Position, Trade
 
 
 class FactInline(admin.TabularInline[Any, Any]):
@@ -87,3 +87,17 @@ class HaltAdmin(Facts[Halt]):
     list_select_related = ("by",)
     search_fields = ("reason", "by__username")
     date_hierarchy = "at"
+
+
+@admin.register(Balance)
+class BalanceAdmin(Facts[Balance]):
+    list_display = ("asset", "free", "read_at")
+
+
+@admin.register(DayResult)
+class DayResultAdmin(Facts[DayResult]):
+    """What MAX_DAILY_LOSS is held against; nothing stands here while it is off."""
+
+    list_display = ("day", "strategy", "quote_asset", "pnl", "peak", "fall", "at")
+    list_filter = ("strategy", "quote_asset", "day")
+    date_hierarchy = "day"

@@ -2,6 +2,7 @@
 
 import os
 import time
+from decimal import Decimal
 from functools import cache
 from urllib.parse import urlsplit
 
@@ -15,9 +16,11 @@ from market.binance import BadFrame, read_server_time
 from market.decimals import plain
 from market.rest import ExchangeClock
 from orders import answers
+from orders.balances import read_free
 from orders.exchange import Busy, ExecutionReport, OrderRequest, OutcomeUnknown, Refused
 from orders.signing import signed
 
+ACCOUNT_PATH = "/api/v3/account"
 ORDER_PATH = "/api/v3/order"
 TIME_PATH = "/api/v3/time"
 TRADES_PATH = "/api/v3/myTrades"
@@ -45,11 +48,17 @@ class BinanceExchange:
         self._headers = {"X-MBX-APIKEY": key, "Accept": "application/json"}
         self._transport = HTTPAdapter(pool_maxsize=CONNECTIONS)
         self._clock = ExchangeClock()
+        self._clock_lost = False
         self._measured_at = float("-inf")  # monotonic seconds
         self._silent_until = float("-inf")
 
     def __repr__(self) -> str:
         return f"BinanceExchange({urlsplit(self._url).netloc})"
+
+    @property
+    def clock_known(self) -> bool:
+        """False where the exchange's time was asked for in vain and is not known from before."""
+        return self._clock.known or not self._clock_lost
 
     def place(self, request: OrderRequest) -> ExecutionReport:
         """Send a market order. Source: Binance Spot REST, "New order"."""
@@ -83,6 +92,10 @@ class BinanceExchange:
             return answers.found(order, [])
         fills = [("symbol", symbol), ("orderId", str(order.order_id)), ("limit", "1000")]
         return answers.found(order, answers.read_trades(self._read(TRADES_PATH, fills)))
+
+    def free_balances(self) -> dict[str, Decimal]:
+        """What is free of each asset that there is something of."""
+        return read_free(self._read(ACCOUNT_PATH, [("omitZeroBalances", "true")]))
 
     def keep_ready(self) -> None:
         """Have an open connection and a fresh clock, so that an order waits for neither.
@@ -164,6 +177,7 @@ class BinanceExchange:
             self._clock.measure(self)
             self._measured_at = time.monotonic()
         except (Refused, Busy, OutcomeUnknown, BadFrame) as error:
+            self._clock_lost = True
             wait_s = max(1.0, getattr(error, "retry_after_s", 0.0))
             self._silent_until = time.monotonic() + wait_s
             raise Busy(wait_s, f"not sent: the exchange's clock is not known ({error})") from None

@@ -27,5 +27,6 @@ def flatten() -> None:
 
 @shared_task
 def sweep_exits() -> None:
-    """Sell what should have been sold and is still held."""
+    """Sell what should have been sold and is still held, and look how much was lost today."""
     services.finish_exits(timezone.now())
+    services.watch_losses(timezone.now())

@@ -59,6 +59,9 @@ class FakeExchange:
 
     def keep_ready(self) -> None: ...
 
+    def free_balances(self) -> dict[str, Decimal]:
+        return {"USDT": Decimal(10_000)}
+
     def hide_fills(self, client_order_id: str) -> ExecutionReport:
         """What a lookup says while trades lag behind orders; returns the whole truth."""
         whole = self.reports[client_order_id]

@@ -12,7 +12,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from candles.api import last_prices
+from candles.services import last_prices
 from market.api import DecimalText, Json, TimeText, iso_ms, refusals
 from market.models import Symbol
 from market.parameters import (

@@ -2,9 +2,10 @@
 
 from collections.abc import Sequence
 
-from candles.api import candle_json, last_prices
+from candles.api import candle_json
 from candles.events import candle_closed, candle_revised, candle_verified
 from candles.models import Candle
+from candles.services import last_prices
 from market.redis import connection
 from orders.api import order_json, position_json, trade_json
 from orders.events import (

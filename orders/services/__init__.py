@@ -1,7 +1,9 @@
 """What is done with orders: opened, sent, looked up, booked, halted, logged."""
 
+from orders.services.balances import read_balances
 from orders.services.booking import record
 from orders.services.halts import current_halt, set_halt
+from orders.services.losses import mark_day
 from orders.services.opening import open_orders, open_stops
 from orders.services.results import results
 from orders.services.sending import reconcile, send_claimed, submit, unanswered, unsent
@@ -10,8 +12,10 @@ from orders.services.tradelog import append_trade_log
 __all__ = [
     "append_trade_log",
     "current_halt",
+    "mark_day",
     "open_orders",
     "open_stops",
+    "read_balances",
     "reconcile",
     "record",
     "results",
