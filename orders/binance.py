@@ -2,6 +2,7 @@
 
 import os
 import time
+from collections.abc import Mapping
 from decimal import Decimal
 from functools import cache
 from urllib.parse import urlsplit
@@ -13,8 +14,10 @@ from requests.adapters import HTTPAdapter
 from requests.structures import CaseInsensitiveDict
 
 from market.binance import BadFrame, read_server_time
+from market.budget import WEIGHTS, Priority, Share, Spent, Taken
 from market.decimals import plain
-from market.rest import ExchangeClock
+from market.rest import ExchangeClock, shared_budget
+from market.ticks import Side
 from orders import answers
 from orders.balances import read_free
 from orders.exchange import Busy, ExecutionReport, OrderRequest, OutcomeUnknown, Refused
@@ -24,6 +27,7 @@ ACCOUNT_PATH = "/api/v3/account"
 ORDER_PATH = "/api/v3/order"
 TIME_PATH = "/api/v3/time"
 TRADES_PATH = "/api/v3/myTrades"
+Answer = tuple[bytes, Mapping[str, str]]  # body and headers
 TIMEOUT_S = (3.05, 12.0)  # to connect, to answer: the exchange gives its engine 10 s
 RECV_WINDOW_MS = 5000
 CONNECTIONS = 21  # kept open at most: one for each sending thread, one for the rest
@@ -31,6 +35,7 @@ CONNECTIONS = 21  # kept open at most: one for each sending thread, one for the 
 # larger window, one behind it is.
 BIAS_MS = 20
 CLOCK_AGE_S = 600.0
+MEASURE_AGAIN_S = 1.0  # orders that wait for the clock don't each try in vain
 IDLE_S = 20.0  # a connection that lies idle much longer may be closed at the other end
 
 
@@ -50,7 +55,8 @@ class BinanceExchange:
         self._clock = ExchangeClock()
         self._clock_lost = False
         self._measured_at = float("-inf")  # monotonic seconds
-        self._silent_until = float("-inf")
+        self._measure_again_at = float("-inf")
+        self._budget = shared_budget(self._url)
 
     def __repr__(self) -> str:
         return f"BinanceExchange({urlsplit(self._url).netloc})"
@@ -61,7 +67,10 @@ class BinanceExchange:
         return self._clock.known or not self._clock_lost
 
     def place(self, request: OrderRequest) -> ExecutionReport:
-        """Send a market order. Source: Binance Spot REST, "New order"."""
+        """Send a market order. Source: Binance Spot REST, "New order".
+
+        It takes its place among the orders that the exchange allows: one round trip to Redis.
+        """
         parameters = [
             ("symbol", request.symbol),
             ("side", request.side.value),
@@ -70,7 +79,15 @@ class BinanceExchange:
             ("newClientOrderId", request.client_order_id),
             ("newOrderRespType", "FULL"),
         ]
-        return answers.placed(self._signed("POST", ORDER_PATH, parameters, request.claimed_ms))
+        self._measure(older_than_s=CLOCK_AGE_S)
+        try:
+            share = Share.ENTRY if request.side is Side.BUY else Share.EXIT
+            places = self._budget.take_place(share)
+        except Spent as spent:
+            raise _not_sent(spent) from None
+        body, headers = self._signed("POST", ORDER_PATH, parameters, request.claimed_ms)
+        self._budget.learn_orders(places, headers)
+        return answers.placed(body)
 
     def lookup(
         self, symbol: str, client_order_id: str, exchange_order_id: int | None
@@ -106,16 +123,27 @@ class BinanceExchange:
 
     def server_time(self) -> int:
         """The exchange's clock, asked over the connections that orders take."""
-        return read_server_time(self._send("GET", TIME_PATH, ""))
+        self._take(TIME_PATH)
+        return read_server_time(self._send("GET", TIME_PATH, "")[0])
 
     def _read(self, path: str, parameters: list[tuple[str, str]]) -> bytes:
-        return self._signed("GET", path, parameters, int(time.time() * 1000))
+        self._measure(older_than_s=CLOCK_AGE_S)
+        taken = self._take(path)
+        body, headers = self._signed("GET", path, parameters, int(time.time() * 1000))
+        self._budget.learn(taken, headers)
+        return body
+
+    def _take(self, path: str) -> Taken:
+        """Take a request's weight. Raises Busy where none is left."""
+        try:
+            return self._budget.take(WEIGHTS[path], Priority.URGENT)
+        except Spent as spent:
+            raise _not_sent(spent) from None
 
     def _signed(
         self, method: str, path: str, parameters: list[tuple[str, str]], at_ms: int
-    ) -> bytes:
+    ) -> Answer:
         """Sign and send; where the exchange finds our clock wrong, measure it and sign anew."""
-        self._measure(older_than_s=CLOCK_AGE_S)
         try:
             return self._send(method, path, self._stamped(parameters, at_ms))
         except Refused as refusal:
@@ -135,10 +163,7 @@ class BinanceExchange:
         stamp = [("recvWindow", str(RECV_WINDOW_MS)), ("timestamp", str(timestamp))]
         return signed(self._secret, parameters + stamp)
 
-    def _send(self, method: str, path: str, payload: str) -> bytes:
-        waiting_s = self._silent_until - time.monotonic()
-        if waiting_s > 0:
-            raise Busy(waiting_s, "not sent: the exchange asked for silence")
+    def _send(self, method: str, path: str, payload: str) -> Answer:
         request = self._request(method, path, payload)
         try:
             answer = self._transport.send(request, timeout=TIMEOUT_S)
@@ -149,11 +174,11 @@ class BinanceExchange:
                 raise Busy(1, f"not sent: no connection to {self!r}") from None
             raise OutcomeUnknown(f"{type(error).__name__} while waiting for {self!r}") from None
         if answer.status_code == 200:
-            return body
+            return body, answer.headers
         try:
             answers.fail(answer.status_code, answer.headers.get("Retry-After"), body)
         except Busy as busy:
-            self._silent_until = time.monotonic() + busy.retry_after_s
+            self._budget.silence(busy.retry_after_s)
             raise
 
     def _request(self, method: str, path: str, payload: str) -> requests.PreparedRequest:
@@ -173,14 +198,21 @@ class BinanceExchange:
         """Learn the exchange's time. Nothing signed is sent while it is not known."""
         if time.monotonic() - self._measured_at <= older_than_s:
             return
+        wait_s = self._measure_again_at - time.monotonic()
+        if wait_s > 0:
+            raise Busy(wait_s, "not sent: the exchange's clock is not known")
         try:
             self._clock.measure(self)
             self._measured_at = time.monotonic()
         except (Refused, Busy, OutcomeUnknown, BadFrame) as error:
             self._clock_lost = True
-            wait_s = max(1.0, getattr(error, "retry_after_s", 0.0))
-            self._silent_until = time.monotonic() + wait_s
+            wait_s = max(MEASURE_AGAIN_S, getattr(error, "retry_after_s", 0.0))
+            self._measure_again_at = time.monotonic() + MEASURE_AGAIN_S
             raise Busy(wait_s, f"not sent: the exchange's clock is not known ({error})") from None
+
+
+def _not_sent(spent: Spent) -> Busy:
+    return Busy(spent.wait_s, f"not sent: {spent}")
 
 
 def never_sent(error: requests.RequestException) -> bool:
