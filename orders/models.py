@@ -75,6 +75,7 @@ class Order(models.Model):
     expires_at = models.DateTimeField()
     submitted_at = models.DateTimeField(null=True)
     ended_at = models.DateTimeField(null=True)
+    timeline = models.JSONField(default=dict)  # of orders.timeline, as far as it is known
 
     class Meta:
         ordering = ["-created_at", "-id"]

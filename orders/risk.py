@@ -1,13 +1,14 @@
 """What we refuse to order, and why."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 from enum import StrEnum
 
 from market.decimals import EXACT, ZERO, plain
 from market.rules import SymbolRules
 from market.ticks import Side
+from orders.timeline import Timeline
 
 # Source: Binance Spot REST, "New order", newClientOrderId.
 CLIENT_ORDER_ID = re.compile(r"[a-zA-Z0-9_-]{1,36}")
@@ -44,7 +45,8 @@ class Intent:
     """A strategy's wish to buy one order's size, or to sell all it holds.
 
     `price` (quote asset) is the one that led to it, `stop_loss` the fraction of the entry
-    price that a BUY may lose. After `expires_ms` it is no longer meant.
+    price that a BUY may lose. After `expires_ms` it is no longer meant. `timeline` says when what
+    led to it happened.
     """
 
     client_order_id: str
@@ -54,6 +56,7 @@ class Intent:
     price: Decimal
     stop_loss: Decimal | None
     expires_ms: int
+    timeline: Timeline = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if not CLIENT_ORDER_ID.fullmatch(self.client_order_id):

@@ -8,7 +8,7 @@ from strategies.services import Closed
 
 
 @shared_task
-def evaluate(closed: list[tuple[int, str, int]]) -> None:
+def evaluate(closed: list[Closed]) -> None:
     """Judge all candles that closed together, and send what they lead to from here."""
     services.evaluate([Closed(*candle) for candle in closed], timezone.now(), claim=True)
 

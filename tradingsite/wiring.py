@@ -41,7 +41,7 @@ def connect() -> None:
 
 
 def evaluate_strategies(candles: Sequence[Candle]) -> None:
-    evaluate.delay([Closed.of(candle) for candle in candles])
+    evaluate.delay([Closed.just(candle) for candle in candles])
 
 
 def watch_stops(_: Sequence[Position]) -> None:

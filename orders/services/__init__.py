@@ -5,7 +5,7 @@ from orders.services.booking import record
 from orders.services.halts import current_halt, set_halt
 from orders.services.losses import mark_day
 from orders.services.opening import open_orders, open_stops
-from orders.services.results import results
+from orders.services.results import results, timelines
 from orders.services.sending import reconcile, send_claimed, submit, unanswered, unsent
 from orders.services.tradelog import append_trade_log
 
@@ -22,6 +22,7 @@ __all__ = [
     "send_claimed",
     "set_halt",
     "submit",
+    "timelines",
     "unanswered",
     "unsent",
 ]

@@ -127,6 +127,7 @@ def _order_for(
         created_at=now,
         ended_at=now if denial else None,
         expires_at=to_time(intent.expires_ms),
+        timeline=dict(intent.timeline),
     )
 
 

@@ -10,8 +10,9 @@ from django.db.models import Q
 from market.decimals import EXACT, ZERO
 from market.ticks import Side
 from market.times import to_ms
-from orders.models import Position, Trade
+from orders.models import Order, Position, Trade
 from orders.performance import Result, unrealised
+from orders.timeline import Timeline
 
 
 def results(
@@ -38,6 +39,12 @@ def results(
         key = (position.strategy, position.symbol.quote_asset)
         found[key].append(_result(position, invested[position.pk], price))
     return dict(found)
+
+
+def timelines(newest: int) -> list[Timeline]:
+    """The timelines of the newest orders that were sent."""
+    sent = Order.objects.filter(submitted_at__isnull=False)
+    return list(sent.values_list("timeline", flat=True)[:newest])
 
 
 def _result(position: Position, invested: Decimal, price: Decimal | None) -> Result:

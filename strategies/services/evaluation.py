@@ -13,11 +13,12 @@ from candles.services import last_prices
 from market.models import Symbol
 from market.statements import read_symbols
 from market.ticks import Side
-from market.times import to_ms, to_time
+from market.times import now_ms, to_ms, to_time
 from orders.models import Order
 from orders.risk import Intent
 from orders.services import open_orders
 from orders.status import OrderStatus
+from orders.timeline import Step, Timeline, known
 from strategies import statements
 from strategies.events import signal_raised
 from strategies.keys import candle_key
@@ -171,7 +172,19 @@ def _intent(crossing: Crossing, now: datetime) -> Intent:
         price=crossing.judgement.close,
         stop_loss=strategy.stop_loss if crossing.side is Side.BUY else None,
         expires_ms=min(crossing.stale_ms, to_ms(now) + LONGEST_WAIT_MS),
+        timeline=_timeline(crossing),
     )
+
+
+def _timeline(crossing: Crossing) -> Timeline:
+    """When what led to the order happened: known of a candle that was judged as it closed."""
+    target = crossing.watch.target
+    steps: dict[Step, int | None] = {Step.EVALUATED: now_ms()}
+    if target.open_ms == crossing.open_ms:
+        steps[Step.TRADED] = target.traded_ms
+        steps[Step.RECEIVED] = target.received_ms
+        steps[Step.CLOSED] = target.closed_ms
+    return known(steps)
 
 
 def _signal(crossing: Crossing, symbol: Symbol, order: Order | None, now: datetime) -> Signal:
