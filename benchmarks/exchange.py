@@ -32,6 +32,9 @@ Json = dict[str, Any]
 WEIGHT_LIMIT = {
     "rateLimitType": "REQUEST_WEIGHT", "interval": "MINUTE", "intervalNum": 1, "limit": 1_000_000,
 }  # fmt: skip
+ORDER_LIMIT = {
+    "rateLimitType": "ORDERS", "interval": "SECOND", "intervalNum": 10, "limit": 1_000_000,
+}  # fmt: skip
 FILTERS = [
     {"filterType": "PRICE_FILTER", "minPrice": "0.01", "maxPrice": "1000000", "tickSize": "0.01"},
     {"filterType": "LOT_SIZE", "minQty": "0.001", "maxQty": "9000", "stepSize": "0.001"},
@@ -86,6 +89,7 @@ class Exchange:
         app.router.add_get("/api/v3/exchangeInfo", self._exchange_info)
         app.router.add_get("/api/v3/klines", self._nothing)
         app.router.add_get("/api/v3/aggTrades", self._agg_trades)
+        app.router.add_get("/api/v3/account", self._account)
         app.router.add_post("/api/v3/order", self._order)
         app.router.add_get("/stream", self._stream)
         return app
@@ -108,7 +112,10 @@ class Exchange:
              "baseAsset": symbol.removesuffix("USDT"), "quoteAsset": "USDT"}
             for symbol in json.loads(request.query["symbols"])
         ]  # fmt: skip
-        return web.json_response({"rateLimits": [WEIGHT_LIMIT], "symbols": entries})
+        return web.json_response({"rateLimits": [WEIGHT_LIMIT, ORDER_LIMIT], "symbols": entries})
+
+    async def _account(self, _: web.Request) -> web.Response:
+        return web.json_response({"balances": [{"asset": "USDT", "free": "1000000000"}]})
 
     async def _nothing(self, _: web.Request) -> web.Response:
         return web.json_response([])

@@ -53,6 +53,7 @@ async def running(exchange: Exchange, *processes: str) -> AsyncIterator[Site]:
         "INTERVALS": "1s",
         "SMA_PERIOD": "2",
         "EMA_PERIOD": "1",
+        "MAX_PRICE_MOVE": "5",  # prices here double at once
     }
     with tempfile.TemporaryDirectory(prefix="bench-") as name:
         site = await asyncio.to_thread(Site, Path(name) / "site", settings)

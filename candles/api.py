@@ -2,18 +2,15 @@
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
-from decimal import Decimal
 from functools import lru_cache
 from heapq import merge
 from typing import Any
 
 import msgspec
-import structlog
 from django.conf import settings
 from django.db.models import Func, TextField
 from django.db.models.functions import Cast
 from drf_spectacular.utils import extend_schema
-from redis.exceptions import RedisError
 from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -49,8 +46,6 @@ AMOUNTS = (
 )  # fmt: skip
 # First and last instant as ISO 8601, differed, trades, verdict, revision, then AMOUNTS.
 Row = Sequence[Any]
-
-logger = structlog.get_logger(__name__)
 
 
 class CandleQuery(Query):
@@ -148,16 +143,6 @@ def _json(symbol: str, interval: str, row: Row) -> Json:
         "differed": differed,
         "closed": verdict is not None,
     }
-
-
-def last_prices(symbols: Sequence[str]) -> dict[str, Decimal]:
-    """The last price of each symbol that has one; none at all while Redis is away."""
-    try:
-        states = store.read_states(connection(), symbols)
-    except RedisError as error:
-        logger.warning("prices.unknown", error=str(error))
-        return {}
-    return {name: state.last_price for name, state in states.items()}
 
 
 def _series(

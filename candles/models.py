@@ -2,6 +2,7 @@
 
 from django.db import models
 
+from candles.ohlcv import Cause
 from market.fields import ExactDecimalField
 from market.models import Symbol
 
@@ -26,6 +27,8 @@ class Candle(models.Model):
     `CandleRevision`. `differed` says in which fields the exchange's own kline differs, or, once
     repaired, differed: by name, [ours, theirs] in plain digits.
     """
+
+    cause: Cause | None = None  # known of a candle that has just closed, and not kept
 
     symbol = models.ForeignKey(Symbol, on_delete=models.PROTECT, related_name="candles")
     interval = models.CharField(max_length=3)

@@ -16,6 +16,13 @@ from market.decimals import EXACT, ZERO
 from market.ticks import Tick
 
 
+class Cause(msgspec.Struct, frozen=True):
+    """The tick that closed a candle: when it was traded, by the exchange's clock, and received."""
+
+    traded_ms: int
+    received_ms: int
+
+
 class OHLCV(msgspec.Struct, frozen=True, gc=False):
     """One candle's numbers.
 

@@ -24,7 +24,7 @@ import msgspec
 import redis
 
 from candles.intervals import INTERVALS_MS
-from candles.ohlcv import OHLCV, forming_of
+from candles.ohlcv import OHLCV, Cause, forming_of
 from market.ticks import Tick
 
 KEPT_TICKS = 1000
@@ -72,6 +72,7 @@ class ClosedCandle(msgspec.Struct, frozen=True):
     symbol: str
     interval: str
     candle: OHLCV
+    cause: Cause | None = None
 
 
 class StreamState(msgspec.Struct, frozen=True):

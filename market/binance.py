@@ -201,6 +201,9 @@ class _RateLimit(msgspec.Struct, rename="camel"):
     limit: int
 
 
+SECONDS = {"SECOND": 1, "MINUTE": 60, "HOUR": 3_600, "DAY": 86_400}
+
+
 class _RateLimits(msgspec.Struct, rename="camel"):
     rate_limits: list[_RateLimit] = []
 
@@ -262,11 +265,20 @@ def read_exchange_info(body: bytes) -> list[SymbolInfo]:
 
 def read_weight_limit(body: bytes) -> int | None:
     """The request weight of a minute, of exchange information; None where it tells none."""
-    for told in _read(_rate_limits, body, "exchange information").rate_limits:
-        span = (told.rate_limit_type, told.interval, told.interval_num)
-        if span == ("REQUEST_WEIGHT", "MINUTE", 1):
-            return told.limit
-    return None
+    return _read_limits(body, "REQUEST_WEIGHT").get(SECONDS["MINUTE"])
+
+
+def read_order_limits(body: bytes) -> dict[int, int]:
+    """How many orders are allowed in spans of so many seconds, of exchange information."""
+    return _read_limits(body, "ORDERS")
+
+
+def _read_limits(body: bytes, kind: str) -> dict[int, int]:
+    return {
+        told.interval_num * SECONDS[told.interval]: told.limit
+        for told in _read(_rate_limits, body, "exchange information").rate_limits
+        if told.rate_limit_type == kind and told.interval in SECONDS
+    }
 
 
 def read_server_time(body: bytes) -> int:

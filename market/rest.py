@@ -18,6 +18,7 @@ from market.binance import (
     read_agg_trades,
     read_exchange_info,
     read_klines,
+    read_order_limits,
     read_server_time,
     read_weight_limit,
 )
@@ -84,8 +85,8 @@ class MarketRest:
             some = list(symbols[at : at + NAMES_A_REQUEST])
             names = json.dumps(some, separators=(",", ":"), ensure_ascii=False)
             body = self._get("/api/v3/exchangeInfo", symbols=names)
-            if self._budget is not None and (limit := read_weight_limit(body)) is not None:
-                self._budget.learn_limit(limit)
+            if self._budget is not None:
+                _learn_limits(self._budget, body)
             found += read_exchange_info(body)
         return found
 
@@ -162,6 +163,14 @@ class MarketRest:
         return session
 
 
+def _learn_limits(budget: Budget, body: bytes) -> None:
+    """The limits that exchange information tells; those it doesn't tell stay."""
+    if (weight := read_weight_limit(body)) is not None:
+        budget.learn_limit(weight)
+    if orders := read_order_limits(body):
+        budget.learn_order_limits(orders)
+
+
 def failure_of(answer: requests.Response) -> ExchangeUnreachable | ExchangeRefused:
     """What an answer other than 200 means: by status first, the body may not be JSON."""
     if answer.status_code in {418, 429}:
@@ -232,11 +241,11 @@ class ExchangeClock:
 
 
 @cache
-def budget_of(base_url: str) -> Budget:
-    """The request weight of the exchange at this address, the same for all processes."""
+def shared_budget(base_url: str) -> Budget:
+    """What all processes share of that exchange."""
     return Budget(connection(), urlsplit(base_url).netloc)
 
 
 def market_rest() -> MarketRest:
     """The exchange of the settings, with the budget that all processes share."""
-    return MarketRest(settings.BINANCE_REST_URL, budget_of(settings.BINANCE_REST_URL))
+    return MarketRest(settings.BINANCE_REST_URL, shared_budget(settings.BINANCE_REST_URL))

@@ -1,9 +1,15 @@
 """Times: milliseconds since the epoch in the core, aware UTC datetimes in models."""
 
+import time as clock
 from datetime import UTC, datetime, timedelta
 
 EPOCH = datetime.fromtimestamp(0, UTC)
 MILLISECOND = timedelta(milliseconds=1)
+
+
+def now_ms() -> int:
+    """Our wall clock, in milliseconds since the epoch."""
+    return clock.time_ns() // 1_000_000
 
 
 def to_ms(time: datetime) -> int:

@@ -6,7 +6,18 @@ from django.contrib import admin
 from django.http import HttpRequest
 
 from market.admin import Facts, OfSymbol, shown
-from orders.models import Alarm, Epoch, ForeignOrder, Halt, Order, OrderChange, Position, Trade
+from orders.models import (
+    Alarm,
+    Balance,
+    DayResult,
+    Epoch,
+    ForeignOrder,
+    Halt,
+    Order,
+    OrderChange,
+    Position,
+    Trade,
+)
 
 
 class FactInline(admin.TabularInline[Any, Any]):
@@ -119,3 +130,17 @@ class EpochAdmin(Facts[Epoch]):
 
     list_display = ("started_at", "reason")
     date_hierarchy = "started_at"
+
+
+@admin.register(Balance)
+class BalanceAdmin(Facts[Balance]):
+    list_display = ("asset", "free", "read_at")
+
+
+@admin.register(DayResult)
+class DayResultAdmin(Facts[DayResult]):
+    """What MAX_DAILY_LOSS is held against; nothing stands here while it is off."""
+
+    list_display = ("day", "strategy", "quote_asset", "pnl", "peak", "fall", "at")
+    list_filter = ("strategy", "quote_asset", "day")
+    date_hierarchy = "day"

@@ -172,8 +172,14 @@ def read_trades(body: bytes) -> list[TradeSeen]:
 
 
 def read_balances(body: bytes) -> dict[str, Decimal]:
+    """What the account holds of each asset, free and locked together."""
     account = _decoded(ACCOUNT, body, "an account")
     return {one.asset: EXACT.add(one.free, one.locked) for one in account.balances}
+
+
+def read_free(body: bytes) -> dict[str, Decimal]:
+    """The free balance of each asset."""
+    return {one.asset: one.free for one in _decoded(ACCOUNT, body, "an account").balances}
 
 
 def _decoded(decoder: msgspec.json.Decoder[T], body: bytes, what: str) -> T:

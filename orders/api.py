@@ -20,6 +20,7 @@ from rest_framework.views import APIView
 from market.api import (
     Json,
     iso,
+    iso_ms,
     iso_or_null,
     plain_or_null,
     refusals,
@@ -36,6 +37,7 @@ from orders.schema import (
     OrderSerializer,
     TradeSerializer,
 )
+from orders.timeline import Step
 
 CSV_BATCH = 1000  # rows fetched at a time
 
@@ -59,11 +61,17 @@ def order_json(order: Order) -> Json:
         "expires_at": iso(order.expires_at),
         "submitted_at": iso_or_null(order.submitted_at),
         "ended_at": iso_or_null(order.ended_at),
+        "timeline": {step.value: _step(order, step) for step in Step},
         "changes": [
             {"status": change.status, "detail": change.detail, "at": iso(change.at)}
             for change in order.changes.all()
         ],
     }
+
+
+def _step(order: Order, step: Step) -> str | None:
+    at_ms = order.timeline.get(step.value)
+    return None if at_ms is None else iso_ms(at_ms)
 
 
 def trade_json(trade: Trade) -> Json:

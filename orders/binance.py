@@ -2,6 +2,7 @@
 
 import os
 import time
+from collections.abc import Mapping
 from decimal import Decimal
 from functools import cache
 from urllib.parse import urlsplit
@@ -13,9 +14,10 @@ from requests.adapters import HTTPAdapter
 from requests.structures import CaseInsensitiveDict
 
 from market.binance import BadFrame, read_server_time
-from market.budget import Budget, Priority, Spent
+from market.budget import WEIGHTS, Priority, Share, Spent, Taken
 from market.decimals import plain
-from market.rest import ExchangeClock, budget_of
+from market.rest import ExchangeClock, shared_budget
+from market.ticks import Side
 from orders import answers
 from orders.exchange import (
     Busy,
@@ -28,16 +30,15 @@ from orders.exchange import (
 )
 from orders.signing import signed
 
+ACCOUNT_PATH = "/api/v3/account"
 ORDER_PATH = "/api/v3/order"
 OPEN_ORDERS_PATH = "/api/v3/openOrders"
 ALL_ORDERS_PATH = "/api/v3/allOrders"
 TRADES_PATH = "/api/v3/myTrades"
-ACCOUNT_PATH = "/api/v3/account"
 TIME_PATH = "/api/v3/time"
-# Of the reading requests with a symbol. Source: Binance Spot REST, the weight of each endpoint.
-WEIGHTS = {ORDER_PATH: 4, OPEN_ORDERS_PATH: 6, ALL_ORDERS_PATH: 20, ACCOUNT_PATH: 20}
-TRADES_WEIGHT, TRADES_OF_ORDER_WEIGHT = 20, 5
+TRADES_OF_ORDER_WEIGHT = 5  # all others stand in WEIGHTS
 PAGE = 1000  # rows an answer holds at most
+Answer = tuple[bytes, Mapping[str, str]]  # body and headers
 TIMEOUT_S = (3.05, 12.0)  # to connect, to answer: the exchange gives its engine 10 s
 RECV_WINDOW_MS = 5000
 CONNECTIONS = 21  # kept open at most: one for each sending thread, one for the rest
@@ -45,6 +46,7 @@ CONNECTIONS = 21  # kept open at most: one for each sending thread, one for the 
 # larger window, one behind it is.
 BIAS_MS = 20
 CLOCK_AGE_S = 600.0
+MEASURE_AGAIN_S = 1.0  # orders that wait for the clock don't each try in vain
 IDLE_S = 20.0  # a connection that lies idle much longer may be closed at the other end
 
 
@@ -55,25 +57,35 @@ class BinanceExchange:
     follows no redirect and heeds no proxy of the environment. The one exception is -1021, which
     the exchange gives for requests that surely were not carried out.
 
-    Reading takes its weight of the shared `budget` first: what became of an order is urgent,
-    lists and balances are background. Placing has no weight and takes none.
+    What all processes share of the exchange's limits is taken first: a place for each order, and
+    for each reading request its weight. What became of an order and what there is to spend are
+    urgent, lists and the account as a whole are background. Placing has no weight and takes none.
     """
 
-    def __init__(self, rest_url: str, key: str, secret: str, budget: Budget | None = None) -> None:
+    def __init__(self, rest_url: str, key: str, secret: str) -> None:
         self._url = rest_url.rstrip("/")
         self._secret = secret
-        self._budget = budget
         self._headers = {"X-MBX-APIKEY": key, "Accept": "application/json"}
         self._transport = HTTPAdapter(pool_maxsize=CONNECTIONS)
         self._clock = ExchangeClock()
+        self._clock_lost = False
         self._measured_at = float("-inf")  # monotonic seconds
-        self._silent_until = float("-inf")
+        self._measure_again_at = float("-inf")
+        self._budget = shared_budget(self._url)
 
     def __repr__(self) -> str:
         return f"BinanceExchange({urlsplit(self._url).netloc})"
 
+    @property
+    def clock_known(self) -> bool:
+        """False where the exchange's time was asked for in vain and is not known from before."""
+        return self._clock.known or not self._clock_lost
+
     def place(self, request: OrderRequest) -> ExecutionReport:
-        """Send a market order. Source: Binance Spot REST, "New order"."""
+        """Send a market order. Source: Binance Spot REST, "New order".
+
+        It takes its place among the orders that the exchange allows: one round trip to Redis.
+        """
         parameters = [
             ("symbol", request.symbol),
             ("side", request.side.value),
@@ -82,7 +94,15 @@ class BinanceExchange:
             ("newClientOrderId", request.client_order_id),
             ("newOrderRespType", "FULL"),
         ]
-        return answers.placed(self._signed("POST", ORDER_PATH, parameters, request.claimed_ms))
+        self._measure(older_than_s=CLOCK_AGE_S)
+        try:
+            share = Share.ENTRY if request.side is Side.BUY else Share.EXIT
+            places = self._budget.take_place(share)
+        except Spent as spent:
+            raise _not_sent(spent) from None
+        body, headers = self._signed("POST", ORDER_PATH, parameters, request.claimed_ms)
+        self._budget.learn_orders(places, headers)
+        return answers.placed(body)
 
     def lookup(
         self, symbol: str, client_order_id: str, exchange_order_id: int | None
@@ -139,6 +159,11 @@ class BinanceExchange:
         """Source: Binance Spot REST, "Account information"."""
         return answers.read_balances(self._read(ACCOUNT_PATH, []))
 
+    def free_balances(self) -> dict[str, Decimal]:
+        """What is free of each asset that there is something of."""
+        only_some = [("omitZeroBalances", "true")]
+        return answers.read_free(self._read(ACCOUNT_PATH, only_some, Priority.URGENT))
+
     def keep_ready(self) -> None:
         """Have an open connection and a fresh clock, so that an order waits for neither.
 
@@ -148,7 +173,8 @@ class BinanceExchange:
 
     def server_time(self) -> int:
         """The exchange's clock, asked over the connections that orders take."""
-        return read_server_time(self._send("GET", TIME_PATH, ""))
+        self._take(WEIGHTS[TIME_PATH], Priority.URGENT)
+        return read_server_time(self._send("GET", TIME_PATH, "")[0])
 
     def _theirs(self, ours_ms: int) -> str:
         """A time of our clock by the exchange's."""
@@ -161,18 +187,24 @@ class BinanceExchange:
         parameters: list[tuple[str, str]],
         priority: Priority = Priority.BACKGROUND,
     ) -> bytes:
-        if self._budget is not None:
-            try:
-                self._budget.take(_weight(path, parameters), priority)
-            except Spent as spent:
-                raise Busy(spent.wait_s, f"not asked: {spent}") from None
-        return self._signed("GET", path, parameters, int(time.time() * 1000))
+        """Ask, within the shared budget. Raises Busy where too little of that is left."""
+        self._measure(older_than_s=CLOCK_AGE_S)
+        taken = self._take(_weight(path, parameters), priority)
+        body, headers = self._signed("GET", path, parameters, int(time.time() * 1000))
+        self._budget.learn(taken, headers)
+        return body
+
+    def _take(self, weight: int, priority: Priority) -> Taken:
+        """Take a request's weight. Raises Busy where none is left."""
+        try:
+            return self._budget.take(weight, priority)
+        except Spent as spent:
+            raise _not_sent(spent) from None
 
     def _signed(
         self, method: str, path: str, parameters: list[tuple[str, str]], at_ms: int
-    ) -> bytes:
+    ) -> Answer:
         """Sign and send; where the exchange finds our clock wrong, measure it and sign anew."""
-        self._measure(older_than_s=CLOCK_AGE_S)
         try:
             return self._send(method, path, self._stamped(parameters, at_ms))
         except Refused as refusal:
@@ -192,10 +224,7 @@ class BinanceExchange:
         stamp = [("recvWindow", str(RECV_WINDOW_MS)), ("timestamp", str(timestamp))]
         return signed(self._secret, parameters + stamp)
 
-    def _send(self, method: str, path: str, payload: str) -> bytes:
-        waiting_s = self._silent_until - time.monotonic()
-        if waiting_s > 0:
-            raise Busy(waiting_s, "not sent: the exchange asked for silence")
+    def _send(self, method: str, path: str, payload: str) -> Answer:
         request = self._request(method, path, payload)
         try:
             answer = self._transport.send(request, timeout=TIMEOUT_S)
@@ -206,11 +235,11 @@ class BinanceExchange:
                 raise Busy(1, f"not sent: no connection to {self!r}") from None
             raise OutcomeUnknown(f"{type(error).__name__} while waiting for {self!r}") from None
         if answer.status_code == 200:
-            return body
+            return body, answer.headers
         try:
             answers.fail(answer.status_code, answer.headers.get("Retry-After"), body)
         except Busy as busy:
-            self._silent_until = time.monotonic() + busy.retry_after_s
+            self._budget.silence(busy.retry_after_s)
             raise
 
     def _request(self, method: str, path: str, payload: str) -> requests.PreparedRequest:
@@ -230,12 +259,16 @@ class BinanceExchange:
         """Learn the exchange's time. Nothing signed is sent while it is not known."""
         if time.monotonic() - self._measured_at <= older_than_s:
             return
+        wait_s = self._measure_again_at - time.monotonic()
+        if wait_s > 0:
+            raise Busy(wait_s, "not sent: the exchange's clock is not known")
         try:
             self._clock.measure(self)
             self._measured_at = time.monotonic()
         except (Refused, Busy, OutcomeUnknown, BadFrame) as error:
-            wait_s = max(1.0, getattr(error, "retry_after_s", 0.0))
-            self._silent_until = time.monotonic() + wait_s
+            self._clock_lost = True
+            wait_s = max(MEASURE_AGAIN_S, getattr(error, "retry_after_s", 0.0))
+            self._measure_again_at = time.monotonic() + MEASURE_AGAIN_S
             raise Busy(wait_s, f"not sent: the exchange's clock is not known ({error})") from None
 
 
@@ -244,9 +277,13 @@ def _page_of(symbol: str, where: tuple[str, str]) -> list[tuple[str, str]]:
 
 
 def _weight(path: str, parameters: list[tuple[str, str]]) -> int:
-    if path == TRADES_PATH:
-        return TRADES_OF_ORDER_WEIGHT if "orderId" in dict(parameters) else TRADES_WEIGHT
+    if path == TRADES_PATH and "orderId" in dict(parameters):
+        return TRADES_OF_ORDER_WEIGHT
     return WEIGHTS[path]
+
+
+def _not_sent(spent: Spent) -> Busy:
+    return Busy(spent.wait_s, f"not sent: {spent}")
 
 
 def never_sent(error: requests.RequestException) -> bool:
@@ -261,10 +298,7 @@ def never_sent(error: requests.RequestException) -> bool:
 def exchange() -> BinanceExchange:
     """The process's exchange, with its open connections."""
     return BinanceExchange(
-        settings.BINANCE_REST_URL,
-        settings.BINANCE_API_KEY,
-        settings.BINANCE_API_SECRET,
-        budget_of(settings.BINANCE_REST_URL),
+        settings.BINANCE_REST_URL, settings.BINANCE_API_KEY, settings.BINANCE_API_SECRET
     )
 
 

@@ -76,10 +76,19 @@ class Order(models.Model):
     expires_at = models.DateTimeField()
     submitted_at = models.DateTimeField(null=True)
     ended_at = models.DateTimeField(null=True)
+    timeline = models.JSONField(default=dict)  # of orders.timeline, as far as it is known
 
     class Meta:
         ordering = ["-created_at", "-id"]
-        indexes = [models.Index(fields=["status"]), models.Index(fields=["created_at", "id"])]
+        indexes = [
+            models.Index(fields=["status"]),
+            models.Index(fields=["created_at", "id"]),
+            models.Index(
+                fields=["strategy", "created_at"],
+                condition=Q(side="BUY") & ~Q(status="DENIED"),
+                name="entries_by_strategy",
+            ),
+        ]
 
     def __str__(self) -> str:
         return self.client_order_id
@@ -235,3 +244,47 @@ class Halt(models.Model):
 
     def __str__(self) -> str:
         return f"{self.level} since {self.at:%Y-%m-%d %H:%M:%S}"
+
+
+class Balance(models.Model):
+    """What the account has of an asset to spend, as the exchange last told it.
+
+    What was ordered after `read_at`, the time of the question, may not be taken off it.
+    """
+
+    asset = models.CharField(max_length=20, unique=True)
+    free = ExactDecimalField()
+    read_at = models.DateTimeField()
+
+    class Meta:
+        ordering = ["asset"]
+
+    def __str__(self) -> str:
+        return self.asset
+
+
+class DayResult(models.Model):
+    """How one day (UTC) went so far, in one quote asset, of a strategy or ("") of all together.
+
+    `pnl` is realised and unrealised, of the positions that were open at any time of the day;
+    `peak` its highest, `fall` the deepest it came below a peak before it.
+    """
+
+    day = models.DateField()
+    strategy = models.CharField(max_length=20, blank=True)
+    quote_asset = models.CharField(max_length=20)
+    pnl = ExactDecimalField(default=0)
+    peak = ExactDecimalField(default=0)
+    fall = ExactDecimalField(default=0)
+    at = models.DateTimeField()
+
+    class Meta:
+        ordering = ["-day", "quote_asset", "strategy"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["day", "strategy", "quote_asset"], name="one_result_a_day"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.day} {self.strategy or 'all'} {self.quote_asset}"

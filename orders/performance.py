@@ -1,8 +1,9 @@
 """How well positions did: one function for API, page, admin and backtest."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from decimal import ROUND_HALF_EVEN, Context, Decimal, DivisionByZero, InvalidOperation
+from functools import reduce
 from itertools import accumulate
 from typing import Any
 
@@ -35,6 +36,12 @@ def unrealised(quantity: Decimal, cost: Decimal, last_price: Decimal) -> Decimal
     return EXACT.subtract(EXACT.multiply(quantity, last_price), cost)
 
 
+def pnl(results: Iterable[Result]) -> Decimal:
+    """What positions that share a quote asset brought so far: realised and unrealised."""
+    gains = (gain for result in results for gain in (result.realised, result.unrealised))
+    return reduce(EXACT.add, gains, ZERO)
+
+
 def performance(results: Sequence[Result]) -> dict[str, Any]:
     """The figures of positions that share a quote asset, amounts as text in that asset.
 
@@ -53,7 +60,7 @@ def performance(results: Sequence[Result]) -> dict[str, Any]:
         "closed": len(closed),
         "realised": plain(realised),
         "unrealised": plain(held),
-        "pnl": plain(realised + held),
+        "pnl": plain(pnl(results)),
         "fees": plain(_sum(result.fees for result in results)),
         "win_rate": _ratio(Decimal(sum(gain > 0 for gain in gains)), Decimal(len(gains))),
         "profit_factor": _ratio(

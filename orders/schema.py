@@ -17,6 +17,17 @@ class OrderChangeSerializer(serializers.Serializer[Json]):
     at = TimeText()
 
 
+class TimelineSerializer(serializers.Serializer[Json]):
+    traded = TimeText(allow_null=True, help_text="The tick that led to it; the exchange's clock.")
+    received = TimeText(allow_null=True, help_text="That tick, by us.")
+    closed = TimeText(allow_null=True, help_text="The candle, in our database.")
+    evaluated = TimeText(allow_null=True)
+    committed = TimeText(allow_null=True, help_text="The order, claimed for sending.")
+    sent = TimeText(allow_null=True)
+    acknowledged = TimeText(allow_null=True, help_text="The exchange's answer was here.")
+    filled = TimeText(allow_null=True, help_text="The last trade; the exchange's clock.")
+
+
 class OrderSerializer(serializers.Serializer[Json]):
     client_order_id = serializers.CharField(help_text="Its key, ours and the exchange's.")
     strategy = serializers.CharField()
@@ -34,6 +45,7 @@ class OrderSerializer(serializers.Serializer[Json]):
     expires_at = TimeText(help_text="Not sent after this time.")
     submitted_at = TimeText(allow_null=True)
     ended_at = TimeText(allow_null=True)
+    timeline = TimelineSerializer(help_text="Null where a step's time is not known.")
     changes = OrderChangeSerializer(many=True, help_text="Every state it was in, oldest first.")
 
 

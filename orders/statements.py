@@ -2,13 +2,18 @@
 
 from collections import defaultdict
 from collections.abc import Collection, Sequence
+from datetime import datetime, timedelta
 from decimal import Decimal
+from typing import Any
 
-from market.sql import Insert, fetch, for_update, marks
+from market.sql import Insert, fetch, for_update, marks, time_value
 from market.ticks import Side
 from orders.models import Order, OrderChange
+from orders.risk import Limits
 from orders.status import ENDED, OrderStatus
 
+HOUR = timedelta(hours=1)
+BALANCE_COUNTS = timedelta(minutes=5)  # an older one says nothing any more
 LIVE = [status for status in OrderStatus if status not in ENDED]
 Series = tuple[str, int]  # strategy, symbol
 
@@ -24,6 +29,30 @@ UNION ALL
 SELECT '', symbol_id, '' FROM orders_alarm WHERE raised_at IS NOT NULL AND settled_at IS NULL
 """
 HALT = "SELECT level FROM orders_halt ORDER BY at DESC, id DESC LIMIT 1"
+# What limits entries, in one statement: each row is a kind, a name, and up to three values.
+STANDING = "SELECT 'halt', level, '', '', '' FROM ({halt}) newest"
+ENTRIES = """
+SELECT 'entries', strategy, CAST(COUNT(*) AS text), '', '' FROM orders_order
+WHERE side = 'BUY' AND NOT status = 'DENIED' AND strategy IN ({strategies}) AND created_at > %s
+GROUP BY strategy
+"""
+FALLS = """
+SELECT 'fall', strategy, CAST(fall AS text), quote_asset, '' FROM orders_dayresult
+WHERE day = %s AND strategy IN ('', {strategies})
+"""
+FREE = """
+SELECT 'free', asset, CAST(free AS text), '', '' FROM orders_balance
+WHERE asset IN ({quotes}) AND read_at > %s
+"""
+MOVED = """
+SELECT CASE WHEN o.side = 'SELL' THEN 'sold' WHEN o.status IN ({live}) THEN 'buying'
+ELSE 'bought' END, b.asset, CAST(o.executed_quote AS text), CAST(o.quantity AS text),
+CAST(o.price_seen AS text)
+FROM orders_order o JOIN market_symbol m ON m.id = o.symbol_id
+JOIN orders_balance b ON b.asset = m.quote_asset
+WHERE b.asset IN ({quotes}) AND b.read_at > %s AND (
+o.status IN ({live}) OR (o.created_at > %s AND o.created_at > b.read_at))
+"""
 ORDERS = Insert(Order, "RETURNING id")
 CHANGES = Insert(OrderChange)
 
@@ -63,6 +92,27 @@ def halt_level() -> str | None:
     """The level that governs; None where none was ever set."""
     rows = fetch(HALT)
     return str(rows[0][0]) if rows else None
+
+
+def standing(
+    strategies: Collection[str], quotes: Collection[str], limits: Limits, now: datetime
+) -> list[tuple[str, ...]]:
+    """The rows of STANDING and of the limits that are on; of an outdated balance, none."""
+    known_since = time_value(now - BALANCE_COUNTS)
+    parts: list[tuple[str, list[Any]]] = [
+        (STANDING, []),
+        (FREE, [*quotes, known_since]),
+        (MOVED, [*LIVE, *quotes, known_since, *LIVE, known_since]),
+    ]
+    if limits.entries_per_hour:
+        parts.append((ENTRIES, [*strategies, time_value(now - HOUR)]))
+    if limits.daily_loss:
+        parts.append((FALLS, [now.date().isoformat(), *strategies]))
+    sql = " UNION ALL ".join(part for part, _ in parts).format(
+        halt=HALT, strategies=marks(len(strategies)), quotes=marks(len(quotes)),
+        live=marks(len(LIVE)),
+    )  # fmt: skip
+    return fetch(sql, *(value for _, values in parts for value in values))
 
 
 def insert_orders(orders: Sequence[Order]) -> None:

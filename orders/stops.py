@@ -22,12 +22,13 @@ class Stop:
 
 @dataclass(frozen=True, slots=True)
 class Hit:
-    """The first tick that hit a stop."""
+    """The first tick that hit a stop; `received_ms` is by our clock, where it is known."""
 
     stop: Stop
     price: Decimal
     time_ms: int
     tick_id: int
+    received_ms: int | None = None
 
 
 def hit(stops: Sequence[Stop], ticks: Iterable[Tick]) -> list[Hit]:

@@ -20,12 +20,16 @@ def submit_orders(order_ids: list[int]) -> None:
 
 @shared_task
 def sweep_orders() -> None:
-    """Send what was never sent, look up what was never answered, log what was never logged."""
+    """Send what was never sent, look up what was never answered, log what was never logged.
+
+    With it, read what there is to spend.
+    """
     services.submit(services.unsent(), exchange())
     for order_id in services.unanswered(timezone.now()):
         if not services.reconcile(order_id, exchange()):
             break
     services.append_trade_log()
+    services.read_balances(exchange(), timezone.now())
     with suppress(Busy):  # who has an order to send will say so
         exchange().keep_ready()
 

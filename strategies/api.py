@@ -16,7 +16,7 @@ from rest_framework.response import Response
 from rest_framework.validators import UniqueValidator
 from rest_framework.views import APIView
 
-from candles.api import last_prices
+from candles.services import last_prices
 from market.api import Json, iso, iso_or_null, plain_or_null, refusals, write_refusals
 from market.decimals import plain
 from market.models import Symbol

@@ -8,7 +8,7 @@ from strategies.services import Closed
 
 
 @shared_task
-def evaluate(closed: list[tuple[int, str, int]]) -> None:
+def evaluate(closed: list[Closed]) -> None:
     """Judge all candles that closed together, and send what they lead to from here."""
     services.evaluate([Closed(*candle) for candle in closed], timezone.now(), claim=True)
 
@@ -27,5 +27,6 @@ def flatten() -> None:
 
 @shared_task
 def sweep_exits() -> None:
-    """Sell what should have been sold and is still held."""
+    """Sell what should have been sold and is still held, and look how much was lost today."""
     services.finish_exits(timezone.now())
+    services.watch_losses(timezone.now())

@@ -111,6 +111,9 @@ class FakeExchange:
                                         quote, (fill,)))  # fmt: skip
         return told
 
+    def free_balances(self) -> dict[str, Decimal]:
+        return {"USDT": Decimal(10_000)}
+
     def hide_fills(self, client_order_id: str) -> ExecutionReport:
         """What a lookup says while trades lag behind orders; returns the whole truth."""
         whole = self.reports[client_order_id]

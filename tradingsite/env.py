@@ -70,6 +70,18 @@ def env_decimal(name: str, default: str, *, above: str, below: str) -> Decimal:
     return _parsed(name, default, within, f"use a number above {above} and below {below}")
 
 
+def env_limit(name: str, default: str, *, below: str) -> Decimal:
+    """An exact decimal from 0, which switches the limit off, to just below `below`."""
+
+    def within(text: str) -> Decimal:
+        value = Decimal(text)
+        if not (value.is_finite() and 0 <= value < Decimal(below)):
+            raise ValueError(text)
+        return value
+
+    return _parsed(name, default, within, f"use 0 (no limit) or a number below {below}")
+
+
 def env_list(name: str, default: str, *, among: Collection[str] | None = None) -> list[str]:
     """Comma-separated words, each once, in the order given; at least one."""
 

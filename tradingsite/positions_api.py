@@ -12,7 +12,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from candles.api import last_prices
+from candles.services import last_prices
 from market.api import DecimalText, Json, TimeText, iso_ms, refusals
 from market.models import Symbol
 from market.parameters import (
@@ -28,8 +28,10 @@ from orders.api import position_json
 from orders.models import Position
 from orders.performance import Result, performance
 from orders.schema import PositionSerializer
+from orders.timeline import latency
 from strategies.models import Strategy
 
+LATENCY_OF = 1000  # orders
 Key = tuple[str, str]  # a strategy's name and a quote asset
 
 
@@ -61,11 +63,30 @@ class StrategyFiguresSerializer(FiguresSerializer):
     strategy = serializers.CharField()
 
 
+class DurationSerializer(serializers.Serializer[Json]):
+    measured = serializers.IntegerField(help_text="How many orders it is known of.")
+    p50 = serializers.IntegerField(allow_null=True, help_text="Milliseconds.")
+    p90 = serializers.IntegerField(allow_null=True)
+    p99 = serializers.IntegerField(allow_null=True)
+
+
+class LatencySerializer(serializers.Serializer[Json]):
+    received = DurationSerializer(help_text="From the tick's trade; two clocks.")
+    closed = DurationSerializer(help_text="From there till the candle was in the database.")
+    evaluated = DurationSerializer(help_text="From there till its order was decided.")
+    committed = DurationSerializer(help_text="From there till that stood in the database.")
+    sent = DurationSerializer(help_text="From there till the request left.")
+    acknowledged = DurationSerializer(help_text="From there till the answer was here.")
+    filled = DurationSerializer(help_text="From the request to the last trade; two clocks.")
+    total = DurationSerializer(help_text="From receiving the tick to sending the request.")
+
+
 class PerformanceSerializer(serializers.Serializer[Json]):
     total = FiguresSerializer(many=True, help_text="One for each quote asset.")
     strategies = StrategyFiguresSerializer(
         many=True, help_text="One for each strategy and quote asset."
     )
+    latency = LatencySerializer(help_text="How long the steps of the newest 1000 orders took.")
 
 
 class SymbolPositionsQuery(StrategyQuery):
@@ -153,6 +174,7 @@ def performance_json() -> Json:
         "strategies": [
             {"strategy": key[0], **_figures(key[1], [key], found, unpriced)} for key in keys
         ],
+        "latency": latency(services.timelines(LATENCY_OF)),
     }
 
 

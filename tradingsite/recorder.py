@@ -12,10 +12,12 @@ from candles import services
 from candles.fetch import Joined
 from candles.ingest import Folded
 from candles.intervals import NAMES
+from candles.ohlcv import OHLCV, Cause
 from candles.store import ClosedCandle, Saved, Writer
 from market.binance import KlineEvent
 from market.models import Symbol
 from market.ticks import Tick
+from market.times import now_ms
 from tradingsite.clerk import Clerk
 
 MOST_HELD = 20_000  # closed candles that neither Redis nor the database has
@@ -71,7 +73,7 @@ class Recorder:
     def take(self, folded: Mapping[str, Folded], klines: Iterable[KlineEvent]) -> None:
         """Record what closed, revise what is late, and confirm what the exchange says closed."""
         closed = [
-            ClosedCandle(symbol, NAMES[candle.interval_ms], candle)
+            ClosedCandle(symbol, NAMES[candle.interval_ms], candle, _cause(candle, step.ticks))
             for symbol, step in folded.items()
             for candle in step.closed
         ]
@@ -134,3 +136,10 @@ class Recorder:
 
         klines = [kline for kline, _ in asked]
         self.clerk.do(lambda: services.confirm(klines, now()), confirmed)
+
+
+def _cause(candle: OHLCV, ticks: Iterable[Tick]) -> Cause | None:
+    """The tick that closed the candle; none where it was closed by proof of silence."""
+    times = (tick.time_ms for tick in ticks if tick.time_ms >= candle.end_ms)
+    traded_ms = next(times, None)
+    return None if traded_ms is None else Cause(traded_ms, now_ms())

@@ -21,6 +21,7 @@ from tradingsite.env import (
     env_decimal,
     env_files,
     env_int,
+    env_limit,
     env_list,
     env_str,
     is_set,
@@ -115,6 +116,10 @@ SET_STRATEGY_PARAMETERS = frozenset(
     name for name in ("SMA_PERIOD", "EMA_PERIOD", "VARIANT_A_SL", "VARIANT_B_SL") if is_set(name)
 )
 TRADING_ENABLED = env_bool("TRADING_ENABLED", default=True)
+# What limits entries; 0 switches a limit off. Exits are never limited.
+MAX_ENTRIES_PER_HOUR = env_int("MAX_ENTRIES_PER_HOUR", 1000, least=0, most=1_000_000)
+MAX_DAILY_LOSS = env_limit("MAX_DAILY_LOSS", "0", below="1e12")  # quote asset
+MAX_PRICE_MOVE = env_limit("MAX_PRICE_MOVE", "0.02", below="100")  # fraction
 TRADE_LOG = VAR_DIR / env_str("TRADE_LOG", "trades.jsonl")
 
 # --- Database, Redis, Celery, Channels ----------------------------------------------------

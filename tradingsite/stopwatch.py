@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from functools import partial
 from itertools import chain
 
@@ -10,6 +11,7 @@ import structlog
 from django.utils.timezone import now
 
 from market.ticks import Tick
+from market.times import now_ms
 from orders.services import open_stops
 from orders.stops import Hit, Stop, hit
 from strategies.services import stop_out
@@ -76,6 +78,8 @@ class StopWatch:
     def _sell(self, hits: Sequence[Hit]) -> None:
         if not hits:
             return
+        received_ms = now_ms()
+        hits = [replace(one, received_ms=received_ms) for one in hits]
         for one in hits:
             logger.info("stop.hit", symbol=one.stop.symbol, price=one.price, tick=one.tick_id)
             self._stops.remove(one.stop)

@@ -2,9 +2,10 @@
 
 from collections.abc import Sequence
 
-from candles.api import candle_json, last_prices
+from candles.api import candle_json
 from candles.events import candle_closed, candle_revised, candle_verified
 from candles.models import Candle
+from candles.services import last_prices
 from market.redis import connection
 from orders.api import order_json, position_json, trade_json
 from orders.events import (
@@ -44,7 +45,7 @@ def connect() -> None:
 
 
 def evaluate_strategies(candles: Sequence[Candle]) -> None:
-    evaluate.delay([Closed.of(candle) for candle in candles])
+    evaluate.delay([Closed.just(candle) for candle in candles])
 
 
 def watch_stops(_: Sequence[Position]) -> None:

@@ -3,6 +3,7 @@
 from candles.services.auditing import Audited, audit, series_begins_ms
 from candles.services.history import Filled, Stretch, backfill, catch_up_history, first_kline_ms
 from candles.services.loading import Loaded, load_archive
+from candles.services.prices import last_prices
 from candles.services.recording import record_closed, record_history, stored_until
 from candles.services.revising import add_late
 from candles.services.settling import insert_missing, settle
@@ -23,6 +24,7 @@ __all__ = [
     "first_kline_ms",
     "hold_against",
     "insert_missing",
+    "last_prices",
     "load_archive",
     "missing_from",
     "record_closed",

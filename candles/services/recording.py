@@ -37,6 +37,12 @@ def _row(symbol: Symbol, interval: str, candle: OHLCV, verdict: Verdict) -> Cand
     )
 
 
+def _closed(symbol: Symbol, closed: ClosedCandle) -> Candle:
+    row = _row(symbol, closed.interval, closed.candle, Verdict.UNVERIFIED)
+    row.cause = closed.cause
+    return row
+
+
 def record_closed(
     closed: Sequence[ClosedCandle], symbols: Mapping[str, Symbol] | None = None
 ) -> list[Candle]:
@@ -50,7 +56,7 @@ def record_closed(
     if unknown:
         known |= Symbol.objects.in_bulk(unknown, field_name="name")
     rows = [
-        _row(known[c.symbol], c.interval, c.candle, Verdict.UNVERIFIED)
+        _closed(known[c.symbol], c)
         for c in closed
         if c.symbol in known  # else its row was deleted, and with it what we knew of it
     ]

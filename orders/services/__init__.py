@@ -1,11 +1,13 @@
 """What is done with orders: opened, sent, looked up, booked, halted, logged."""
 
 from orders.services.account import raised_alarms, reconcile_account
+from orders.services.balances import read_balances
 from orders.services.booking import record
 from orders.services.halts import current_halt, set_halt
 from orders.services.hearing import hear, note_foreign
+from orders.services.losses import mark_day
 from orders.services.opening import open_orders, open_stops
-from orders.services.results import results
+from orders.services.results import results, timelines
 from orders.services.sending import reconcile, send_claimed, submit, unanswered, unsent
 from orders.services.tradelog import append_trade_log
 
@@ -13,10 +15,12 @@ __all__ = [
     "append_trade_log",
     "current_halt",
     "hear",
+    "mark_day",
     "note_foreign",
     "open_orders",
     "open_stops",
     "raised_alarms",
+    "read_balances",
     "reconcile",
     "reconcile_account",
     "record",
@@ -24,6 +28,7 @@ __all__ = [
     "send_claimed",
     "set_halt",
     "submit",
+    "timelines",
     "unanswered",
     "unsent",
 ]

@@ -1,8 +1,9 @@
 """Orders written down, for sending or as denied; the stops of what is held."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
+from types import MappingProxyType
 
 from django.conf import settings
 from django.db import transaction
@@ -13,11 +14,12 @@ from market.rules import SymbolRules
 from market.ticks import Side
 from market.times import to_ms, to_time
 from orders import statements
+from orders.binance import exchange
 from orders.events import order_changed, order_opened
 from orders.models import Order, Position
 from orders.risk import Circumstances, Intent, deny, quantity_of
-from orders.services.halts import entries_halted
 from orders.services.life import REASON_LENGTH, step
+from orders.services.standing import ALL, standing_for
 from orders.statements import LIVE
 from orders.status import OrderStatus
 from orders.stops import Stop
@@ -26,7 +28,12 @@ from orders.stops import Stop
 # Within a caller's transaction it stands or falls with that: a savepoint would only take time.
 @transaction.atomic(savepoint=False)
 def open_orders(
-    intents: Sequence[Intent], symbols: Iterable[Symbol], *, now: datetime, claim: bool = False
+    intents: Sequence[Intent],
+    symbols: Iterable[Symbol],
+    *,
+    now: datetime,
+    claim: bool = False,
+    last_prices: Mapping[str, Decimal] = MappingProxyType({}),
 ) -> list[Order]:
     """Write orders down for sending or, with the reason, as denied; in the order given.
 
@@ -34,32 +41,47 @@ def open_orders(
     (`claim`); else they wait as PENDING for whoever comes first.
 
     The same client order id twice is the same order. An earlier intent counts for a later one:
-    a strategy has at most one order under way on a symbol.
+    a strategy has at most one order under way on a symbol. `last_prices` are by symbol, as far
+    as they are known.
     """
     by_id = {symbol.pk: symbol for symbol in symbols}
     all_series = {(intent.strategy, intent.symbol_id) for intent in intents}
     held = statements.lock_held(all_series)
     live, alarmed = statements.under_way(all_series)
     orders = _known(intents)
-    halted = entries_halted()
+    standing = standing_for(intents, by_id.values(), now)
     fresh = []
     for intent in intents:
         if intent.client_order_id in orders:
             continue
         series, symbol = (intent.strategy, intent.symbol_id), by_id[intent.symbol_id]
-        now_is = _circumstances(
-            symbol,
-            held.get(series),
-            live[series],
-            now,
-            halted=halted,
+        now_is = Circumstances(
+            now_ms=to_ms(now),
+            trading_enabled=settings.TRADING_ENABLED,
+            entries_halted=standing.halted,
+            symbol_status=symbol.status,
+            base_asset=symbol.base_asset,
+            order_quantity=symbol.order_quantity,
+            rules=SymbolRules.from_filters(symbol.filters),
+            held=held.get(series),
+            live=frozenset(live[series]),
             unreconciled=symbol.pk in alarmed,
+            quote_asset=symbol.quote_asset,
+            limits=standing.limits,
+            clock_known=exchange().clock_known,
+            entries=standing.entries[intent.strategy],
+            fall=standing.fall(intent.strategy, symbol.quote_asset),
+            total_fall=standing.fall(ALL, symbol.quote_asset),
+            free=standing.free.get(symbol.quote_asset),
+            last_price=last_prices.get(symbol.name),
         )
         order = _order_for(intent, symbol, now_is, now)
         orders[intent.client_order_id] = order
         fresh.append(order)
         if order.status == OrderStatus.PENDING:
             live[series].add(intent.side)
+            if intent.side is Side.BUY:
+                standing.count(intent, now_is)
     if fresh:
         _write(fresh, now, claim)
     return [orders[intent.client_order_id] for intent in intents]
@@ -89,29 +111,6 @@ def _known(intents: Sequence[Intent]) -> dict[str, Order]:
     return {order.client_order_id: order for order in orders}
 
 
-def _circumstances(
-    symbol: Symbol,
-    held: Decimal | None,
-    live: set[Side],
-    now: datetime,
-    *,
-    halted: bool,
-    unreconciled: bool,
-) -> Circumstances:
-    return Circumstances(
-        now_ms=to_ms(now),
-        trading_enabled=settings.TRADING_ENABLED,
-        entries_halted=halted,
-        symbol_status=symbol.status,
-        base_asset=symbol.base_asset,
-        order_quantity=symbol.order_quantity,
-        rules=SymbolRules.from_filters(symbol.filters),
-        held=held,
-        live=frozenset(live),
-        unreconciled=unreconciled,
-    )
-
-
 def _order_for(
     intent: Intent, symbol: Symbol, circumstances: Circumstances, now: datetime
 ) -> Order:
@@ -129,6 +128,7 @@ def _order_for(
         created_at=now,
         ended_at=now if denial else None,
         expires_at=to_time(intent.expires_ms),
+        timeline=dict(intent.timeline),
     )
 
 

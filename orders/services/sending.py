@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed, wait
 from datetime import datetime, timedelta
 from functools import cache
+from typing import NamedTuple
 
 import structlog
 from django.conf import settings
@@ -13,7 +14,7 @@ from django.db.models import Q
 from django.utils import timezone
 
 from market.ticks import Side
-from market.times import to_ms
+from market.times import now_ms, to_ms
 from orders.evidence import Finding, search
 from orders.exchange import Busy, Exchange, ExecutionReport, OrderRequest, OutcomeUnknown, Refused
 from orders.models import Order
@@ -21,6 +22,7 @@ from orders.services.booking import record
 from orders.services.halts import entries_halted
 from orders.services.life import locked, move, move_by_id, note
 from orders.status import UNANSWERED, OrderStatus
+from orders.timeline import Step, known
 
 SENDERS = 20  # threads; an order waits for the exchange, not for a processor
 HEAD_START_S = 0.25  # answers are booked from then on while others are still awaited
@@ -33,6 +35,16 @@ NOT_KNOWN = "asked by its client order id, the exchange did not know it (-2013)"
 AT_EXCHANGE = (OrderStatus.NEW, OrderStatus.PARTIALLY_FILLED)
 
 Answer = ExecutionReport | Refused | Busy | OutcomeUnknown
+
+
+class Answered(NamedTuple):
+    """An answer, when the request left, and when the answer was here: milliseconds, our clock."""
+
+    answer: Answer
+    sent_ms: int
+    answered_ms: int
+
+
 Clock = Callable[[], datetime]
 logger = structlog.get_logger(__name__)
 
@@ -167,6 +179,9 @@ def _send(orders: Sequence[Order], exchange: Exchange, clock: Clock) -> None:
     """
     if not orders:
         return
+    committed_ms = now_ms()
+    for order in orders:
+        order.timeline[Step.COMMITTED.value] = committed_ms
     first, *others = orders
     waiting = {_senders().submit(_place, exchange, _request(order)): order for order in others}
     answer = _place(exchange, _request(first))
@@ -177,11 +192,13 @@ def _send(orders: Sequence[Order], exchange: Exchange, clock: Clock) -> None:
         _book_answer(waiting[future], future.result(), clock())
 
 
-def _place(exchange: Exchange, request: OrderRequest) -> Answer:
+def _place(exchange: Exchange, request: OrderRequest) -> Answered:
+    sent_ms = now_ms()
     try:
-        return exchange.place(request)
+        answer: Answer = exchange.place(request)
     except (Refused, Busy, OutcomeUnknown) as failure:
-        return failure
+        answer = failure
+    return Answered(answer, sent_ms, now_ms())
 
 
 def _request(order: Order) -> OrderRequest:
@@ -191,7 +208,11 @@ def _request(order: Order) -> OrderRequest:
     return OrderRequest(order.symbol.name, side, order.quantity, order.client_order_id, claimed_ms)
 
 
-def _book_answer(order: Order, answer: Answer, now: datetime) -> None:
+def _book_answer(order: Order, answered: Answered, now: datetime) -> None:
+    answer = answered.answer
+    if not isinstance(answer, Busy):  # it will be sent again
+        order.timeline |= _steps(answered)
+        Order.objects.filter(pk=order.pk).update(timeline=order.timeline)
     if isinstance(answer, ExecutionReport):
         record(order.pk, answer, now)
     elif isinstance(answer, Refused):
@@ -200,6 +221,20 @@ def _book_answer(order: Order, answer: Answer, now: datetime) -> None:
         move_by_id(order.pk, OrderStatus.PENDING, now, str(answer))
     else:
         move_by_id(order.pk, OrderStatus.UNKNOWN, now, str(answer))
+
+
+def _steps(answered: Answered) -> dict[str, int]:
+    """The steps that an order took between being sent and being booked."""
+    answer, acknowledged_ms, filled_ms = answered.answer, answered.answered_ms, None
+    if isinstance(answer, ExecutionReport):
+        filled_ms = max((fill.time_ms for fill in answer.fills), default=None)
+    return known(
+        {
+            Step.SENT: answered.sent_ms,
+            Step.ACKNOWLEDGED: None if isinstance(answer, OutcomeUnknown) else acknowledged_ms,
+            Step.FILLED: filled_ms,
+        }
+    )
 
 
 @cache

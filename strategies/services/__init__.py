@@ -2,6 +2,7 @@
 
 from strategies.services.evaluation import evaluate
 from strategies.services.exits import finish_exits, flatten, flatten_if_halted, stop_out
+from strategies.services.losses import watch_losses
 from strategies.services.series import Closed
 from strategies.services.sweep import catch_up
 from strategies.services.variants import ensure_variants
@@ -15,4 +16,5 @@ __all__ = [
     "flatten",
     "flatten_if_halted",
     "stop_out",
+    "watch_losses",
 ]

@@ -1,20 +1,24 @@
 """Closed candles judged, and acted on: signal and order in one transaction."""
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from decimal import Decimal
 
+from django.conf import settings
 from django.db import transaction
 
+from candles.services import last_prices
 from market.models import Symbol
 from market.statements import read_symbols
 from market.ticks import Side
-from market.times import to_ms, to_time
+from market.times import now_ms, to_ms, to_time
 from orders.models import Order
 from orders.risk import Intent
 from orders.services import open_orders
 from orders.status import OrderStatus
+from orders.timeline import Step, Timeline, known
 from strategies import statements
 from strategies.events import signal_raised
 from strategies.keys import candle_key
@@ -137,8 +141,7 @@ def _raise_signals(crossings: Sequence[Crossing], now: datetime, claim: bool) ->
     newest = {crossing.watch.key: crossing for crossing in crossings}.values()
     fresh = [crossing for crossing in newest if to_ms(now) <= crossing.stale_ms]
     symbols = read_symbols({crossing.watch.symbol_id for crossing in crossings})
-    intents = [_intent(crossing, now) for crossing in fresh]
-    orders = open_orders(intents, symbols.values(), now=now, claim=claim) if intents else []
+    orders = _open(fresh, symbols, now, claim) if fresh else []
     by_key = {order.client_order_id: order for order in orders}
     signals = [
         _signal(crossing, symbols[crossing.watch.symbol_id], by_key.get(crossing.key), now)
@@ -146,6 +149,18 @@ def _raise_signals(crossings: Sequence[Crossing], now: datetime, claim: bool) ->
     ]
     statements.insert_signals(signals)
     return signals
+
+
+def _open(
+    crossings: Sequence[Crossing], symbols: Mapping[int, Symbol], now: datetime, claim: bool
+) -> list[Order]:
+    """An order for each crossing; entries are held against the last price as well."""
+    entered = {c.watch.symbol_id for c in crossings if c.side is Side.BUY}
+    prices: Mapping[str, Decimal] = {}
+    if entered and settings.MAX_PRICE_MOVE:
+        prices = last_prices([symbols[symbol_id].name for symbol_id in entered])
+    intents = [_intent(crossing, now) for crossing in crossings]
+    return open_orders(intents, symbols.values(), now=now, claim=claim, last_prices=prices)
 
 
 def _intent(crossing: Crossing, now: datetime) -> Intent:
@@ -158,7 +173,19 @@ def _intent(crossing: Crossing, now: datetime) -> Intent:
         price=crossing.judgement.close,
         stop_loss=strategy.stop_loss if crossing.side is Side.BUY else None,
         expires_ms=min(crossing.stale_ms, to_ms(now) + LONGEST_WAIT_MS),
+        timeline=_timeline(crossing),
     )
+
+
+def _timeline(crossing: Crossing) -> Timeline:
+    """When what led to the order happened: known of a candle that was judged as it closed."""
+    target = crossing.watch.target
+    steps: dict[Step, int | None] = {Step.EVALUATED: now_ms()}
+    if target.open_ms == crossing.open_ms:
+        steps[Step.TRADED] = target.traded_ms
+        steps[Step.RECEIVED] = target.received_ms
+        steps[Step.CLOSED] = target.closed_ms
+    return known(steps)
 
 
 def _signal(crossing: Crossing, symbol: Symbol, order: Order | None, now: datetime) -> Signal:

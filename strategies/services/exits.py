@@ -3,18 +3,20 @@
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
+from types import MappingProxyType
 
 import structlog
 from django.db import transaction
 
 from candles.models import Candle
 from market.ticks import Side
-from market.times import to_ms
+from market.times import now_ms, to_ms
 from orders.models import HaltLevel, Order, Position
 from orders.risk import Intent
 from orders.services import current_halt, open_orders
 from orders.status import ENDED
 from orders.stops import Hit
+from orders.timeline import Step, Timeline, known
 from strategies.events import signal_raised
 from strategies.keys import exit_key
 from strategies.models import Signal, SignalReason, Strategy
@@ -34,7 +36,8 @@ def stop_out(hits: Sequence[Hit], now: datetime) -> list[Signal]:
     where a sale ends without selling everything, `finish_exits` makes the next attempt.
     """
     prices = {hit.stop.position_id: hit.price for hit in hits}
-    return _sell(prices, SignalReason.STOP_LOSS, now)
+    timelines = {hit.stop.position_id: _timeline(hit) for hit in hits}
+    return _sell(prices, SignalReason.STOP_LOSS, now, timelines)
 
 
 def flatten(now: datetime) -> list[Signal]:
@@ -60,8 +63,13 @@ def finish_exits(now: datetime) -> list[Signal]:
 
 
 @transaction.atomic
-def _sell(prices: Mapping[int, Decimal], reason: SignalReason, now: datetime) -> list[Signal]:
-    """`prices` are those that led to the sale, by position."""
+def _sell(
+    prices: Mapping[int, Decimal],
+    reason: SignalReason,
+    now: datetime,
+    timelines: Mapping[int, Timeline] = MappingProxyType({}),
+) -> list[Signal]:
+    """`prices` are those that led to the sale, by position; `timelines` say when that was."""
     if not prices:
         return []
     rows = Position.objects.select_for_update(of=("self",)).select_related("symbol").order_by("pk")
@@ -94,7 +102,7 @@ def _sell(prices: Mapping[int, Decimal], reason: SignalReason, now: datetime) ->
                     created_at=now,
                 )
             )
-    _order(signals, now)
+    _order(signals, now, timelines)
     signal_raised.announce(signals)
     return signals
 
@@ -124,11 +132,11 @@ def _first_mention(position: Position) -> int | None:
     return None if told.filter(reason=SignalReason.STOP_LOSS).exists() else told.count() + 1
 
 
-def _order(signals: Sequence[Signal], now: datetime) -> None:
+def _order(signals: Sequence[Signal], now: datetime, timelines: Mapping[int, Timeline]) -> None:
     """Write the signals down, each with its order."""
     if not signals:
         return
-    intents = [_intent(signal, now) for signal in signals]
+    intents = [_intent(one, now, timelines.get(one.position_id or 0, {})) for one in signals]
     orders = open_orders(intents, [signal.symbol for signal in signals], now=now)
     for signal, order in zip(signals, orders, strict=True):
         signal.order = order
@@ -136,7 +144,7 @@ def _order(signals: Sequence[Signal], now: datetime) -> None:
     Signal.objects.bulk_create(signals)
 
 
-def _intent(signal: Signal, now: datetime) -> Intent:
+def _intent(signal: Signal, now: datetime, timeline: Timeline) -> Intent:
     return Intent(
         client_order_id=signal.key,
         strategy=signal.strategy.name,
@@ -145,7 +153,12 @@ def _intent(signal: Signal, now: datetime) -> Intent:
         price=signal.price,
         stop_loss=None,
         expires_ms=to_ms(now) + SEND_WITHIN_MS,
+        timeline={**timeline, Step.EVALUATED.value: now_ms()},
     )
+
+
+def _timeline(hit: Hit) -> Timeline:
+    return known({Step.TRADED: hit.time_ms, Step.RECEIVED: hit.received_ms})
 
 
 def _price_of(position: Position) -> Decimal:

@@ -4,6 +4,7 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
+from operator import attrgetter
 from typing import NamedTuple
 
 from django.conf import settings
@@ -11,7 +12,7 @@ from django.conf import settings
 from candles.intervals import INTERVALS_MS
 from candles.models import Candle
 from market.statements import followed
-from market.times import to_ms, to_time
+from market.times import now_ms, to_ms, to_time
 from strategies import statements
 from strategies.indicators import history_needed
 from strategies.models import Strategy
@@ -22,22 +23,38 @@ Key = tuple[int, int, str]  # strategy, symbol, interval
 
 
 class Closed(NamedTuple):
-    """A candle that closed, by its key: the database has the rest."""
+    """A candle that closed, by its key: the database has the rest.
+
+    With it, of one that has just closed, when its cause was traded and received, and when it
+    stood in the database: milliseconds.
+    """
 
     symbol_id: int
     interval: str
     open_ms: int
+    traded_ms: int | None = None
+    received_ms: int | None = None
+    closed_ms: int | None = None
 
     @classmethod
     def of(cls, candle: Candle) -> "Closed":
         return cls(candle.symbol_id, candle.interval, to_ms(candle.open_time))
+
+    @classmethod
+    def just(cls, candle: Candle) -> "Closed":
+        """A candle that has just closed."""
+        closed = cls.of(candle)._replace(closed_ms=now_ms())
+        if candle.cause is None:
+            return closed
+        traded_ms, received_ms = candle.cause.traded_ms, candle.cause.received_ms
+        return closed._replace(traded_ms=traded_ms, received_ms=received_ms)
 
 
 @dataclass(frozen=True, slots=True)
 class Watch:
     """The candles of one series that one strategy judges now, first and last by open time.
 
-    They lead up to the one of `target_ms`, which an absence may put out of reach for now.
+    They lead up to the `target`, which an absence may put out of reach for now.
     """
 
     strategy: Strategy
@@ -45,7 +62,11 @@ class Watch:
     interval: str
     first_ms: int
     last_ms: int
-    target_ms: int
+    target: Closed
+
+    @property
+    def target_ms(self) -> int:
+        return self.target.open_ms
 
     def after(self, place_ms: int) -> "Watch":
         """What is to be judged once the candle of `place_ms` has been."""
@@ -112,12 +133,13 @@ def enabled_strategies() -> dict[Strategy, set[int]]:
 
 def watches(closed: Iterable[Closed]) -> list[Watch]:
     """The newest of these candles in each series, for every strategy that judges it."""
-    newest = {(one.symbol_id, one.interval): one.open_ms for one in sorted(closed)}
+    ordered = sorted(closed, key=attrgetter("open_ms"))
+    newest = {(one.symbol_id, one.interval): one for one in ordered}
     trading = followed({symbol_id for symbol_id, _ in newest})
     strategies = enabled_strategies()
     return [
-        Watch(strategy, symbol_id, interval, open_ms, open_ms, open_ms)
-        for (symbol_id, interval), open_ms in newest.items()
+        Watch(strategy, symbol_id, interval, one.open_ms, one.open_ms, one)
+        for (symbol_id, interval), one in newest.items()
         if symbol_id in trading
         for strategy, named in strategies.items()
         if interval == interval_of(strategy) and (not named or symbol_id in named)

@@ -11,7 +11,7 @@ import redis as redis_library
 import requests
 from django.conf import settings
 
-from market.budget import ALONE, Budget, Priority, Spent, Taken
+from market.budget import ALONE, Budget, Place, Priority, Share, Spent, Taken
 from market.rest import ExchangeUnreachable, MarketRest
 from tests.servers import ROOT, Sandbox
 
@@ -65,6 +65,30 @@ def a_minute() -> None:
     second = time.time() % 60
     if not 1 < second < 54:
         time.sleep((61.5 - second) % 60)
+
+
+@pytest.fixture
+def ten_seconds() -> None:
+    """Some seconds within a span of ten, and not its first one."""
+    second = time.time() % 10
+    if not 1.1 < second < 7:
+        time.sleep((11.2 - second) % 10)
+
+
+def placed(budget: Budget, share: Share) -> list[Place]:
+    """The places of ten seconds that are given until there are no more."""
+    places: list[Place] = []
+    while True:
+        try:
+            places.append(budget.take_place(share)[0])
+        except Spent:
+            return places
+
+
+def told(place: Place, count: int) -> dict[str, str]:
+    """What the exchange's answer to the order of `place` says."""
+    date = formatdate(place.number * 10 + 5, usegmt=True)
+    return {"X-MBX-ORDER-COUNT-10S": str(count), "Date": date}
 
 
 class TooMany(BaseHTTPRequestHandler):
@@ -200,3 +224,64 @@ def test_who_waits_goes_on_when_it_may(redis: redis_library.Redis, sandbox: Sand
     budget = Budget(redis, HOST)
     budget.silence(0.3)
     assert MarketRest(sandbox.rest_url, budget).in_background(threading.Event()).server_time() > 0
+
+
+def test_entries_leave_room_for_exits_and_no_process_goes_beyond(
+    budget: Budget, ten_seconds: None
+) -> None:
+    assert len(placed(budget, Share.ENTRY)) == 40
+    assert len(placed(another(), Share.EXIT)) == 10
+    with pytest.raises(Spent, match="as many orders as are allowed") as spent:
+        another().take_place(Share.EXIT)
+    assert 0 < spent.value.wait_s <= 10
+
+
+def test_the_narrowest_span_decides_and_a_refused_order_takes_no_place(
+    budget: Budget, ten_seconds: None
+) -> None:
+    budget.learn_order_limits({10: 50, 86_400: 3})
+    assert len(placed(another(), Share.EXIT)) == 3
+    budget.learn_order_limits({10: 50})
+    assert budget.take_place(Share.EXIT)[0].used == 4
+
+
+def test_a_filled_order_gives_its_place_back(budget: Budget, ten_seconds: None) -> None:
+    places = placed(budget, Share.ENTRY)
+    budget.learn_orders(places[29:30], told(places[29], 0))
+    assert budget.take_place(Share.ENTRY)[0].used == 11  # ten came after that one
+
+
+def test_orders_of_other_systems_count(budget: Budget, ten_seconds: None) -> None:
+    place = budget.take_place(Share.ENTRY)[0]
+    budget.learn_orders([place], told(place, 44))
+    with pytest.raises(Spent):
+        budget.take_place(Share.ENTRY)
+
+
+def test_a_count_of_another_span_says_nothing_of_this_one(
+    budget: Budget, ten_seconds: None
+) -> None:
+    place = budget.take_place(Share.ENTRY)[0]
+    budget.learn_orders([place], told(place._replace(number=place.number - 1), 44))
+    assert budget.take_place(Share.ENTRY)[0].used == 2
+
+
+def test_no_order_is_placed_within_a_silence(budget: Budget) -> None:
+    budget.silence(100)
+    for one in (budget, another()):
+        with pytest.raises(Spent, match="silence"):
+            one.take_place(Share.EXIT)
+
+
+def test_without_redis_orders_are_counted_here(ten_seconds: None) -> None:
+    alone = away()
+    assert len(placed(alone, Share.ENTRY)) == 10
+    assert len(placed(alone, Share.EXIT)) == 2
+
+
+def test_the_limits_of_orders_are_those_that_the_exchange_tells(
+    redis: redis_library.Redis, sandbox: Sandbox
+) -> None:
+    MarketRest(sandbox.rest_url, Budget(redis, HOST)).exchange_info(["BTCUSDT"])
+    limits = {b"10": b"50", b"86400": b"160000"}
+    assert redis.hgetall(f"market:order_limits:{HOST}") == limits

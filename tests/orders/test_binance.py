@@ -4,12 +4,15 @@ import json
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from decimal import Decimal
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
+from redis import Redis
 
+from market.rest import shared_budget
 from market.ticks import Side
 from orders.binance import BinanceExchange
 from orders.exchange import Busy, OrderRequest, OutcomeUnknown, Refused
@@ -93,7 +96,8 @@ class Handler(BaseHTTPRequestHandler):
 
 
 @pytest.fixture
-def venue() -> Iterator[Venue]:
+def venue(redis: Redis) -> Iterator[Venue]:
+    shared_budget.cache_clear()  # of an earlier venue on the same port
     server = Venue()
     yield server
     server.shutdown()
@@ -206,6 +210,43 @@ def test_silence_is_kept_as_long_as_the_exchange_asks(venue: Venue) -> None:
             venue.exchange.place(request())
         assert 99 < busy.value.retry_after_s <= 100
     assert len(venue.requests) == 1
+
+
+@pytest.mark.parametrize("code", [-1003, -1015])
+def test_a_silence_holds_for_every_process_and_for_one_that_starts_anew(
+    venue: Venue, code: int
+) -> None:
+    venue.will(429, {"code": code, "msg": "Too many"}, Retry_After="100")
+    with pytest.raises(Busy):
+        venue.exchange.place(request())
+    shared_budget.cache_clear()
+    fresh = BinanceExchange(f"http://127.0.0.1:{venue.server_port}", KEY, SECRET)
+    for ask in (lambda: fresh.place(request()), lambda: fresh.lookup("BTCUSDT", "t-1", None)):
+        with pytest.raises(Busy, match="not sent"):
+            ask()
+    assert len(venue.requests) == 1
+
+
+def test_an_order_beyond_what_is_allowed_is_not_sent(venue: Venue) -> None:
+    venue.exchange.keep_ready()
+    budget = shared_budget(f"http://127.0.0.1:{venue.server_port}")
+    budget.learn_order_limits({86_400: 1})
+    venue.will(200, FILLED)
+    with pytest.raises(Busy, match="not sent: as many orders as are allowed"):
+        venue.exchange.place(request())  # an entry leaves the last place to an exit
+    venue.exchange.place(replace(request(), side=Side.SELL))
+    assert len(venue.requests) == 1
+
+
+def test_an_order_costs_one_round_trip_to_redis(venue: Venue, redis: Redis) -> None:
+    for _ in range(6):
+        venue.will(200, FILLED, X_MBX_ORDER_COUNT_10S="0", X_MBX_ORDER_COUNT_1D="0")
+    venue.exchange.place(request())  # measures the clock and loads the script
+    redis.config_resetstat()
+    for _ in range(5):
+        venue.exchange.place(request())
+    calls = redis.info("commandstats")
+    assert sum(calls[name]["calls"] for name in calls if "eval" in name) == 5
 
 
 def test_a_clock_found_wrong_is_measured_and_the_order_signed_anew(venue: Venue) -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from market.rules import SymbolRules
 from market.ticks import Side
-from orders.risk import Circumstances, Intent, deny, quantity_of
+from orders.risk import Circumstances, Intent, Limits, deny, quantity_of
 from tests.builders import FILTERS, NOON_MS
 
 BUY = Intent("t-1", "A", 1, Side.BUY, Decimal(60000), Decimal("0.1"), NOON_MS + 1000)
@@ -22,6 +22,11 @@ FREE = Circumstances(
     rules=SymbolRules.from_filters(FILTERS),
     held=None,
     live=frozenset(),
+)
+LIMITED = replace(
+    FREE,
+    quote_asset="USDT",
+    limits=Limits(entries_per_hour=3, daily_loss=Decimal(50), price_move=Decimal("0.02")),
 )
 HOLDING = replace(FREE, held=Decimal("0.0010099"))
 
@@ -47,6 +52,13 @@ def test_an_entry_and_an_exit_pass_where_nothing_is_against_them() -> None:
         ("nothing_to_sell", SELL, FREE),
         ("below_minimum", SELL, replace(HOLDING, held=Decimal("0.000009"))),
         ("filter_unmet", BUY, replace(FREE, order_quantity=Decimal("0.000015"))),
+        ("clock_unknown", BUY, replace(FREE, clock_known=False)),
+        ("loss_limit", BUY, replace(LIMITED, fall=Decimal(50))),
+        ("loss_limit", BUY, replace(LIMITED, total_fall=Decimal(50))),
+        ("too_many_entries", BUY, replace(LIMITED, entries=3)),
+        ("price_moved", BUY, replace(LIMITED, last_price=Decimal("61200.01"))),
+        ("price_moved", BUY, replace(LIMITED, last_price=Decimal("58799.99"))),
+        ("balance_too_low", BUY, replace(LIMITED, free=Decimal("59.99"))),
     ],
 )
 def test_a_denial_has_its_code(code: str, intent: Intent, circumstances: Circumstances) -> None:
@@ -55,8 +67,48 @@ def test_a_denial_has_its_code(code: str, intent: Intent, circumstances: Circums
     assert denial.code == code
 
 
-def test_an_exit_passes_the_halt_of_entries() -> None:
-    assert deny(SELL, replace(HOLDING, entries_halted=True)) is None
+def test_what_limits_entries_lets_exits_pass() -> None:
+    worst = replace(
+        LIMITED,
+        held=HOLDING.held,
+        entries_halted=True,
+        clock_known=False,
+        entries=9,
+        fall=Decimal(99),
+        total_fall=Decimal(99),
+        free=Decimal(0),
+        last_price=Decimal(1),
+    )
+    assert deny(SELL, worst) is None
+
+
+def test_an_entry_within_its_limits_passes() -> None:
+    nearly = replace(
+        LIMITED,
+        entries=2,
+        fall=Decimal("49.99"),
+        total_fall=Decimal("49.99"),
+        free=Decimal(60),
+        last_price=Decimal(61200),
+    )
+    assert deny(BUY, nearly) is None
+
+
+def test_a_limit_that_is_off_denies_nothing() -> None:
+    far = replace(LIMITED, entries=9, fall=Decimal(99), last_price=Decimal(1))
+    assert deny(BUY, replace(far, limits=Limits())) is None
+
+
+def test_a_denial_says_what_is_and_what_the_limit_is() -> None:
+    lost = deny(BUY, replace(LIMITED, total_fall=Decimal("50.5")))
+    poor = deny(BUY, replace(LIMITED, free=Decimal(-3)))
+    moved = deny(BUY, replace(LIMITED, last_price=Decimal(62000)))
+    assert [str(denial) for denial in (lost, poor, moved)] == [
+        "loss_limit: all strategies together lost 50.5 USDT from the day's peak, "
+        "MAX_DAILY_LOSS is 50",
+        "balance_too_low: 60 USDT are needed, 0 are free",
+        "price_moved: from 60000 to 62000 since the signal, MAX_PRICE_MOVE is 0.02",
+    ]
 
 
 def test_an_exit_sells_what_is_held_floored_to_the_step() -> None:

@@ -6,6 +6,7 @@ from decimal import Decimal
 
 import pytest
 from pytest_django import DjangoAssertNumQueries, Settings
+from redis import Redis
 
 from candles.models import Candle
 from market.models import Symbol
@@ -15,9 +16,11 @@ from orders.services import set_halt
 from orders.status import OrderStatus
 from strategies.models import Signal, SignalReason, Strategy, StrategyState
 from strategies.services import Closed, catch_up, evaluate
-from tests.builders import NOON, candle, decimals, strategy, symbol
+from tests.builders import NOON, candle, decimals, strategy, symbol, tick
+from tests.rows import write_stream
 
-pytestmark = pytest.mark.django_db
+# Entries are held against the last price, which tests before may have left in Redis.
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("redis")]
 FLAT = ["10000"] * 11  # as much as a strategy with an EMA of 1 needs
 FLAT_END = NOON + timedelta(minutes=len(FLAT))
 
@@ -201,6 +204,15 @@ def test_a_halt_governs_the_next_order() -> None:
     set_halt(HaltLevel.NO_ENTRIES, None, "", NOON)
     *_, last = closed(btc, [*FLAT, "11000"])
     assert [signal.outcome[:14] for signal in judged(last)] == ["denied: halted"]
+
+
+def test_an_entry_is_held_against_the_last_price(redis: Redis) -> None:
+    strategy()
+    *_, last = closed(symbol(), [*FLAT, "11000"])
+    write_stream(redis, [tick("11300")])
+    assert judged(last)[0].outcome == (
+        "denied: price_moved: from 11000 to 11300 since the signal, MAX_PRICE_MOVE is 0.02"
+    )
 
 
 def test_orders_that_are_claimed_stand_so_with_their_signal() -> None:

@@ -10,7 +10,7 @@ from orders.exchange import Refused
 from orders.models import HaltLevel, Position
 from orders.services import open_stops, set_halt, submit
 from orders.stops import Hit, Stop, hit
-from strategies.models import Signal
+from strategies.models import Signal, Strategy
 from strategies.services import finish_exits, flatten, stop_out
 from tests.builders import NOON, NOON_MS, candle, opened, strategy, symbol, tick
 from tests.fakes import FakeExchange
@@ -137,6 +137,21 @@ def test_flatten_sells_every_open_position(position: Position, exchange: FakeExc
     assert (signal.reason, signal.price) == ("halt", Decimal(58000))
     sell(signal, exchange)
     assert flatten(LATER) == []
+
+
+def test_flatten_sells_for_a_disabled_strategy_and_goes_on_until_it_is_sold(
+    position: Position, exchange: FakeExchange
+) -> None:
+    Strategy.objects.update(enabled=False)
+    set_halt("flatten", None, "", NOON)
+    exchange.failures = [REFUSED] * 3
+    at = LATER
+    for _ in range(4):
+        [signal] = finish_exits(at)
+        sell(signal, exchange, at)
+        at += timedelta(minutes=1)
+    position.refresh_from_db()
+    assert position.status == Position.Status.CLOSED
 
 
 @pytest.mark.parametrize(("level", "sales"), [("off", 0), ("no_entries", 0), ("flatten", 1)])

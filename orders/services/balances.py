@@ -1,0 +1,36 @@
+"""What the account has to spend, asked for now and then."""
+
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Protocol
+
+import structlog
+
+from market.decimals import ZERO
+from market.models import Symbol
+from orders.exchange import Busy, OutcomeUnknown, Refused
+from orders.models import Balance
+
+READ_EVERY = timedelta(seconds=15)
+logger = structlog.get_logger(__name__)
+
+
+class Account(Protocol):
+    """Raises Refused, Busy or OutcomeUnknown."""
+
+    def free_balances(self) -> dict[str, Decimal]: ...
+
+
+def read_balances(account: Account, now: datetime) -> None:
+    """Ask for the balances of the quote assets, unless that was done a moment ago."""
+    if Balance.objects.filter(read_at__gt=now - READ_EVERY).exists():
+        return
+    try:
+        free = account.free_balances()
+    except (Refused, Busy, OutcomeUnknown) as failure:
+        logger.warning("balances.unread", reason=str(failure))
+        return
+    for asset in set(Symbol.objects.values_list("quote_asset", flat=True)):
+        # The exchange leaves out what there is nothing of.
+        told = {"free": free.get(asset, ZERO), "read_at": now}
+        Balance.objects.update_or_create(asset=asset, defaults=told)

@@ -1,0 +1,17 @@
+"""What strategies lose in a day, watched where that is limited."""
+
+from datetime import datetime
+
+from django.conf import settings
+
+from candles.services import last_prices
+from orders.models import Position
+from orders.services import mark_day
+
+
+def watch_losses(now: datetime) -> None:
+    """Mark how the day goes; entries are held against it (`MAX_DAILY_LOSS`)."""
+    if settings.MAX_DAILY_LOSS:
+        held = Position.objects.filter(status=Position.Status.OPEN)
+        names = sorted(set(held.values_list("symbol__name", flat=True)))
+        mark_day(last_prices(names), now)
