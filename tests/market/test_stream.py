@@ -18,6 +18,9 @@ QUICK = Timing(connect_s=2, answer_s=1, silence_s=2.5, quiet_s=0.5, heartbeat_s=
 SYMBOLS = ["AUSDT", "BUSDT", "CUSDT", "DUSDT"]
 
 
+LEAST_GRACE_MS = 500  # that whoever asks for a proof allows for: half of the shortest interval
+
+
 class Reader:
     """Runs a stream in a thread and keeps what it brings."""
 
@@ -58,7 +61,7 @@ class Reader:
             (symbol, number)
             for (symbol, number), ticked_ms in missing.items()
             for proven, at_ms, until_ms in self.proven_ms
-            if proven == symbol and until_ms > ticked_ms
+            if proven == symbol and until_ms > ticked_ms + LEAST_GRACE_MS
             if not any(t == symbol and ticked_ms <= ms <= at_ms for t, ms in self.told_ms)
         ]
 
