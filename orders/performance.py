@@ -14,11 +14,21 @@ _PLACES = Decimal("1E-8")
 
 
 @dataclass(frozen=True, slots=True)
+class OtherFee:
+    """A fee in neither of the symbol's assets. `value` is in quote asset, None without a price."""
+
+    asset: str
+    amount: Decimal
+    value: Decimal | None
+
+
+@dataclass(frozen=True, slots=True)
 class Result:
     """What one position brought, in quote asset.
 
     `invested` is what its buys cost without fees, `realised` is after fees, `unrealised` the
     value of what is held beyond its cost: 0 once closed. `closed_ms` is None while it is open.
+    `fees` and `realised` know nothing of `other_fees`.
     """
 
     invested: Decimal
@@ -26,6 +36,13 @@ class Result:
     unrealised: Decimal
     fees: Decimal
     closed_ms: int | None
+    other_fees: tuple[OtherFee, ...] = ()
+
+    @property
+    def net(self) -> Decimal:
+        """What was realised, less other fees as far as their value is known."""
+        values = (fee.value for fee in self.other_fees if fee.value is not None)
+        return reduce(EXACT.subtract, values, self.realised)
 
 
 def unrealised(quantity: Decimal, cost: Decimal, last_price: Decimal) -> Decimal:
@@ -37,8 +54,8 @@ def unrealised(quantity: Decimal, cost: Decimal, last_price: Decimal) -> Decimal
 
 
 def pnl(results: Iterable[Result]) -> Decimal:
-    """What positions that share a quote asset brought so far: realised and unrealised."""
-    gains = (gain for result in results for gain in (result.realised, result.unrealised))
+    """What positions that share a quote asset brought so far, realised or not, after all fees."""
+    gains = (gain for result in results for gain in (result.net, result.unrealised))
     return reduce(EXACT.add, gains, ZERO)
 
 
@@ -49,10 +66,11 @@ def performance(results: Sequence[Result]) -> dict[str, Any]:
     `win_rate` is a fraction. `profit_factor` is gross profit by gross loss. `expectancy` is the
     mean P&L. `sharpe` is the mean return of a position by the standard deviation of the returns
     (sample, n - 1): per position, neither annualised nor against a risk-free rate.
-    `maximum_drawdown` is the deepest fall of the equity curve from a peak before it.
+    `maximum_drawdown` is the deepest fall of the equity curve from a peak before it. `realised`
+    leaves out other fees; P&L and ratios count those whose value is known.
     """
     closed = sorted((r for r in results if r.closed_ms is not None), key=_closed_ms)
-    gains = [result.realised for result in closed]
+    gains = [result.net for result in closed]
     realised, held = _sum(r.realised for r in results), _sum(r.unrealised for r in results)
     equity = list(accumulate(gains, initial=ZERO))
     return {
@@ -62,6 +80,7 @@ def performance(results: Sequence[Result]) -> dict[str, Any]:
         "unrealised": plain(held),
         "pnl": plain(pnl(results)),
         "fees": plain(_sum(result.fees for result in results)),
+        "other_fees": _other_fees(results),
         "win_rate": _ratio(Decimal(sum(gain > 0 for gain in gains)), Decimal(len(gains))),
         "profit_factor": _ratio(
             _sum(gain for gain in gains if gain > 0), -_sum(gain for gain in gains if gain < 0)
@@ -74,6 +93,25 @@ def performance(results: Sequence[Result]) -> dict[str, Any]:
             for result, value in zip(closed, equity[1:], strict=True)
         ],
     }
+
+
+def _other_fees(results: Iterable[Result]) -> list[dict[str, Any]]:
+    """Each asset once; without a value where that of a single fee is not known."""
+    fees: dict[str, OtherFee] = {}
+    for fee in (fee for result in results for fee in result.other_fees):
+        sofar = fees.get(fee.asset, OtherFee(fee.asset, ZERO, ZERO))
+        value = None
+        if sofar.value is not None and fee.value is not None:
+            value = EXACT.add(sofar.value, fee.value)
+        fees[fee.asset] = OtherFee(fee.asset, EXACT.add(sofar.amount, fee.amount), value)
+    return [
+        {
+            "asset": asset,
+            "amount": plain(fee.amount),
+            "value": None if fee.value is None else plain(fee.value),
+        }
+        for asset, fee in sorted(fees.items())
+    ]
 
 
 def _closed_ms(result: Result) -> int:
@@ -91,7 +129,7 @@ def _ratio(numerator: Decimal, denominator: Decimal) -> str | None:
 
 
 def _sharpe(closed: Sequence[Result]) -> str | None:
-    returns = [_CONTEXT.divide(r.realised, r.invested) for r in closed if r.invested]
+    returns = [_CONTEXT.divide(r.net, r.invested) for r in closed if r.invested]
     if len(returns) < 2:
         return None
     mean = _CONTEXT.divide(_sum(returns), Decimal(len(returns)))

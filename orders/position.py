@@ -44,8 +44,8 @@ class PositionState:
     `cost` is what `quantity` cost in quote asset, fees included; `realised` is what sales
     brought beyond the cost of what they sold. `fees` are in quote asset, a fee in base asset
     valued at its fill's price. A fee in a third asset (BNB) moves neither quote nor base: it
-    stays on its trade in its own asset and is valued nowhere, because no exchange rate that
-    both sides of a reconciliation would agree on comes with the fill.
+    stays on its trade in its own asset and is not valued here, because no exchange rate that both
+    sides of a reconciliation would agree on comes with the fill; `orders.performance` values it.
     """
 
     base: str

@@ -40,6 +40,12 @@ class EquitySerializer(serializers.Serializer[Json]):
     equity = DecimalText(help_text="All realised P&L up to then.")
 
 
+class OtherFeeSerializer(serializers.Serializer[Json]):
+    asset = serializers.CharField()
+    amount = DecimalText(help_text="In that asset.")
+    value = DecimalText(allow_null=True, help_text="Quote asset, at the last price; null: unknown.")
+
+
 class FiguresSerializer(serializers.Serializer[Json]):
     quote_asset = serializers.CharField(help_text="What all amounts are in.")
     positions = serializers.IntegerField()
@@ -47,10 +53,13 @@ class FiguresSerializer(serializers.Serializer[Json]):
     unpriced = serializers.IntegerField(
         help_text="Open positions without a last price: counted as worth what they cost."
     )
-    realised = DecimalText(help_text="After fees.")
+    realised = DecimalText(help_text="After `fees`.")
     unrealised = DecimalText()
-    pnl = DecimalText(help_text="Realised and unrealised.")
-    fees = DecimalText()
+    pnl = DecimalText(help_text="Realised and unrealised, less other fees of known value.")
+    fees = DecimalText(help_text="Those in base or quote asset.")
+    other_fees = OtherFeeSerializer(
+        many=True, help_text="In third assets (BNB). Without a value they are in no figure."
+    )
     win_rate = DecimalText(allow_null=True, help_text="Fraction of the closed positions.")
     profit_factor = DecimalText(allow_null=True, help_text="Gross profit by gross loss.")
     expectancy = DecimalText(allow_null=True, help_text="Mean P&L of a closed position.")
@@ -156,7 +165,11 @@ class PerformanceView(APIView):
 def performance_json() -> Json:
     """Figures of every strategy, those that never traded included, and of all together."""
     open_positions = Position.objects.filter(status=Position.Status.OPEN).select_related("symbol")
-    prices = last_prices(sorted({position.symbol.name for position in open_positions}))
+    held = {position.symbol.name for position in open_positions}
+    # Fees may be in an asset that is followed and not held.
+    prices = last_prices(
+        sorted(held.union(Symbol.objects.followed().values_list("name", flat=True)))
+    )
     unpriced = Counter(
         (position.strategy, position.symbol.quote_asset)
         for position in open_positions

@@ -5,13 +5,13 @@ from collections.abc import Mapping
 from datetime import datetime
 from decimal import Decimal
 
-from django.db.models import Q
+from django.db.models import F, Q
 
 from market.decimals import EXACT, ZERO
 from market.ticks import Side
 from market.times import to_ms
 from orders.models import Order, Position, Trade
-from orders.performance import Result, unrealised
+from orders.performance import OtherFee, Result, unrealised
 from orders.timeline import Timeline
 
 
@@ -21,7 +21,9 @@ def results(
     """Every position's result, by strategy and quote asset, oldest first.
 
     `last_prices` are by symbol, in its quote asset; an open position whose symbol has none
-    counts as worth its cost. With `since`, positions that were closed before don't count.
+    counts as worth its cost, and a fee in a third asset (BNB) has a value where the symbol of that
+    asset in the quote asset has a price: what it is worth now, not what it was then. With `since`,
+    positions that were closed before don't count.
     """
     positions = Position.objects.select_related("symbol").order_by("opened_at", "pk")
     buys = Trade.objects.filter(side=Side.BUY)
@@ -33,11 +35,13 @@ def results(
     invested: defaultdict[int, Decimal] = defaultdict(Decimal)
     for position_id, quote in buys.values_list("position_id", "quote_quantity"):
         invested[position_id] = EXACT.add(invested[position_id], quote)
+    charged = _charged(strategy, since)
     found: defaultdict[tuple[str, str], list[Result]] = defaultdict(list)
     for position in positions:
         price = last_prices.get(position.symbol.name)
         key = (position.strategy, position.symbol.quote_asset)
-        found[key].append(_result(position, invested[position.pk], price))
+        fees = tuple(_other_fee(*fee, key[1], last_prices) for fee in charged[position.pk].items())
+        found[key].append(_result(position, invested[position.pk], price, fees))
     return dict(found)
 
 
@@ -47,11 +51,38 @@ def timelines(newest: int) -> list[Timeline]:
     return list(sent.values_list("timeline", flat=True)[:newest])
 
 
-def _result(position: Position, invested: Decimal, price: Decimal | None) -> Result:
+def _charged(strategy: str | None, since: datetime | None) -> Mapping[int, dict[str, Decimal]]:
+    """Fees in third assets, by position and asset."""
+    trades = Trade.objects.exclude(
+        commission_asset__in=(F("symbol__base_asset"), F("symbol__quote_asset"))
+    )
+    if strategy is not None:
+        trades = trades.filter(strategy=strategy)
+    if since is not None:
+        trades = trades.filter(Q(position__closed_at=None) | Q(position__closed_at__gte=since))
+    charged: defaultdict[int, dict[str, Decimal]] = defaultdict(dict)
+    rows = trades.order_by().values_list("position_id", "commission_asset", "commission")
+    for position_id, asset, amount in rows:
+        if amount:
+            own = charged[position_id]
+            own[asset] = EXACT.add(own.get(asset, ZERO), amount)
+    return charged
+
+
+def _other_fee(
+    asset: str, amount: Decimal, quote: str, last_prices: Mapping[str, Decimal]
+) -> OtherFee:
+    price = last_prices.get(f"{asset}{quote}")  # so the exchange names its symbols
+    return OtherFee(asset, amount, None if price is None else EXACT.multiply(amount, price))
+
+
+def _result(
+    position: Position, invested: Decimal, price: Decimal | None, fees: tuple[OtherFee, ...]
+) -> Result:
     gain = ZERO
     if position.status == Position.Status.OPEN and price is not None:
         gain = unrealised(position.quantity, position.cost, price)
     closed_ms = None
     if position.closed_at is not None:
         closed_ms = to_ms(position.closed_at)
-    return Result(invested, position.realised, gain, position.fees, closed_ms)
+    return Result(invested, position.realised, gain, position.fees, closed_ms, fees)

@@ -5,6 +5,7 @@ from datetime import datetime
 from django.conf import settings
 
 from candles.services import last_prices
+from market.models import Symbol
 from orders.models import Position
 from orders.services import mark_day
 
@@ -13,5 +14,6 @@ def watch_losses(now: datetime) -> None:
     """Mark how the day goes; entries are held against it (`MAX_DAILY_LOSS`)."""
     if settings.MAX_DAILY_LOSS:
         held = Position.objects.filter(status=Position.Status.OPEN)
-        names = sorted(set(held.values_list("symbol__name", flat=True)))
-        mark_day(last_prices(names), now)
+        names = set(held.values_list("symbol__name", flat=True))
+        names.update(Symbol.objects.followed().values_list("name", flat=True))  # fees' assets
+        mark_day(last_prices(sorted(names)), now)

@@ -116,3 +116,31 @@ def test_a_strategy_that_never_traded_has_figures_too(btc: Symbol, redis: Redis)
     strategy("A")
     [figures] = ask(path="/performance")["strategies"]
     assert (figures["positions"], figures["pnl"], figures["equity"]) == (0, "0", [])
+
+
+def test_a_fee_in_a_third_asset_enters_at_its_last_price(btc: Symbol, redis: Redis) -> None:
+    symbol("BNBUSDT")
+    sold = closed(btc, realised=Decimal(5))
+    for number in (1, 2):
+        own: dict[str, Any] = {"commission": Decimal("0.001"), "commission_asset": "BNB"}
+        trade(order(btc, number), sold, number, **own)
+    write_stream(redis, [tick("600", symbol="BNBUSDT")])
+    [total] = ask(path="/performance")["total"]
+    assert total["other_fees"] == [{"asset": "BNB", "amount": "0.002", "value": "1.2"}]
+    assert (total["realised"], total["fees"], total["pnl"]) == ("5", "0", "3.8")
+    assert total["expectancy"] == total["equity"][0]["equity"] == "3.8"
+
+
+def test_a_fee_without_a_price_is_shown_apart(btc: Symbol, redis: Redis) -> None:
+    own: dict[str, Any] = {"commission": Decimal("0.001"), "commission_asset": "BNB"}
+    trade(order(btc), closed(btc, realised=Decimal(5)), **own)
+    [total] = ask(path="/performance")["total"]
+    assert total["other_fees"] == [{"asset": "BNB", "amount": "0.001", "value": None}]
+    assert total["pnl"] == "5"
+
+
+def test_performance_tells_how_long_orders_took(btc: Symbol, redis: Redis) -> None:
+    order(btc, timeline={"received": 1_000, "committed": 1_005, "sent": 1_006})
+    latency = ask(path="/performance")["latency"]
+    assert latency["total"] == {"measured": 1, "p50": 6, "p90": 6, "p99": 6}
+    assert latency["closed"]["measured"] == 0
