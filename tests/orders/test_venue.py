@@ -12,6 +12,7 @@ from django.conf import settings
 from django.utils import timezone
 
 from market.models import Symbol
+from market.rest import shared_budget
 from market.times import to_ms
 from orders.binance import BinanceExchange
 from orders.models import Alarm, Epoch, Order, Position
@@ -53,6 +54,8 @@ def venue() -> Iterator[Sandbox]:
 def account(venue: Sandbox) -> Iterator[BinanceExchange]:
     key, secret = settings.SANDBOX_API_KEY, settings.SANDBOX_API_SECRET
     exchange = BinanceExchange(venue.rest_url, key, secret)
+    # All of these within one minute take more than the background's half of the weight.
+    shared_budget(venue.rest_url).learn_limit(12_000)
     symbol()
     reconcile_account(exchange)
     yield exchange
