@@ -98,7 +98,8 @@ class Feed:
             market = self.exchange.markets.get(symbol.upper())
             if market and symbol.islower() and not is_mute(market.rules.symbol, now_ms):
                 self._regular(name, kind, market, market.rules.symbol in changed, now_ms)
-        self.hub.publish(ALL_MINI_TICKERS, partial(self._mini_tickers, sorted(changed), now_ms))
+        if changed:
+            self.hub.publish(ALL_MINI_TICKERS, partial(self._mini_tickers, sorted(changed), now_ms))
 
     def _regular(self, name: str, kind: str, market: Market, changed: bool, now_ms: int) -> None:
         """What is sent at set times: open klines and tickers."""
