@@ -18,9 +18,6 @@ QUICK = Timing(connect_s=2, answer_s=1, silence_s=2.5, quiet_s=0.5, heartbeat_s=
 SYMBOLS = ["AUSDT", "BUSDT", "CUSDT", "DUSDT"]
 
 
-LEAST_GRACE_MS = 500  # that whoever asks for a proof allows for: half of the shortest interval
-
-
 class Reader:
     """Runs a stream in a thread and keeps what it brings."""
 
@@ -55,13 +52,15 @@ class Reader:
 
     def broken_proofs(self, venue: Venue) -> list[tuple[str, int]]:
         """Ticks that are missing though a proof covered them before the gap was told."""
+        # Proofs first: both go on meanwhile, and what they cover has come before them.
+        proofs, ticked = list(self.proven_ms), dict(venue.ticked_ms)
         came = {(tick.symbol, tick.tick_id) for tick in self.ticks}
-        missing = {key: ms for key, ms in venue.ticked_ms.items() if key not in came}
+        missing = {key: ms for key, ms in ticked.items() if key not in came}
         return [
             (symbol, number)
             for (symbol, number), ticked_ms in missing.items()
-            for proven, at_ms, until_ms in self.proven_ms
-            if proven == symbol and until_ms > ticked_ms + LEAST_GRACE_MS
+            for proven, at_ms, until_ms in proofs
+            if proven == symbol and until_ms > ticked_ms
             if not any(t == symbol and ticked_ms <= ms <= at_ms for t, ms in self.told_ms)
         ]
 
