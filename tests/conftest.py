@@ -42,7 +42,7 @@ def _touches_database(item: pytest.Item) -> bool:
     if item.get_closest_marker("browser"):
         return False
     fixtures = set(getattr(item, "fixturenames", ()))
-    asked = fixtures & {"db", "transactional_db", "own_database"}
+    asked = fixtures & {"db", "transactional_db", "own_database", "own_cluster"}
     return bool(asked) or item.get_closest_marker("django_db") is not None
 
 

@@ -63,24 +63,33 @@ def new_database(url: str) -> Iterator[str]:
 
 
 class Postgres(Server):
-    """A cluster with the database `postgres`, reached on a port of loopback."""
+    """A cluster with the database `postgres`, reached on a port of loopback.
 
-    def __init__(self, folder: Path) -> None:
-        self.folder, self.port = folder, free_port()
+    Starting again in the same folder, on the same port, finds its data: all that was committed
+    before it was killed where it is a `durable` one.
+    """
+
+    def __init__(self, folder: Path, port: int | None = None, *, durable: bool = False) -> None:
+        self.folder, self.port = folder, port or free_port()
         self.url = f"postgres://trading@127.0.0.1:{self.port}/postgres"
         bin_folder = programs()
         if bin_folder is None:
             raise SystemExit("TEST_DATABASE=postgres: no PostgreSQL programs are installed")
-        self._create(bin_folder)
-        options = [
-            word for name, value in UNSAFE_BUT_FAST.items() for word in ("-c", f"{name}={value}")
-        ]
+        if not (folder / "data").exists():
+            self._create(bin_folder)
+        chosen = UNSAFE_BUT_FAST | ({"synchronous_commit": "on"} if durable else {})
+        options = [word for name, value in chosen.items() for word in ("-c", f"{name}={value}")]
         super().__init__(
             [*as_owner(), str(bin_folder / "postgres"), "-D", str(folder / "data"),
              "-k", str(folder), "-p", str(self.port), "-h", "127.0.0.1", *options],
             folder.with_name("postgres.log"),
         )  # fmt: skip
-        self.await_ready(lambda: "ready to accept connections" in self.text())
+        self.await_ready(self._accepts)
+
+    def _accepts(self) -> bool:
+        with contextlib.suppress(psycopg.OperationalError), psycopg.connect(self.url):
+            return True
+        return False
 
     def _create(self, bin_folder: Path) -> None:
         self.folder.mkdir(mode=0o755)

@@ -8,7 +8,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -109,6 +109,14 @@ class Server:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait()
+
+
+@contextlib.contextmanager
+def frozen(server: Server) -> Iterator[None]:
+    """SIGSTOP for it and all that it started, for a while."""
+    os.killpg(server.pid, signal.SIGSTOP)
+    yield
+    os.killpg(server.pid, signal.SIGCONT)
 
 
 def is_healthy(url: str) -> bool:

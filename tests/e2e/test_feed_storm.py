@@ -1,8 +1,6 @@
 """Recorded trades through real processes in a storm: the feed lies, stalls and breaks, streams
 and Redis are killed and frozen; afterwards every candle is the exchange's own."""
 
-import os
-import signal
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -21,7 +19,7 @@ from market.decimals import plain
 from tests import recorded as data
 from tests.e2e.candles import KLINE_FIELDS, klines, stored
 from tests.e2e.conftest import Built
-from tests.servers import Redis, Sandbox, Server, Site, eventually
+from tests.servers import Redis, Sandbox, Server, Site, eventually, frozen
 
 SYMBOLS = ("BTCUSDT", "ETHUSDT")
 INTERVALS = ("1s", "1m")
@@ -88,13 +86,6 @@ class Storm:
             others = lambda: (owner := self.owner()) and not owner.endswith(f":{victim.pid}")  # noqa: E731
             if eventually(others, TAKE_OVER_S):
                 self.take_overs.append(time.monotonic() - began)
-
-
-@contextmanager
-def frozen(server: Server) -> Iterator[None]:
-    os.killpg(server.pid, signal.SIGSTOP)
-    yield
-    os.killpg(server.pid, signal.SIGCONT)
 
 
 def faults_of(site: Site, sandbox: Sandbox, symbol: str, interval: str) -> list[str]:

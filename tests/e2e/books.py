@@ -1,0 +1,102 @@
+"""Our books held against the exchange's ledger, from outside: over REST and by the trade log."""
+
+import json
+from collections import Counter, defaultdict
+from collections.abc import Iterable
+from decimal import Decimal
+from typing import Any
+
+import requests
+
+from tests.servers import Sandbox, Site
+
+ENDED = {
+    "FILLED",
+    "EXPIRED",
+    "EXPIRED_IN_MATCH",
+    "REJECTED",
+    "DENIED",
+    "EXPIRED_UNSENT",
+    "CANCELED",
+}
+Ledger = dict[str, Any]
+
+
+def everything(site: Site, path: str, **query: str) -> list[dict[str, Any]]:
+    """All pages of a list."""
+    found: list[dict[str, Any]] = []
+    url: str | None = f"{site.url}/{path}"
+    query = {"limit": "1000", **query}
+    while url:
+        page = requests.get(url, query, timeout=10).json()
+        found, url, query = found + page["results"], page["next"], {}
+    return found
+
+
+def differences(site: Site, sandbox: Sandbox) -> list[str]:
+    """All that our books and the exchange's ledger disagree about, a line each."""
+    theirs = sandbox.ledger()
+    orders, trades = everything(site, "orders"), everything(site, "trades")
+    return [
+        *_in_doubt(orders),
+        *_of_orders(orders, theirs),
+        *_of_fills(site, trades, theirs),
+        *_of_balances(site, trades, theirs),
+    ]
+
+
+def _in_doubt(orders: Iterable[dict[str, Any]]) -> list[str]:
+    return [f"{o['client_order_id']}: {o['status']}" for o in orders if o["status"] not in ENDED]
+
+
+def _of_orders(orders: Iterable[dict[str, Any]], theirs: Ledger) -> list[str]:
+    """Every order in the ledger is ours, stands there once, and ended as we say."""
+    ours = {order["client_order_id"]: order for order in orders}
+    sent = Counter(order["origClientOrderId"] for order in theirs["orders"])
+    wrong = [f"{name}: {count} times in the ledger" for name, count in sent.items() if count > 1]
+    wrong += [f"{name}: in the ledger, not ours" for name in sent if name not in ours]
+    wrong += [
+        f"{name}: {ours[name]['status']}, in the ledger {order['status']}"
+        for order in theirs["orders"]
+        if (name := order["origClientOrderId"]) in ours and ours[name]["status"] != order["status"]
+    ]
+    return wrong
+
+
+def _of_fills(site: Site, trades: Iterable[dict[str, Any]], theirs: Ledger) -> list[str]:
+    """Every fill in the ledger is booked once and logged once, and no other."""
+    fills = Counter((f["symbol"], f["id"]) for order in theirs["orders"] for f in order["fills"])
+    log = (site.folder / "trades.jsonl").read_text().splitlines() if fills else []
+    books = {
+        "booked": Counter((trade["symbol"], trade["trade_id"]) for trade in trades),
+        "logged": Counter((line["symbol"], line["trade_id"]) for line in map(json.loads, log)),
+    }
+    return [
+        f"fill {fill}: {book[fill]} times {name}, {fills[fill]} in the ledger"
+        for name, book in books.items()
+        for fill in fills | book
+        if book[fill] != fills[fill]
+    ]
+
+
+def _of_balances(site: Site, trades: Iterable[dict[str, Any]], theirs: Ledger) -> list[str]:
+    """What our positions hold, dust included, and what our trades paid is what moved there."""
+    moved: dict[str, Decimal] = defaultdict(Decimal)
+    for position in everything(site, "positions", status="all"):
+        moved[position["symbol"].removesuffix("USDT")] += Decimal(position["quantity"])
+    for trade in trades:
+        quote = Decimal(trade["quote_quantity"])
+        moved["USDT"] += quote if trade["side"] == "SELL" else -quote
+        # What a position holds is net of fees in its own asset.
+        if trade["commission_asset"] != trade["symbol"].removesuffix("USDT"):
+            moved[trade["commission_asset"]] -= Decimal(trade["commission"])
+    return [
+        f"{asset}: {moved[asset]} by our books, {there} there"
+        for asset, balance in theirs["balances"].items()
+        if moved[asset]
+        != (
+            there := Decimal(balance["free"])
+            + Decimal(balance["locked"])
+            - Decimal(theirs["initial_balances"][asset])
+        )
+    ]

@@ -1,0 +1,172 @@
+"""Dense trading in a storm: every process, Redis and the database are killed and frozen, the
+exchange answers wrongly, late or not at all, and processes crash at every step between an order
+and its booked fills; afterwards our books are the exchange's."""
+
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from random import Random
+
+import pytest
+
+from sandbox.faults import kinds
+from tests.crashing.steps import FILE, STEPS
+from tests.e2e.books import differences, everything
+from tests.e2e.conftest import Built
+from tests.environment import ON_POSTGRES
+from tests.postgres import Postgres
+from tests.servers import Redis, Sandbox, Server, ServerFailedError, Site, eventually, frozen
+
+SYMBOLS = "BTCUSDT,ETHUSDT,BNBUSDT,SOLUSDT,XRPUSDT,ADAUSDT,DOGEUSDT,LTCUSDT"
+FAULTS = (
+    *kinds.named(kinds.OrderKinds),
+    *kinds.named(kinds.UserDataKinds),
+    *("read_lag", "clock_skew", "order_limit", "rate_limit", "rest_error", "slow_rest"),
+    *("disconnect", "stall"),
+)
+# Averages and stops so close that every candle may cross and every rise and fall ends a position.
+DENSE = {
+    "SYMBOLS": SYMBOLS,
+    "SMA_PERIOD": "3", "EMA_PERIOD": "2", "VARIANT_A_SL": "0.0004", "VARIANT_B_SL": "0.0002",
+    "INTERVALS": "1s", "MAX_ENTRIES_PER_HOUR": "0", "MAX_PRICE_MOVE": "0",
+}  # fmt: skip
+SETTLE_S = 100  # the account is reconciled every minute
+
+
+class Storm:
+    """Kills, freezes and revives the processes of a site."""
+
+    def __init__(self, site: Site, cluster: list[Postgres], dice: Random) -> None:
+        self.site, self.cluster, self.dice = site, cluster, dice
+        names = ("web", "worker", "beat", "stream", "stream")
+        self.running = [(name, site.start(name)) for name in names]
+        self.blows: Counter[str] = Counter()
+
+    def rage(self, seconds: float) -> None:
+        blows = [self.kill, self.kill, self.freeze, self.freeze, self.kill_redis, self.freeze_redis]
+        blows += [self.kill_database, self.freeze_database] if self.cluster else []
+        until = time.monotonic() + seconds
+        while time.monotonic() < until:
+            blow = self.dice.choice(blows)
+            blow()
+            self.blows[blow.__name__] += 1
+            time.sleep(self.dice.uniform(1, 5))
+            self.revive()
+
+    def revive(self) -> None:
+        """Start what was killed, or crashed of itself."""
+        for place, (name, server) in enumerate(self.running):
+            if server.process.poll() is not None:
+                self.running[place] = (name, self.site.start(name))
+
+    def kill(self) -> None:
+        self._victim().kill()
+
+    def freeze(self) -> None:
+        with frozen(self._victim()):
+            time.sleep(self.dice.uniform(0.2, 3))
+
+    def kill_redis(self) -> None:
+        self.site.redis.kill()
+        time.sleep(self.dice.uniform(0.1, 1.5))
+        self.site.redis = Redis(self.site.folder)
+
+    def freeze_redis(self) -> None:
+        with frozen(self.site.redis):
+            time.sleep(self.dice.uniform(0.1, 2))
+
+    def kill_database(self) -> None:
+        self.cluster[-1].kill()
+        time.sleep(self.dice.uniform(0.1, 1.5))
+        self.cluster.append(restarted(self.cluster[-1]))
+
+    def freeze_database(self) -> None:
+        with frozen(self.cluster[-1]):
+            time.sleep(self.dice.uniform(0.1, 2))
+
+    def end(self) -> None:
+        """No more blows, and no further signals."""
+        (self.site.folder / FILE).rename(self.site.folder / "crashed.log")
+        self.revive()
+        for name, server in self.running:
+            if name == "stream":
+                server.stop()
+
+    def _victim(self) -> Server:
+        return self.dice.choice(self.running)[1]
+
+
+def restarted(database: Postgres) -> Postgres:
+    """What a killed server's children leave in shared memory has first to go."""
+    for _ in range(20):
+        try:
+            return Postgres(database.folder, database.port, durable=True)
+        except ServerFailedError:
+            time.sleep(0.5)
+    raise ServerFailedError(database.text()[-3000:])
+
+
+@pytest.fixture
+def own_cluster(own_folder: Path) -> Iterator[list[Postgres]]:
+    """A PostgreSQL that may be killed, and its successors; none where the tests run on SQLite."""
+    started = [Postgres(own_folder / "cluster", durable=True)] if ON_POSTGRES else []
+    yield started
+    for database in started:
+        database.stop()
+
+
+def weather(
+    cluster: list[Postgres], system: Callable[..., Built], seed: int, seconds: float
+) -> None:
+    print(f"ORDER_STORM_SEED={seed}")
+    dice = Random(seed)
+    fees = dice.choice([[], ["--fee-asset", "BNB"]])
+    settings = DENSE | ({"DATABASE_URL": cluster[-1].url} if cluster else {})
+    sandbox, site = system(
+        "--seed", str(seed), "--rate", "5", "--symbols", SYMBOLS, *fees,
+        SANDBOX_SEED=str(seed), DJANGO_SETTINGS_MODULE="tests.crashing.settings", **settings,
+    )  # fmt: skip
+    storm = Storm(site, cluster, dice)
+    assert eventually(lambda: everything(site, "trades"), 40)
+    (site.folder / FILE).touch()
+    sandbox.storm(seed, 0.8, *FAULTS)
+    storm.rage(seconds)
+    injected = sandbox.calm()
+    storm.end()
+    eventually(lambda: not differences(site, sandbox), SETTLE_S)
+    tell(site, sandbox, storm, len(injected))
+    assert differences(site, sandbox) == []
+
+
+def tell(site: Site, sandbox: Sandbox, storm: Storm, faults: int) -> None:
+    crashes = Counter((site.folder / "crashed.log").read_text().splitlines())
+    orders = everything(site, "orders")
+    states = Counter(order["status"] for order in orders)
+    denials = Counter(
+        order["reason"].split(":")[0] for order in orders if order["status"] == "DENIED"
+    )
+    print(f"{faults} faults, blows {dict(storm.blows)}, crashes {dict(crashes)}")
+    print(
+        f"orders {dict(states)}, denied {dict(denials)}, {len(sandbox.ledger()['orders'])} in the ledger"
+    )
+    assert crashes.keys() <= {step.name for step in STEPS}
+
+
+@pytest.mark.processes
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_the_books_balance_after_a_short_storm(
+    own_cluster: list[Postgres], system: Callable[..., Built], seed: int
+) -> None:
+    weather(own_cluster, system, seed, 20)
+
+
+@pytest.mark.processes
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("seed", range(1, 31))
+def test_the_books_balance_after_a_long_storm(
+    own_cluster: list[Postgres], system: Callable[..., Built], seed: int
+) -> None:
+    weather(own_cluster, system, seed, 130)
