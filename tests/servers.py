@@ -248,5 +248,5 @@ class Site:
             text = server.text()
             # A library that stumbles over a Redis that was killed is not ours to mend.
             ours = OUR_TRACEBACK.search(text)
-            assert ours is None, text[ours.start() - 3000 : ours.start() + 2000]
+            assert ours is None, text[max(0, ours.start() - 3000) : ours.start() + 2000]
             assert "reaction.failed" not in text, text[-5000:]
