@@ -7,6 +7,7 @@ import threading
 from contextlib import suppress
 from typing import Any
 
+import structlog
 from celery import Celery, Task
 from celery.signals import (
     setup_logging,
@@ -16,6 +17,7 @@ from celery.signals import (
     worker_ready,
     worker_shutting_down,
 )
+from django.db import InterfaceError, OperationalError
 from kombu.exceptions import OperationalError as BrokerAway
 from redis.exceptions import RedisError
 
@@ -24,8 +26,20 @@ from tradingsite import logs
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tradingsite.settings")
 
 STOP_WITHIN_S = 2.0
+logger = structlog.get_logger(__name__)
 
-app = Celery("tradingsite")
+
+class SweptTask(Task[Any, Any]):
+    """What a task leaves undone while database or Redis is away, a later sweep does."""
+
+    throws = (OperationalError, InterfaceError, RedisError, BrokerAway)
+
+    def on_failure(self, exc: Exception, *_: Any) -> None:
+        if isinstance(exc, self.throws):
+            logger.warning("task.lost", task=self.name, error=str(exc).strip())
+
+
+app = Celery("tradingsite", task_cls=SweptTask)
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.conf.update(
     task_ignore_result=True,  # the database says what became of everything

@@ -147,9 +147,8 @@ def tell(site: Site, sandbox: Sandbox, storm: Storm, faults: int) -> None:
         order["reason"].split(":")[0] for order in orders if order["status"] == "DENIED"
     )
     print(f"{faults} faults, blows {dict(storm.blows)}, crashes {dict(crashes)}")
-    print(
-        f"orders {dict(states)}, denied {dict(denials)}, {len(sandbox.ledger()['orders'])} in the ledger"
-    )
+    sent = len(sandbox.ledger()["orders"])
+    print(f"orders {dict(states)}, denied {dict(denials)}, {sent} in the ledger")
     assert crashes.keys() <= {step.name for step in STEPS}
 
 
