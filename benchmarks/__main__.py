@@ -10,6 +10,7 @@ COMMANDS = (
     ["benchmarks.memory"],
     ["benchmarks.latency", "order"],
     ["benchmarks.latency", "crowd"],
+    ["benchmarks.latency", "stop"],
     ["benchmarks.latency", "page"],
 )
 

@@ -72,10 +72,10 @@ def kline_text(stream: str, now_ms: int) -> str:
 
 @dataclass
 class Exchange:
-    """`orders` holds, per order, its symbol and when it arrived (`time.monotonic`)."""
+    """`on_order` is told of each order's symbol, side, and arrival (`time.monotonic`)."""
 
     symbols: list[str]
-    on_order: Callable[[str, float], None] = lambda symbol, at: None
+    on_order: Callable[[str, str, float], None] = lambda symbol, side, at: None
     started_ms: int = field(default_factory=lambda: int(time.time() * 1000))
     subscribed: set[str] = field(default_factory=set)
     requests: list[web.Request] = field(default_factory=list)
@@ -131,7 +131,7 @@ class Exchange:
         arrived = time.monotonic()
         query = request.query or await request.post()
         self.orders += 1
-        self.on_order(str(query["symbol"]), arrived)
+        self.on_order(str(query["symbol"]), str(query["side"]), arrived)
         return web.json_response(_filled(query, self.orders))
 
     async def _stream(self, request: web.Request) -> web.WebSocketResponse:

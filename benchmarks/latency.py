@@ -1,6 +1,6 @@
 """How long a tick takes to a page, and a closing candle to an order, through real processes.
 
-`python -m benchmarks.latency order|crowd|page`
+`python -m benchmarks.latency order|crowd|stop|page`
 
 `order`: from the moment the exchange sends the tick that closes a one-second candle to the
 moment an order request reaches it: socket, candle, Redis, database, Celery, strategy, commit,
@@ -10,6 +10,9 @@ ones.
 `crowd`: the same for 200 symbols whose candles close together, ten of which cross: both variants
 order, so 20 orders are under way at once; the first and the last of them are told.
 
+`stop`: from the moment the exchange sends the tick that hits the stops of both variants to the
+moment their sales reach it, while 5,000 other ticks a second go by.
+
 `page`: from the moment the exchange sends a tick to the moment ten WebSocket clients have it,
 under a steady 5,000 ticks a second: stream, Redis, daphne. Clients see the newest state at
 most 20 times a second, so what counts is the age of the newest tick when it arrives.
@@ -17,6 +20,7 @@ most 20 times a second, so what counts is the age of the newest tick when it arr
 
 import argparse
 import asyncio
+import itertools
 import json
 import statistics
 import tempfile
@@ -35,6 +39,7 @@ SYMBOLS = symbol_names(4)
 CLOSINGS_S = 45
 WARM_UP_S = 14  # candles until the averages have their history, and the worker its code
 CROWD, CROSSING, CROWD_CLOSINGS = 200, 10, 30
+BUSY, BURSTS_A_SECOND = "BUSYUSDT", 200
 PAGE_S, TICKS_A_SECOND, CLIENTS = 10, 5_000, 10
 
 
@@ -83,7 +88,7 @@ async def candle_to_order() -> None:
     closed: dict[str, float] = {}
     waited: list[float] = []
 
-    def on_order(symbol: str, at: float) -> None:
+    def on_order(symbol: str, _: str, at: float) -> None:
         if symbol in closed:  # the first of the two variants' orders counts
             waited.append(at - closed.pop(symbol))
 
@@ -108,7 +113,7 @@ async def crowd_to_orders() -> None:
     arrived: list[float] = []
     first: list[float] = []
     last: list[float] = []
-    exchange = Exchange(symbol_names(CROWD), lambda _, at: arrived.append(at))
+    exchange = Exchange(symbol_names(CROWD), lambda _, __, at: arrived.append(at))
     async with running(exchange, "worker", "stream"):
         second = int(time.time()) + 2
         for number in range(WARM_UP_S + CROWD_CLOSINGS):
@@ -132,6 +137,48 @@ def _crowd_tick(exchange: Exchange, place: int, number: int, due: float) -> str:
     moves = place % (CROWD // CROSSING) == 0
     price = "200" if moves and number % 2 else "100"
     return tick_text(exchange.symbols[place], FIRST_ID + number, int(due * 1000), price)
+
+
+async def stop_to_order() -> None:
+    """Two candles a round: the second one crosses upwards, so both variants buy as the next round
+    begins; then the price falls through both stops.
+    """
+    hit: dict[str, float] = {}
+    waited: list[float] = []
+
+    def on_order(symbol: str, side: str, at: float) -> None:
+        if side == "SELL" and symbol in hit:
+            waited.append(at - hit[symbol])
+
+    exchange = Exchange([*SYMBOLS, BUSY], on_order)
+    async with running(exchange, "worker", "stream"):
+        others = asyncio.create_task(_go_by(exchange))
+        second, tick_id = int(time.time()) + 2, FIRST_ID
+        for number in range(WARM_UP_S + CLOSINGS_S):
+            steps = [(0.0, "100"), (0.6, "80")] if number % 2 else [(0.0, "100")]
+            for after_s, price in steps:
+                for place, symbol in enumerate(SYMBOLS):
+                    due = second + number + after_s + 0.02 + place / 20
+                    await asyncio.sleep(max(0.0, due - time.time()))
+                    text = tick_text(symbol, tick_id, int(due * 1000), price)
+                    if after_s and number > WARM_UP_S:
+                        hit[symbol] = time.monotonic()
+                    await exchange.sockets[-1].send_str(text)
+                tick_id += 1
+        await asyncio.sleep(1)
+        others.cancel()
+    print(row(f"stop hit to order request at {TICKS_A_SECOND} ticks/s", waited))
+
+
+async def _go_by(exchange: Exchange) -> None:
+    """Ticks of a symbol that never moves, in small bursts."""
+    burst = TICKS_A_SECOND // BURSTS_A_SECOND
+    began = time.monotonic()
+    for number in itertools.count():
+        await asyncio.sleep(max(0.0, began + number / BURSTS_A_SECOND - time.monotonic()))
+        for tick_id in range(FIRST_ID + number * burst, FIRST_ID + (number + 1) * burst):
+            text = tick_text(BUSY, tick_id, int(time.time() * 1000), "100")
+            await exchange.sockets[-1].send_str(text)
 
 
 async def tick_to_page() -> None:
@@ -166,7 +213,9 @@ async def tick_to_page() -> None:
     print(row(f"tick to page at {TICKS_A_SECOND} ticks/s, {CLIENTS} clients", ages))
 
 
-MEASUREMENTS = {"order": candle_to_order, "crowd": crowd_to_orders, "page": tick_to_page}
+MEASUREMENTS = {
+    "order": candle_to_order, "crowd": crowd_to_orders, "stop": stop_to_order, "page": tick_to_page,
+}  # fmt: skip
 
 
 def main() -> None:

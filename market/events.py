@@ -10,12 +10,13 @@ from functools import partial
 from typing import Generic, TypeVar
 
 import structlog
-from django.db import transaction
+from django.db import InterfaceError, OperationalError, transaction
 from kombu.exceptions import OperationalError as BrokerAway
 from redis.exceptions import ConnectionError as RedisAway
 from redis.exceptions import TimeoutError as RedisSilent
 
 T = TypeVar("T")
+AWAY = (BrokerAway, RedisAway, RedisSilent, OperationalError, InterfaceError)
 Reaction = Callable[[Sequence[T]], None]
 logger = structlog.get_logger(__name__)
 
@@ -36,9 +37,9 @@ class Event(Generic[T]):
         for reaction in self.reactions:
             try:
                 reaction(facts)
-            except (BrokerAway, RedisAway, RedisSilent) as error:
+            except AWAY as error:
                 # Expected trouble, and what sweeps are for.
-                logger.warning("reaction.lost", fact=self.name, error=str(error))
+                logger.warning("reaction.lost", fact=self.name, error=str(error).strip())
             except Exception:
                 # The fact is committed: one failing reaction must not stop the others, nor
                 # whoever announced. A test that gets here fails (tests/conftest.py).

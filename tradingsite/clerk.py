@@ -1,7 +1,8 @@
-"""The stream process's thread for the database, so that ticks never wait for it."""
+"""The stream process's threads for the database, so that ticks never wait for it."""
 
 import itertools
 import threading
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
@@ -25,19 +26,23 @@ class _Task(NamedTuple):
 
 
 class Clerk:
-    """Does one job after the other, each again and again until the database takes it.
+    """Does one job after the other, or so many at once, each until the database takes it.
 
     A job has to stand being done twice: it may have been carried out although its answer was
     lost. What follows from a job is done in the thread that calls `finished`.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, name: str = "clerk", at_once: int = 1) -> None:
         self._tasks: PriorityQueue[_Task] = PriorityQueue()
         self._outcomes: SimpleQueue[Callable[[], None]] = SimpleQueue()
         self._numbers = itertools.count()
         self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._work, name="clerk", daemon=True)
-        self._thread.start()
+        self._threads = [
+            threading.Thread(target=self._work, name=f"{name}-{number}", daemon=True)
+            for number in range(at_once)
+        ]
+        for thread in self._threads:
+            thread.start()
 
     def do(
         self,
@@ -57,7 +62,9 @@ class Clerk:
     def stop(self, within_s: float) -> None:
         """Do what is to be done, for so long; what is left is found and done by a successor."""
         self._stopping.set()
-        self._thread.join(within_s)
+        until_s = time.monotonic() + within_s
+        for thread in self._threads:
+            thread.join(max(0.0, until_s - time.monotonic()))
 
     def _work(self) -> None:
         while not (self._stopping.is_set() and self._tasks.empty()):

@@ -63,7 +63,7 @@ class Ownership:
         self.fetcher = Fetcher()
         self.ingest = Ingest(process.intervals, self._fetch)
         self.recorder = Recorder(process.clerk, self.writer, process.symbols, process.intervals)
-        self.stops = StopWatch(process.clerk, self._recent_ticks)
+        self.stops = StopWatch(process.clerk, process.seller, self._recent_ticks)
         self.account = self._account_stream()
         self.lag_ms = 0
         self.standbys: list[str] = []

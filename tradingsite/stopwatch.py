@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from itertools import chain
@@ -12,6 +13,8 @@ from django.utils.timezone import now
 
 from market.ticks import Tick
 from market.times import now_ms
+from orders.binance import exchange
+from orders.exchange import Busy
 from orders.services import open_stops
 from orders.stops import Hit, Stop, hit
 from strategies.services import stop_out
@@ -21,6 +24,7 @@ logger = structlog.get_logger(__name__)
 
 VERSION_KEY = "orders:positions"  # rises whenever a position changes
 REREAD_S = 5.0  # stops are read again at least this often: the word of a change may be lost
+KEEP_READY_S = 10.0
 
 
 def positions_changed(client: redis.Redis) -> None:
@@ -29,17 +33,22 @@ def positions_changed(client: redis.Redis) -> None:
 
 
 class StopWatch:
-    """Knows the open stops and has the clerk sell what a tick has hit.
+    """Knows the open stops, which the clerk reads, and has the seller sell what a tick has hit.
 
     A hit is a fact, whatever the price does afterwards: it waits for as long as the database
-    is away. `recent` gives the last ticks of a symbol.
+    is away. The seller sends what it writes: no queue of entries lies before an exit, and no
+    ticks or closed candles wait while it waits for the exchange. `recent` gives the last ticks
+    of a symbol.
     """
 
-    def __init__(self, clerk: Clerk, recent: Callable[[str], Iterable[Tick]]) -> None:
+    def __init__(
+        self, clerk: Clerk, seller: Clerk, recent: Callable[[str], Iterable[Tick]]
+    ) -> None:
         self.clerk = clerk
+        self.seller = seller
         self.recent = recent
         self._version: bytes | None = b"none read"
-        self._next_read_s = 0.0
+        self._next_read_s = self._next_ready_s = 0.0
         self._reading = False
         self._stops: list[Stop] = []
         self._hits: dict[int, Hit] = {}  # not sold yet, by position
@@ -56,6 +65,7 @@ class StopWatch:
 
     def heed(self, version: bytes | None) -> None:
         """Read the stops again where `version` says that positions have changed, or it is time."""
+        self._keep_ready()
         if self._reading or (version == self._version and time.monotonic() < self._next_read_s):
             return
         self._reading = True
@@ -75,6 +85,12 @@ class StopWatch:
             if stop.position_id not in known:
                 self._sell(hit([stop], self.recent(stop.symbol)))
 
+    def _keep_ready(self) -> None:
+        """While there is something to sell, have a connection open and the clock measured."""
+        if self._stops and time.monotonic() >= self._next_ready_s:
+            self._next_ready_s = time.monotonic() + KEEP_READY_S
+            self.seller.do(_get_ready)
+
     def _sell(self, hits: Sequence[Hit]) -> None:
         if not hits:
             return
@@ -89,4 +105,9 @@ class StopWatch:
             for one in hits:
                 self._hits.pop(one.stop.position_id, None)
 
-        self.clerk.do(lambda: stop_out(hits, now()), sold, urgent=True)
+        self.seller.do(lambda: stop_out(hits, now(), claim=True), sold, urgent=True)
+
+
+def _get_ready() -> None:
+    with suppress(Busy):  # a sale will say so
+        exchange().keep_ready()

@@ -32,6 +32,7 @@ POLL_S = 0.1  # how often a stand-by looks whether the owner lives
 ALONE_POLL_S = 1.0  # and one without connection, so that connected ones come first
 HEARD_TICKS = 5_000  # of each symbol that a stand-by remembers
 STOP_WITHIN_S = 3.0
+SALES_AT_ONCE = 4  # one that waits for the exchange does not hold the next one up
 
 
 class StreamProcess:
@@ -51,6 +52,7 @@ class StreamProcess:
         self.intervals = list(intervals)
         self.shard = shard
         self.clerk = Clerk()
+        self.seller = Clerk("seller", at_once=SALES_AT_ONCE)
         self.clock = ExchangeClock()
         self.symbols: dict[str, Symbol] = {}
         self.stopping = threading.Event()
@@ -68,11 +70,13 @@ class StreamProcess:
         threading.Thread(target=self._keep_clock, name="clock", daemon=True).start()
         for arrived in self.stream.batches():
             self.clerk.finished()
+            self.seller.finished()
             self._look_at_symbols()
             self._take(arrived)
         if isinstance(self._role, Ownership):
             self._role.end()
-        self.clerk.stop(STOP_WITHIN_S)
+        for clerk in (self.seller, self.clerk):
+            clerk.stop(STOP_WITHIN_S / 2)
 
     def _take(self, arrived: Arrived) -> None:
         if isinstance(self._role, StandBy):

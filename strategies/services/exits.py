@@ -29,15 +29,17 @@ LONGEST_PAUSE = timedelta(seconds=60)
 logger = structlog.get_logger(__name__)
 
 
-def stop_out(hits: Sequence[Hit], now: datetime) -> list[Signal]:
+def stop_out(hits: Sequence[Hit], now: datetime, *, claim: bool = False) -> list[Signal]:
     """Sell the positions whose stops were hit: signal and order in one transaction.
+
+    `claim` is for `orders.services.open_orders`.
 
     A position has one sale under way at a time. A hit is a fact, whatever the price does next:
     where a sale ends without selling everything, `finish_exits` makes the next attempt.
     """
     prices = {hit.stop.position_id: hit.price for hit in hits}
     timelines = {hit.stop.position_id: _timeline(hit) for hit in hits}
-    return _sell(prices, SignalReason.STOP_LOSS, now, timelines)
+    return _sell(prices, SignalReason.STOP_LOSS, now, timelines, claim=claim)
 
 
 def flatten(now: datetime) -> list[Signal]:
@@ -68,6 +70,8 @@ def _sell(
     reason: SignalReason,
     now: datetime,
     timelines: Mapping[int, Timeline] = MappingProxyType({}),
+    *,
+    claim: bool = False,
 ) -> list[Signal]:
     """`prices` are those that led to the sale, by position; `timelines` say when that was."""
     if not prices:
@@ -102,7 +106,7 @@ def _sell(
                     created_at=now,
                 )
             )
-    _order(signals, now, timelines)
+    _order(signals, now, timelines, claim=claim)
     signal_raised.announce(signals)
     return signals
 
@@ -132,12 +136,14 @@ def _first_mention(position: Position) -> int | None:
     return None if told.filter(reason=SignalReason.STOP_LOSS).exists() else told.count() + 1
 
 
-def _order(signals: Sequence[Signal], now: datetime, timelines: Mapping[int, Timeline]) -> None:
+def _order(
+    signals: Sequence[Signal], now: datetime, timelines: Mapping[int, Timeline], *, claim: bool
+) -> None:
     """Write the signals down, each with its order."""
     if not signals:
         return
     intents = [_intent(one, now, timelines.get(one.position_id or 0, {})) for one in signals]
-    orders = open_orders(intents, [signal.symbol for signal in signals], now=now)
+    orders = open_orders(intents, [signal.symbol for signal in signals], now=now, claim=claim)
     for signal, order in zip(signals, orders, strict=True):
         signal.order = order
         signal.outcome = outcome_of(order)

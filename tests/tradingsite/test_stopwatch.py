@@ -31,7 +31,8 @@ class Book:
             raise OperationalError("gone")
         return self.stops
 
-    def stop_out(self, hits: list[Hit], _: object) -> None:
+    def stop_out(self, hits: list[Hit], _: object, *, claim: bool) -> None:
+        assert claim
         if self.gone:
             raise OperationalError("gone")
         self.sold += hits
@@ -50,13 +51,14 @@ def book(monkeypatch: pytest.MonkeyPatch) -> Book:
     book = Book()
     monkeypatch.setattr(stopwatch, "open_stops", book.open_stops)
     monkeypatch.setattr(stopwatch, "stop_out", book.stop_out)
+    monkeypatch.setattr(stopwatch, "_get_ready", lambda: None)
     return book
 
 
 @pytest.fixture
 def watch(book: Book, clerk: Clerk) -> StopWatch:
     """Has read the book, and sees no ticks of before."""
-    watch = StopWatch(clerk, lambda _: [])
+    watch = StopWatch(clerk, clerk, lambda _: [])
     watch.heed(b"1")
     work_off(clerk)
     return watch
@@ -106,7 +108,7 @@ def test_the_word_of_a_change_may_be_lost(
 ) -> None:
     monkeypatch.setattr(stopwatch, "REREAD_S", 0.0)
     book.stops = []
-    watch = StopWatch(clerk, lambda _: [])
+    watch = StopWatch(clerk, clerk, lambda _: [])
     watch.heed(b"1")
     work_off(clerk)
     book.stops = [STOP]
