@@ -56,7 +56,7 @@ def main() -> None:
     while closed < wanted:
         closed += len(feed.take(batch(next_id)).closed)
         feed.state()
-        feed.unsaved_run()
+        feed.recent.unsaved()
         next_id += BATCH
         if not early_kb and closed > wanted // 10:
             gc.collect()

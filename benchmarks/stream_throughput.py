@@ -57,18 +57,25 @@ def ours(symbols: int, ticks: int) -> dict[str, float]:
     sent = sum(last_ids.values()) - symbols * (FIRST_ID - 1)
     marks: dict[str, float] = {}
 
+    def others_cpu_s() -> float:
+        """Of the process without this thread, which reads every symbol's state over and over."""
+        return cpu_s() - time.thread_time()
+
     def watch() -> None:
         client = connection()
         while True:
             states = store.read_states(client, names)
             done = {name: state.last_tick_id for name, state in states.items()}
             if len(done) == symbols and min(done.values()) >= FIRST_ID and "cpu" not in marks:
-                marks["cpu"], marks["wall"] = cpu_s(), time.monotonic()
+                marks["cpu"], marks["wall"] = others_cpu_s(), time.monotonic()
                 marks["skipped"] = sum(done.values()) - symbols * (FIRST_ID - 1)
             if done == last_ids:
                 break
             time.sleep(0.2)
-        marks["cpu"], marks["wall"] = cpu_s() - marks["cpu"], time.monotonic() - marks["wall"]
+        marks["cpu"], marks["wall"] = (
+            others_cpu_s() - marks["cpu"],
+            time.monotonic() - marks["wall"],
+        )
         process.stop()
 
     gc.freeze()  # as runstream does

@@ -4,9 +4,7 @@ The id of the last folded tick is a symbol's place in the stream. Starting, rest
 jump in the ids are one path: fetch from that place on, and let what arrives meanwhile wait.
 """
 
-from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from itertools import islice
 
 import msgspec
 import structlog
@@ -14,7 +12,8 @@ import structlog
 from candles.fetch import Fetched, Joined, Refilled
 from candles.intervals import NAMES
 from candles.ohlcv import OHLCV, SymbolCandles, base_interval_ms
-from candles.store import KEPT_TICKS, Counts, SymbolState, TickRun
+from candles.recent import RecentTicks
+from candles.store import Counts, SymbolState
 from market.binance import KlineEvent
 from market.ticks import Tick
 
@@ -86,11 +85,7 @@ class SymbolFeed:
         self.owed: Owed | None = None
         self.waiting: list[Tick] = []  # arrived ahead of what is wanted
         self._outdated = False  # the line was cut after `wanted` was asked for
-        self.recent: deque[Tick] = deque(recent, maxlen=KEPT_TICKS)  # newest last
-        # How many of them still go to Redis. What was read from there goes back as one run, so
-        # that lengths of runs need not be remembered there.
-        self._unsaved = len(self.recent)
-        self._runs: deque[int] = deque()  # lengths of the runs in Redis, newest last
+        self.recent = RecentTicks(symbol, recent)
         if state is not None and state.intervals == self.intervals:
             self.candles = SymbolCandles(intervals, state.base, state.parts, state.last_time_ms)
             self.last_tick_id, self.last_time_ms = state.last_tick_id, state.last_time_ms
@@ -205,24 +200,6 @@ class SymbolFeed:
             self.intervals, base, self.candles.parts, self.counts,
         )  # fmt: skip
 
-    def unsaved_run(self) -> TickRun | None:
-        """The recent ticks since the last call, for Redis; None where there are none."""
-        if not self._unsaved:
-            return None
-        count = min(self._unsaved, len(self.recent))
-        newest = list(islice(self.recent, len(self.recent) - count, None))
-        self._unsaved = 0
-        self._runs.append(count)
-        while sum(self._runs) - self._runs[0] >= KEPT_TICKS:
-            self._runs.popleft()
-        return TickRun(self.symbol, newest, keep=len(self._runs))
-
-    def not_saved(self, run: TickRun) -> None:
-        """Take a run back that Redis did not get."""
-        self._unsaved += len(run.ticks)
-        if self._runs:
-            self._runs.pop()
-
     def _begin_afresh(self) -> None:
         self.candles = self.last_tick_id = self.owed = None
         self.wanted = Wanted(self.symbol)
@@ -273,8 +250,7 @@ class SymbolFeed:
         closed = self.candles.add(ticks)
         self.last_tick_id = ticks[-1].tick_id
         self.last_time_ms = max(self.last_time_ms, ticks[-1].time_ms)
-        self.recent.extend(ticks)
-        self._unsaved += len(ticks)
+        self.recent.add(ticks)
         folded = Folded(closed, ticks, self._late(self.candles))
         return folded if self.owed is None else folded.then(self._settle_owed(self.owed))
 

@@ -97,7 +97,7 @@ class TickRun(msgspec.Struct, frozen=True):
     """Ticks to append to a symbol's list, of which the newest `keep` runs then stay."""
 
     symbol: str
-    ticks: list[Tick]
+    text: bytes  # of `encode_ticks`
     keep: int
 
 
@@ -183,6 +183,15 @@ _closed = msgspec.json.Decoder(ClosedCandle)
 _ticks = msgspec.json.Decoder(list[Tick])
 
 
+def encode_ticks(ticks: Sequence[Tick]) -> bytes:
+    """As they stand in Redis: a JSON array."""
+    return _encode(ticks)
+
+
+def decode_ticks(text: bytes) -> list[Tick]:
+    return _ticks.decode(text)
+
+
 def _ticks_key(symbol: str) -> str:
     return f"candles:ticks:{symbol}"
 
@@ -252,7 +261,7 @@ class Writer:
         args += map(_encode, batch.closed)
         args.append(len(batch.runs))
         for run in batch.runs:
-            args += (_ticks_key(run.symbol), run.keep, _encode(run.ticks))
+            args += (_ticks_key(run.symbol), run.keep, run.text)
         written, *answer = cast(list[Any], self._save(keys=self._keys, args=args))
         if not written:
             raise Fenced
@@ -288,7 +297,7 @@ def recent_ticks(client: redis.Redis, symbol: str, limit: int = KEPT_TICKS) -> l
     """The last `limit` ticks, oldest first; at most those that are kept."""
     runs = cast(list[bytes], client.lrange(_ticks_key(symbol), 0, -1))
     # A run whose write was never answered is written again.
-    ticks = {tick.tick_id: tick for run in runs for tick in _ticks.decode(run)}
+    ticks = {tick.tick_id: tick for run in runs for tick in decode_ticks(run)}
     return list(ticks.values())[-min(limit, KEPT_TICKS) :]
 
 

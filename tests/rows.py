@@ -8,7 +8,7 @@ from typing import Any
 import redis
 
 from candles.ohlcv import SymbolCandles
-from candles.store import Batch, StreamState, SymbolState, TickRun, Writer
+from candles.store import Batch, StreamState, SymbolState, TickRun, Writer, encode_ticks
 from market.models import Symbol
 from market.ticks import Side, Tick
 from orders.models import Order, OrderChange, Position, Trade
@@ -117,7 +117,9 @@ def write_stream(client: redis.Redis, ticks: list[Tick], **fields: Any) -> None:
         Batch(
             stream=stream_state(**fields),
             states=[_state(symbol, of_symbol) for symbol, of_symbol in by_symbol.items()],
-            runs=[TickRun(symbol, run, keep=100) for symbol, run in by_symbol.items()],
+            runs=[
+                TickRun(symbol, encode_ticks(run), keep=100) for symbol, run in by_symbol.items()
+            ],
         )
     )
     writer.release()

@@ -220,7 +220,7 @@ class Ownership:
         self._next_try_s = time.monotonic() + RETRY_S
         for run in batch.runs:
             if feed := self.ingest.feeds.get(run.symbol):
-                feed.not_saved(run)
+                feed.recent.not_saved()
         if len(batch.closed) > MOST_HELD:
             raise Overflow(f"{len(batch.closed)} closed candles and no Redis") from error
 
@@ -252,7 +252,7 @@ class Ownership:
             return []
         self._next_ticks_s = time.monotonic() + TICKS_EVERY_S
         feeds = self.ingest.feeds.values()
-        return [run for feed in feeds if (run := feed.unsaved_run()) is not None]
+        return [run for feed in feeds if (run := feed.recent.unsaved()) is not None]
 
     def _stream_state(self) -> StreamState:
         now_ms = int(time.time() * 1000)

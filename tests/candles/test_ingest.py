@@ -9,6 +9,7 @@ from candles.fetch import Joined, Refilled
 from candles.ingest import GRACE_MS, LONGEST_REFILL_MS, OWED_MS, Ingest, SymbolFeed, Wanted
 from candles.intervals import MINUTE_MS, floor_ms
 from candles.ohlcv import OHLCV, flat
+from candles.store import decode_ticks
 from market.ticks import Tick
 from tests import recorded as recorded_data
 from tests.builders import kline_event, tick
@@ -229,16 +230,16 @@ def test_what_waits_is_bounded_and_asked_for_again(monkeypatch: pytest.MonkeyPat
 
 def test_recent_ticks_are_handed_to_redis_in_runs_that_cover_what_is_kept() -> None:
     feed = SymbolFeed(SYMBOL, ["1m"], recent=series(700))
-    first = feed.unsaved_run()
+    first = feed.recent.unsaved()
     assert first is not None
-    assert (first.ticks, first.keep) == (series(700), 1)
-    assert feed.unsaved_run() is None
+    assert (decode_ticks(first.text), first.keep) == (series(700), 1)
+    assert feed.recent.unsaved() is None
     feed.went_live(0)
     feed.fetched(joined(last_tick_id=700))
     feed.take(series(1800)[700:])
-    second = feed.unsaved_run()
+    second = feed.recent.unsaved()
     assert second is not None
-    assert (second.ticks, second.keep) == (series(1800)[-1000:], 1)
+    assert (decode_ticks(second.text), second.keep) == (series(1800)[-1000:], 1)
 
 
 def test_a_recorded_day_under_an_injected_clock_equals_the_slow_way(recorded: Path) -> None:

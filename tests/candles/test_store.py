@@ -7,7 +7,16 @@ import redis as redis_library
 from candles import store
 from candles.intervals import MINUTE_MS
 from candles.ohlcv import SymbolCandles, flat
-from candles.store import Batch, ClosedCandle, Fenced, StreamState, SymbolState, TickRun, Writer
+from candles.store import (
+    Batch,
+    ClosedCandle,
+    Fenced,
+    StreamState,
+    SymbolState,
+    TickRun,
+    Writer,
+    encode_ticks,
+)
 from tests.builders import tick
 
 STREAM = StreamState(True, 1, 2, 3, 4, {"ETHUSDT": 5})
@@ -50,7 +59,9 @@ def test_symbols_without_state_are_left_out(redis: redis_library.Redis, writer: 
 def test_the_last_ticks_are_kept_and_no_more(redis: redis_library.Redis, writer: Writer) -> None:
     ticks = [tick(tick_id=n) for n in range(1, 2501)]
     for at in range(0, 2500, 50):
-        writer.save(Batch(STREAM, runs=[TickRun("BTCUSDT", ticks[at : at + 50], keep=20)]))
+        writer.save(
+            Batch(STREAM, runs=[TickRun("BTCUSDT", encode_ticks(ticks[at : at + 50]), keep=20)])
+        )
     assert store.recent_ticks(redis, "BTCUSDT") == ticks[-1000:]
     assert store.recent_ticks(redis, "BTCUSDT", 3) == ticks[-3:]
     assert redis.llen("candles:ticks:BTCUSDT") == 20
@@ -79,7 +90,7 @@ def test_a_candle_written_twice_waits_once(writer: Writer) -> None:
 def test_a_run_of_ticks_written_twice_is_read_once(
     redis: redis_library.Redis, writer: Writer
 ) -> None:
-    run = TickRun("BTCUSDT", [tick(tick_id=1), tick(tick_id=2)], keep=9)
+    run = TickRun("BTCUSDT", encode_ticks([tick(tick_id=1), tick(tick_id=2)]), keep=9)
     writer.save(Batch(runs=[run]))
     writer.save(Batch(runs=[run]))
     assert [one.tick_id for one in store.recent_ticks(redis, "BTCUSDT")] == [1, 2]
