@@ -8,7 +8,7 @@ from typing import Any
 
 import requests
 
-from tests.servers import Sandbox, Site
+from tests.servers import Sandbox, Site, eventually
 
 ENDED = {
     "FILLED",
@@ -31,6 +31,18 @@ def everything(site: Site, path: str, **query: str) -> list[dict[str, Any]]:
         page = requests.get(url, query, timeout=10).json()
         found, url, query = found + page["results"], page["next"], {}
     return found
+
+
+def last_differences(site: Site, sandbox: Sandbox, seconds: float) -> list[str]:
+    """Look until there are none, for so long; sales may still be going on."""
+    left: list[str] = []
+
+    def settled() -> bool:
+        left[:] = differences(site, sandbox)
+        return not left
+
+    eventually(settled, seconds)
+    return left
 
 
 def differences(site: Site, sandbox: Sandbox) -> list[str]:

@@ -12,7 +12,7 @@ import pytest
 
 from sandbox.faults import kinds
 from tests.crashing.steps import FILE, STEPS
-from tests.e2e.books import differences, everything
+from tests.e2e.books import everything, last_differences
 from tests.e2e.conftest import Built
 from tests.environment import ON_POSTGRES
 from tests.postgres import Postgres
@@ -134,9 +134,9 @@ def weather(
     storm.rage(seconds)
     injected = sandbox.calm()
     storm.end()
-    eventually(lambda: not differences(site, sandbox), SETTLE_S)
+    left = last_differences(site, sandbox, SETTLE_S)
     tell(site, sandbox, storm, len(injected))
-    assert differences(site, sandbox) == []
+    assert left == []
 
 
 def tell(site: Site, sandbox: Sandbox, storm: Storm, faults: int) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.e2e.books import differences, everything
+from tests.e2e.books import everything, last_differences
 from tests.e2e.conftest import Built
 from tests.servers import Server, Site, eventually
 
@@ -43,7 +43,6 @@ def test_both_variants_trade_and_the_books_balance(system: Callable[..., Built])
     running = kill_at_random(site, TRADING_S)
     assert eventually(lambda: traders(site) == {"A", "B"}, 30)
     running["stream"].stop()  # no further signals
-    eventually(lambda: not differences(site, sandbox), 40)
-    assert differences(site, sandbox) == []
+    assert last_differences(site, sandbox, 40) == []
     assert sandbox.ledger()["orders"]
     assert {signal["strategy"] for signal in everything(site, "signals")} == {"A", "B"}
