@@ -23,9 +23,9 @@ from candles.store import Batch, StreamState, TickRun
 from market.binance import Arrived
 from market.rest import ExchangeUnreachable
 from market.ticks import Tick
-from market.times import to_time
 from orders.userdata import AccountStream
 from tradingsite import live
+from tradingsite.catchup import CatchUp
 from tradingsite.clerk import DATABASE_GONE, RETRY_S
 from tradingsite.recorder import MOST_HELD, Recorder
 from tradingsite.stopwatch import StopWatch
@@ -165,17 +165,14 @@ class Ownership:
         if not self.clock.known:
             raise ExchangeUnreachable("the exchange's clock is not measured yet")
         rest, intervals = self.process.rest, self.process.intervals
-
-        def told(interval: str, until_ms: int) -> None:
-            at = to_time(until_ms).isoformat(timespec="seconds")
-            logger.info("history.loaded", symbol=symbol, interval=interval, until=at)
-
+        catch_up = CatchUp(symbol)
         try:
             now_ms = self.clock.now_ms()
-            until = services.catch_up_history(rest, symbol, intervals, now_ms, told)
+            until = services.catch_up_history(rest, symbol, intervals, now_ms, catch_up.told)
         except DATABASE_GONE as error:
             raise ExchangeUnreachable(f"database: {error}") from error
         finally:
+            catch_up.close()
             connection.close()  # a thread that ends would take it along
         return fetch.join(rest, symbol, intervals, self.clock.now_ms(), until)
 

@@ -2,20 +2,19 @@
 
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
-from django.core.management.base import OutputWrapper
 from tqdm import tqdm
 
 LINE_EVERY_S = 10.0
 
 
 class Progress:
-    """A bar where there is a terminal, else a line now and then."""
+    """A bar where there is a terminal, else a line now and then, by `say`."""
 
-    def __init__(self, out: OutputWrapper, label: str, total: int, unit: str) -> None:
-        self.out, self.label, self.total, self.unit = out, label, total, unit
+    def __init__(self, say: Callable[[str], object], label: str, total: int, unit: str) -> None:
+        self.say, self.label, self.total, self.unit = say, label, total, unit
         self._next_line_s = time.monotonic() + LINE_EVERY_S
         self._bar: tqdm[Any] | None = None
         if sys.stderr.isatty():
@@ -30,9 +29,7 @@ class Progress:
         elif time.monotonic() >= self._next_line_s:
             self._next_line_s = time.monotonic() + LINE_EVERY_S
             share = done / self.total if self.total else 1
-            self.out.write(
-                f"{self.label}: {done:,} of {self.total:,} {self.unit} ({share:.0%}) {note}"
-            )
+            self.say(f"{self.label}: {done:,} of {self.total:,} {self.unit} ({share:.0%}) {note}")
 
     def close(self) -> None:
         if self._bar is not None:

@@ -1,7 +1,14 @@
 """What is done with closed candles: written down, held against the exchange's, revised."""
 
 from candles.services.auditing import Audited, audit, series_begins_ms
-from candles.services.history import Filled, Stretch, backfill, catch_up_history, first_kline_ms
+from candles.services.history import (
+    CaughtUp,
+    Filled,
+    Stretch,
+    backfill,
+    catch_up_history,
+    first_kline_ms,
+)
 from candles.services.loading import Loaded, load_archive
 from candles.services.prices import last_prices
 from candles.services.recording import record_closed, record_history, stored_until
@@ -12,6 +19,7 @@ from candles.services.verdicts import REPAIR_AFTER, Held, confirm, hold_against,
 __all__ = [
     "REPAIR_AFTER",
     "Audited",
+    "CaughtUp",
     "Filled",
     "Held",
     "Loaded",

@@ -25,26 +25,35 @@ PAUSES_S = (1, 2, 5, 15, 30, 60)  # between tries, where the exchange doesn't an
 EARLIEST_MS = 1_483_228_800_000  # 2017: earlier times are refused. Source: Spot REST, changelog
 
 
+class CaughtUp(NamedTuple):
+    """Of `[start_ms, end_ms)`, which a series lacked, all before `until_ms` is there."""
+
+    interval: str
+    start_ms: int
+    until_ms: int
+    end_ms: int
+
+
 def catch_up_history(
     rest: MarketRest,
     symbol: str,
     intervals: Sequence[str],
     now_ms: int,
-    told: Callable[[str, int], None],
+    told: Callable[[CaughtUp], None],
 ) -> dict[str, int]:
     """Write down what a followed symbol's series lack up to now; return where each ends, in ms.
 
     Each page is committed on its own, oldest first, so whoever is interrupted goes on from there.
-    `told` hears after each page the interval and up to when it is there. Raises
-    ExchangeUnreachable, ExchangeRefused, and what the database raises while it is away.
+    `told` hears after each page how far it is. Raises ExchangeUnreachable, ExchangeRefused, and
+    what the database raises while it is away.
     """
     until = stored_until(symbol, intervals)
     for interval in intervals:
-        bounds = fetch.absence(interval, now_ms - SETTLED_MS, until.get(interval))
-        for page in fetch.past(rest, symbol, interval, *bounds):
+        start_ms, end_ms = fetch.absence(interval, now_ms - SETTLED_MS, until.get(interval))
+        for page in fetch.past(rest, symbol, interval, start_ms, end_ms):
             record_history(symbol, interval, page, to_time(now_ms))
             until[interval] = page[-1].end_ms
-            told(interval, until[interval])
+            told(CaughtUp(interval, start_ms, until[interval], end_ms))
     return until
 
 

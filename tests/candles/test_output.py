@@ -14,7 +14,7 @@ class Terminal(StringIO):
 
 
 def progress(out: StringIO) -> None:
-    shown = Progress(OutputWrapper(out), "BTCUSDT 1m", 2_000, "candles")
+    shown = Progress(OutputWrapper(out).write, "BTCUSDT 1m", 2_000, "candles")
     for done in (500, 1_000, 2_000):
         shown.reached(done, "2026-01-02")
     shown.close()

@@ -9,6 +9,7 @@ from candles.intervals import MINUTE_MS
 from candles.models import Candle, Verdict
 from candles.ohlcv import OHLCV, flat
 from candles.services import (
+    CaughtUp,
     catch_up_history,
     record_closed,
     record_history,
@@ -96,15 +97,19 @@ def test_a_long_past_is_taken_and_committed_page_by_page(monkeypatch: pytest.Mon
 
 def test_a_symbol_away_for_long_catches_up_page_by_page_and_goes_on_from_there() -> None:
     rest = FakeKlines(kline(minute) for minute in range(2_500))
-    told: list[tuple[str, int]] = []
+    told: list[CaughtUp] = []
     record_closed([ClosedCandle("BTCUSDT", "1m", kline(0))])
     now_ms = minute_ms(2_500) + 1_999  # so the last one is not settled yet
 
     def catch_up() -> dict[str, int]:
-        return catch_up_history(rest, "BTCUSDT", ["1m"], now_ms, lambda *told_: told.append(told_))
+        return catch_up_history(rest, "BTCUSDT", ["1m"], now_ms, told.append)
 
     assert catch_up() == {"1m": minute_ms(2_499)}
-    assert told == [("1m", minute_ms(minute)) for minute in (1001, 2001, 2499)]
+    bounds = [
+        CaughtUp("1m", minute_ms(1), at, minute_ms(2_499))
+        for at in map(minute_ms, (1001, 2001, 2499))
+    ]
+    assert told == bounds
     asked = len(rest.asked)
     assert catch_up() == {"1m": minute_ms(2_499)}
     assert len(rest.asked) == asked

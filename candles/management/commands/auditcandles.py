@@ -67,7 +67,7 @@ class Command(BaseCommand):
 
     def _audit(self, rest: MarketRest, stretch: Stretch, now: datetime) -> None:
         total = stretch.candles_before(stretch.end_ms)
-        progress = Progress(self.stdout, str(stretch), total, "candles")
+        progress = Progress(self.stdout.write, str(stretch), total, "candles")
         try:
             for page in audit(rest, stretch, now, self.stopping, repair=self.repair):
                 self.report.add(stretch, page, self.repair)

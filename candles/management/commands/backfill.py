@@ -56,7 +56,7 @@ class Command(BaseCommand):
 
     def _fill(self, rest: MarketRest, stretch: Stretch, stopping: threading.Event) -> None:
         total = stretch.candles_before(stretch.end_ms)
-        progress = Progress(self.stdout, str(stretch), total, "candles")
+        progress = Progress(self.stdout.write, str(stretch), total, "candles")
         fetched, until_ms, why = 0, stretch.start_ms, "stopped"
         try:
             for page in backfill(rest, stretch, stopping):

@@ -47,7 +47,7 @@ class Command(BaseCommand):
         except UnknownSymbol as error:
             self.stderr.write(f"{path}: {error}, nor does its name end in a known quote asset")
             return False
-        progress = Progress(self.stdout, path.name, archive.size, "bytes")
+        progress = Progress(self.stdout.write, path.name, archive.size, "bytes")
 
         def told() -> None:
             progress.reached(archive.position())

@@ -1,0 +1,39 @@
+"""How far the stream process is with the history of what it follows."""
+
+import structlog
+
+from candles.intervals import INTERVALS_MS
+from candles.management.output import Progress
+from candles.services import CaughtUp
+from market.times import to_time
+
+logger = structlog.get_logger(__name__)
+
+
+class CatchUp:
+    """Shows one symbol's catching up, series by series: a bar on a terminal, else lines."""
+
+    def __init__(self, symbol: str) -> None:
+        self.symbol = symbol
+        self._interval = ""
+        self._progress: Progress | None = None
+
+    def told(self, so_far: CaughtUp) -> None:
+        interval_ms = INTERVALS_MS[so_far.interval]
+        if self._progress is None or so_far.interval != self._interval:
+            self.close()
+            self._interval = so_far.interval
+            total = (so_far.end_ms - so_far.start_ms) // interval_ms
+            label = f"{self.symbol} {so_far.interval}"
+            self._progress = Progress(logger.info, label, total, "candles")
+        until = to_time(so_far.until_ms).isoformat(timespec="seconds")
+        self._progress.reached((so_far.until_ms - so_far.start_ms) // interval_ms, until)
+        if so_far.until_ms >= so_far.end_ms:
+            self.close()  # a line goes where the bar was
+            interval = so_far.interval
+            logger.info("history.loaded", symbol=self.symbol, interval=interval, until=until)
+
+    def close(self) -> None:
+        if self._progress is not None:
+            self._progress.close()
+            self._progress = None
