@@ -17,8 +17,9 @@ from redis.exceptions import RedisError
 
 from candles import fetch, services, store
 from candles.api import forming_json
+from candles.feed import NOTHING, Folded, Wanted
 from candles.fetch import Fetched, Fetcher, Joined, Refill
-from candles.ingest import NOTHING, Folded, Ingest, Wanted
+from candles.ingest import Ingest
 from candles.store import Batch, StreamState, TickRun
 from market.binance import Arrived
 from market.rest import ExchangeUnreachable

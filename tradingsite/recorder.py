@@ -9,8 +9,8 @@ from functools import partial
 from django.utils.timezone import now
 
 from candles import services
+from candles.feed import Folded
 from candles.fetch import Joined
-from candles.ingest import Folded
 from candles.intervals import NAMES
 from candles.ohlcv import OHLCV, Cause
 from candles.store import ClosedCandle, Saved, Writer

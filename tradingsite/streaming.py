@@ -13,7 +13,8 @@ import structlog
 from redis.exceptions import RedisError
 
 from candles import store
-from candles.ingest import GRACE_MS, grouped
+from candles.feed import GRACE_MS
+from candles.ingest import grouped
 from candles.ohlcv import base_interval_ms
 from candles.shards import Shard
 from market.binance import Arrived, BadFrame

@@ -4,9 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from candles import ingest as ingest_module
+from candles import feed as feed_module
+from candles.feed import GRACE_MS, LONGEST_REFILL_MS, OWED_MS, SymbolFeed, Wanted
 from candles.fetch import Joined, Refilled
-from candles.ingest import GRACE_MS, LONGEST_REFILL_MS, OWED_MS, Ingest, SymbolFeed, Wanted
+from candles.ingest import Ingest
 from candles.intervals import MINUTE_MS, floor_ms
 from candles.ohlcv import OHLCV, flat
 from candles.store import decode_ticks
@@ -216,7 +217,7 @@ def test_ids_that_begin_anew_are_told_from_doubles() -> None:
 
 
 def test_what_waits_is_bounded_and_asked_for_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ingest_module, "MOST_WAITING", 5)
+    monkeypatch.setattr(feed_module, "MOST_WAITING", 5)
     feed = live_feed()
     ticks = series(20)
     feed.take(ticks[:2] + ticks[5:8])

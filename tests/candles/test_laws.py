@@ -7,8 +7,9 @@ import msgspec
 from hypothesis import given, note, settings
 from hypothesis import strategies as st
 
+from candles.feed import Folded, Wanted
 from candles.fetch import Joined, Refilled
-from candles.ingest import Folded, Ingest, Wanted
+from candles.ingest import Ingest
 from candles.intervals import INTERVALS_MS, floor_ms
 from candles.ohlcv import OHLCV, flat, with_ticks
 from candles.store import SymbolState

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from candles import services
+from candles.feed import SymbolFeed
 from candles.fetch import Joined
-from candles.ingest import SymbolFeed
 from candles.models import Candle, Verdict
 from candles.ohlcv import OHLCV
 from candles.store import ClosedCandle

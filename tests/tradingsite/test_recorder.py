@@ -7,8 +7,8 @@ import redis as redis_library
 from django.db import OperationalError
 
 from candles import services
+from candles.feed import Folded
 from candles.fetch import Joined
-from candles.ingest import Folded
 from candles.intervals import MINUTE_MS
 from candles.models import Candle, Verdict
 from candles.ohlcv import OHLCV, flat
