@@ -39,6 +39,11 @@ class SweptTask(Task[Any, Any]):
             logger.warning("task.lost", task=self.name, error=str(exc).strip())
 
 
+def _every(seconds: float, task: str, expires: float = 0) -> dict[str, Any]:
+    """An entry of the timetable; what no worker takes in time (else: until the next) is dropped."""
+    return {"task": task, "schedule": float(seconds), "options": {"expires": expires or seconds}}
+
+
 app = Celery("tradingsite", task_cls=SweptTask)
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.conf.update(
@@ -58,42 +63,14 @@ app.conf.update(
         "socket_connect_timeout": 2,
     },
     beat_schedule={
-        "beat": {"task": "tradingsite.tasks.beat", "schedule": 5.0, "options": {"expires": 5}},
-        "candles": {
-            "task": "strategies.tasks.sweep_candles",
-            "schedule": 5.0,
-            "options": {"expires": 5},
-        },
-        "verdicts": {
-            "task": "candles.tasks.sweep_verdicts",
-            "schedule": 5.0,
-            "options": {"expires": 5},
-        },
-        "missing": {
-            "task": "candles.tasks.sweep_missing",
-            "schedule": 15.0,
-            "options": {"expires": 15},
-        },
-        "orders": {
-            "task": "orders.tasks.sweep_orders",
-            "schedule": 2.0,
-            "options": {"expires": 5},
-        },
-        "account": {
-            "task": "orders.tasks.reconcile_account",
-            "schedule": 60.0,
-            "options": {"expires": 30},
-        },
-        "exits": {
-            "task": "strategies.tasks.sweep_exits",
-            "schedule": 1.0,
-            "options": {"expires": 2},
-        },
-        "symbols": {
-            "task": "market.tasks.refresh_symbols",
-            "schedule": 3600.0,
-            "options": {"expires": 60},
-        },
+        "beat": _every(5, "tradingsite.tasks.beat"),
+        "candles": _every(5, "strategies.tasks.sweep_candles"),
+        "verdicts": _every(5, "candles.tasks.sweep_verdicts"),
+        "missing": _every(15, "candles.tasks.sweep_missing"),
+        "orders": _every(2, "orders.tasks.sweep_orders", expires=5),
+        "account": _every(60, "orders.tasks.reconcile_account", expires=30),
+        "exits": _every(1, "strategies.tasks.sweep_exits", expires=2),
+        "symbols": _every(3600, "market.tasks.refresh_symbols", expires=60),
     },
 )
 app.autodiscover_tasks()

@@ -19,7 +19,8 @@ from market.decimals import plain
 from tests import recorded as data
 from tests.e2e.candles import KLINE_FIELDS, klines, stored
 from tests.e2e.conftest import Built
-from tests.servers import Redis, Sandbox, Server, Site, eventually, frozen
+from tests.e2e.storms import RedisBlows
+from tests.servers import Sandbox, Server, Site, eventually, frozen
 
 SYMBOLS = ("BTCUSDT", "ETHUSDT")
 INTERVALS = ("1s", "1m")
@@ -28,11 +29,11 @@ SETTLE_S = 60
 TAKE_OVER_S = 8
 
 
-class Storm:
+class Storm(RedisBlows):
     """Kills and freezes processes, and measures how long the symbols are without an owner."""
 
     def __init__(self, site: Site, dice: Random) -> None:
-        self.site, self.dice = site, dice
+        super().__init__(site, dice)
         self.streams = [site.start("stream"), site.start("stream")]
         self.others = {name: site.start(name) for name in ("worker", "beat")}
         self.take_overs: list[float] = []
@@ -55,15 +56,6 @@ class Storm:
         number = self.dice.randrange(2)
         with self._measured(self.streams[number]), frozen(self.streams[number]):
             time.sleep(self.dice.uniform(0.3, 3))
-
-    def kill_redis(self) -> None:
-        self.site.redis.kill()
-        time.sleep(self.dice.uniform(0.1, 1.5))
-        self.site.redis = Redis(self.site.folder)
-
-    def freeze_redis(self) -> None:
-        with frozen(self.site.redis):
-            time.sleep(self.dice.uniform(0.1, 2.5))
 
     def kill_worker(self) -> None:
         self.others["worker"].kill()

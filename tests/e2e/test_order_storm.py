@@ -14,9 +14,10 @@ from sandbox.faults import kinds
 from tests.crashing.steps import FILE, STEPS
 from tests.e2e.books import everything, last_differences
 from tests.e2e.conftest import Built
+from tests.e2e.storms import RedisBlows
 from tests.environment import ON_POSTGRES
 from tests.postgres import Postgres
-from tests.servers import Redis, Sandbox, Server, ServerFailedError, Site, eventually, frozen
+from tests.servers import Sandbox, Server, ServerFailedError, Site, eventually, frozen
 
 SYMBOLS = "BTCUSDT,ETHUSDT,BNBUSDT,SOLUSDT,XRPUSDT,ADAUSDT,DOGEUSDT,LTCUSDT"
 FAULTS = (
@@ -34,11 +35,12 @@ DENSE = {
 SETTLE_S = 100  # the account is reconciled every minute
 
 
-class Storm:
+class Storm(RedisBlows):
     """Kills, freezes and revives the processes of a site."""
 
     def __init__(self, site: Site, cluster: list[Postgres], dice: Random) -> None:
-        self.site, self.cluster, self.dice = site, cluster, dice
+        super().__init__(site, dice)
+        self.cluster = cluster
         names = ("web", "worker", "beat", "stream", "stream")
         self.running = [(name, site.start(name)) for name in names]
         self.blows: Counter[str] = Counter()
@@ -66,15 +68,6 @@ class Storm:
     def freeze(self) -> None:
         with frozen(self._victim()):
             time.sleep(self.dice.uniform(0.2, 3))
-
-    def kill_redis(self) -> None:
-        self.site.redis.kill()
-        time.sleep(self.dice.uniform(0.1, 1.5))
-        self.site.redis = Redis(self.site.folder)
-
-    def freeze_redis(self) -> None:
-        with frozen(self.site.redis):
-            time.sleep(self.dice.uniform(0.1, 2))
 
     def kill_database(self) -> None:
         self.cluster[-1].kill()
