@@ -142,7 +142,6 @@ def tell_orders(site: Site, sandbox: Sandbox) -> None:
     denials = Counter(
         order["reason"].split(":")[0] for order in orders if order["status"] == "DENIED"
     )
-    print(f"{faults} faults, blows {dict(storm.blows)}, crashes {dict(crashes)}")
     sent = len(sandbox.ledger()["orders"])
     print(f"orders {dict(states)}, denied {dict(denials)}, {sent} in the ledger")
 
