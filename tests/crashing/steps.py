@@ -56,15 +56,16 @@ class Crasher:
     def pass_by(self, step: str) -> None:
         """Perhaps the last thing this process does."""
         try:
-            crashed = self.log.read_text().splitlines()
+            log = os.open(self.log, os.O_RDWR | os.O_APPEND)  # never made anew: then it is over
         except FileNotFoundError:
             return
-        if self.dice.random() >= (CHANCE if step in crashed else FIRST_CHANCE):
-            return
-        with self.log.open("a") as file:
-            file.write(step + "\n")
-        group = self.dice.random() < WHOLE_GROUP
-        (os.killpg if group else os.kill)(os.getpgrp() if group else os.getpid(), signal.SIGKILL)
+        crashed = os.read(log, 1_000_000).decode().splitlines()
+        if self.dice.random() < (CHANCE if step in crashed else FIRST_CHANCE):
+            os.write(log, f"{step}\n".encode())
+            if self.dice.random() < WHOLE_GROUP:
+                os.killpg(os.getpgrp(), signal.SIGKILL)
+            os.kill(os.getpid(), signal.SIGKILL)
+        os.close(log)
 
     def install(self) -> None:
         for step in STEPS:
