@@ -10,7 +10,7 @@ from typing import NamedTuple
 import structlog
 from django.conf import settings
 from django.db import transaction
-from django.db.models import Q
+from django.db.models import Exists, OuterRef, Q
 from django.utils import timezone
 
 from market.ticks import Side
@@ -21,6 +21,7 @@ from orders.models import Order
 from orders.services.booking import record
 from orders.services.halts import entries_halted
 from orders.services.life import locked, move, move_by_id, note
+from orders.statements import LIVE, RESTING
 from orders.status import UNANSWERED, OrderStatus
 from orders.timeline import Step, known
 
@@ -49,13 +50,18 @@ Clock = Callable[[], datetime]
 logger = structlog.get_logger(__name__)
 
 
-def submit(order_ids: Sequence[int], exchange: Exchange, clock: Clock = timezone.now) -> None:
+def submit(
+    order_ids: Sequence[int], exchange: Exchange, clock: Clock = timezone.now
+) -> list[Order]:
     """Send the pending ones among these orders, several at once; book each answer as it comes.
 
     An order is claimed, and that committed, before it is sent. No transaction is open over the
-    network, and the threads that wait there touch no database.
+    network, and the threads that wait there touch no database. The answer is those that were
+    not sent, because a protective stop has to end first.
     """
-    _send(claim(order_ids, clock()), exchange, clock)
+    claimed, guarded = claim(order_ids, clock())
+    _send(claimed, exchange, clock)
+    return guarded
 
 
 def send_claimed(orders: Sequence[Order], exchange: Exchange, clock: Clock = timezone.now) -> None:
@@ -69,20 +75,32 @@ def send_claimed(orders: Sequence[Order], exchange: Exchange, clock: Clock = tim
 
 
 @transaction.atomic
-def claim(order_ids: Sequence[int], now: datetime) -> list[Order]:
+def claim(order_ids: Sequence[int], now: datetime) -> tuple[list[Order], list[Order]]:
     """Take pending orders for sending; those that may no longer be sent end unsent.
 
     Of several workers one gets an order: the rows are locked, and once the first has committed
-    they are no longer pending for the others.
+    they are no longer pending for the others. Apart from those taken come the sales of what a
+    protective stop guards: they stay pending until that has ended. No stop is written while a
+    sale is under way, so none can come between.
     """
+    stops = Order.objects.filter(
+        strategy=OuterRef("strategy"),
+        symbol=OuterRef("symbol"),
+        kind=Order.Kind.STOP_LOSS,
+        status__in=LIVE,
+    )
     rows = Order.objects.select_for_update(of=("self",)).select_related("symbol").order_by("pk")
+    rows = rows.annotate(guarded=Exists(stops))
     pending = list(rows.filter(pk__in=order_ids, status=OrderStatus.PENDING))
     halted = bool(pending) and entries_halted()
-    claimed = []
+    claimed: list[Order] = []
+    guarded: list[Order] = []
     for order in pending:
         refusal = _why_not_sent(order, halted, now)
         if refusal:
             move(order, OrderStatus.EXPIRED_UNSENT, now, refusal)
+        elif order.kind == Order.Kind.MARKET and order.guarded:
+            guarded.append(order)
         else:
             order.status, order.submitted_at = OrderStatus.SUBMITTED, now
             claimed.append(order)
@@ -91,7 +109,7 @@ def claim(order_ids: Sequence[int], now: datetime) -> list[Order]:
             status=OrderStatus.SUBMITTED, submitted_at=now
         )
         note(claimed, now)
-    return claimed
+    return claimed, guarded
 
 
 def reconcile(order_id: int, exchange: Exchange, clock: Clock = timezone.now) -> bool:
@@ -128,10 +146,10 @@ def unsent() -> list[int]:
 
 
 def unanswered(now: datetime) -> list[int]:
-    """Orders whose end is not known although an answer was due."""
+    """Orders whose end is not known although an answer was due; a resting stop owes none."""
     due = now - ANSWER_DUE
     waiting = Q(status__in=(OrderStatus.SUBMITTED, *AT_EXCHANGE), submitted_at__lt=due)
-    orders = Order.objects.filter(Q(status=OrderStatus.UNKNOWN) | waiting)
+    orders = Order.objects.filter(Q(status=OrderStatus.UNKNOWN) | waiting).exclude(RESTING)
     return list(orders.order_by("pk").values_list("pk", flat=True))
 
 
@@ -183,7 +201,7 @@ def _send(orders: Sequence[Order], exchange: Exchange, clock: Clock) -> None:
     for order in orders:
         order.timeline[Step.COMMITTED.value] = committed_ms
     first, *others = orders
-    waiting = {_senders().submit(_place, exchange, _request(order)): order for order in others}
+    waiting = {senders().submit(_place, exchange, _request(order)): order for order in others}
     answer = _place(exchange, _request(first))
     # Booking would take the processor from those that are still to be sent.
     wait(waiting, timeout=HEAD_START_S)
@@ -203,9 +221,14 @@ def _place(exchange: Exchange, request: OrderRequest) -> Answered:
 
 def _request(order: Order) -> OrderRequest:
     assert order.submitted_at is not None  # noqa: S101  # claimed
-    claimed_ms = to_ms(order.submitted_at)
-    side = Side(order.side)
-    return OrderRequest(order.symbol.name, side, order.quantity, order.client_order_id, claimed_ms)
+    return OrderRequest(
+        symbol=order.symbol.name,
+        side=Side(order.side),
+        quantity=order.quantity,
+        client_order_id=order.client_order_id,
+        claimed_ms=to_ms(order.submitted_at),
+        stop_price=order.stop_price,
+    )
 
 
 def _book_answer(order: Order, answered: Answered, now: datetime) -> None:
@@ -238,10 +261,10 @@ def _steps(answered: Answered) -> dict[str, int]:
 
 
 @cache
-def _senders() -> ThreadPoolExecutor:
+def senders() -> ThreadPoolExecutor:
     """The process's sending threads; each keeps a connection open."""
     return ThreadPoolExecutor(SENDERS, thread_name_prefix="send-order")
 
 
 # Threads do not survive a fork.
-os.register_at_fork(after_in_child=_senders.cache_clear)
+os.register_at_fork(after_in_child=senders.cache_clear)
