@@ -69,7 +69,7 @@ def test_a_stop_rests_until_it_is_cancelled(exchange: Exchange) -> None:
     listed = [order.client_order_id for order in exchange.open_orders("BTCUSDT")]
     assert request.client_order_id in listed
     gone = exchange.cancel("BTCUSDT", request.client_order_id, number)
-    assert (gone.status, gone.executed_quantity) == (OrderStatus.CANCELED, 0)
+    assert (gone.status, gone.executed_quantity) == (OrderStatus.CANCELED, Decimal(0))
     found = exchange.lookup("BTCUSDT", request.client_order_id, number)
     assert found is not None
     assert found.client_order_id == f"{request.client_order_id}-c"

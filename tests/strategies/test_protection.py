@@ -144,7 +144,7 @@ def test_a_position_that_grows_gets_another(
     sweep(exchange, 2)
     sweep(exchange, 3)
     assert statuses() == ["STOP_LOSS CANCELED", "STOP_LOSS NEW"]
-    assert (newest_stop().quantity, newest_stop().stop_price) == (Decimal("0.002"), 53000)
+    assert (newest_stop().quantity, newest_stop().stop_price) == (Decimal("0.002"), Decimal(53000))
 
 
 def test_what_is_too_little_to_sell_gets_none(position: Position, exchange: FakeExchange) -> None:
