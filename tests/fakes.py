@@ -94,16 +94,24 @@ class FakeExchange:
                 raise failure
             return replace(self.reports[name], fills=())
 
+    def waiting(self) -> list[str]:
+        """The stops that have not ended."""
+        return [name for name, one in self.reports.items() if one.status not in ENDED]
+
     def trigger(self, client_order_id: str, quantity: str | None = None) -> None:
-        """The market reaches a stop, which sells: so much of it and rests with the rest, or all."""
-        request, resting = self._requests[client_order_id], self.reports[client_order_id]
-        amount = request.quantity if quantity is None else Decimal(quantity)
-        whole = replace(self._filled(replace(request, quantity=amount)),
-                        exchange_order_id=resting.exchange_order_id)  # fmt: skip
-        if amount < request.quantity:
-            whole = replace(whole, status=OrderStatus.PARTIALLY_FILLED)
-        self.reports[client_order_id] = whole
-        self._settle(request, whole)
+        """The market reaches a stop, which sells so much of what it has left, or all."""
+        request, before = self._requests[client_order_id], self.reports[client_order_id]
+        left = request.quantity - before.executed_quantity
+        amount = left if quantity is None else min(left, Decimal(quantity))
+        sold = self._filled(replace(request, quantity=amount))
+        self.reports[client_order_id] = replace(
+            before,
+            status=OrderStatus.FILLED if amount == left else OrderStatus.PARTIALLY_FILLED,
+            executed_quantity=before.executed_quantity + amount,
+            executed_quote=before.executed_quote + sold.executed_quote,
+            fills=before.fills + sold.fills,
+        )
+        self._settle(request, sold)
 
     def lookup(
         self, symbol: str, client_order_id: str, exchange_order_id: int | None
