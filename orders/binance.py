@@ -109,11 +109,13 @@ class BinanceExchange:
     def cancel(self, symbol: str, client_order_id: str, exchange_order_id: int) -> ExecutionReport:
         """Source: Binance Spot REST, "Cancel order". It counts against none of the limits.
 
-        The cancel gives the order a new client id, made of its own.
+        Number and name must agree: after a reset the number may be another order's. The cancel
+        gives the order a new client id, made of its own.
         """
         parameters = [
             ("symbol", symbol),
             ("orderId", str(exchange_order_id)),
+            ("origClientOrderId", client_order_id),
             ("newClientOrderId", f"{client_order_id[: LONGEST_NAME - len(CANCEL)]}{CANCEL}"),
         ]
         self._measure(older_than_s=CLOCK_AGE_S)

@@ -123,7 +123,8 @@ class Exchange(Protocol):
     def place(self, request: OrderRequest) -> ExecutionReport: ...
 
     def cancel(self, symbol: str, client_order_id: str, exchange_order_id: int) -> ExecutionReport:
-        """End an order that rests; the report has what was executed before, but no fills.
+        """End the order that has this number and this name; the report has what was executed
+        before, but no fills.
 
         Refused where it rests no more: a lookup tells what became of it.
         """

@@ -89,6 +89,7 @@ class Order(models.Model):
         ordering = ["-created_at", "-id"]
         indexes = [
             models.Index(fields=["status"]),
+            models.Index(fields=["strategy", "symbol", "status"]),
             models.Index(fields=["created_at", "id"]),
             models.Index(
                 fields=["strategy", "created_at"],

@@ -6,7 +6,8 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
-from django.db.models import Q
+from django.db.models import BooleanField, Q
+from django.db.models.expressions import RawSQL
 
 from market.sql import Insert, fetch, for_update, marks, time_value
 from market.ticks import Side
@@ -57,6 +58,16 @@ JOIN orders_balance b ON b.asset = m.quote_asset
 WHERE b.asset IN ({quotes}) AND b.read_at > %s AND (
 o.status IN ({live}) OR (o.created_at > %s AND o.created_at > b.read_at))
 """
+# Of an order: whether a protective stop of its series has not ended.
+GUARDED = RawSQL(  # noqa: S611  # no value in it is anybody's input
+    f"""
+EXISTS (SELECT 1 FROM orders_order stop WHERE stop.strategy = orders_order.strategy
+AND stop.symbol_id = orders_order.symbol_id AND stop.kind = 'STOP_LOSS'
+AND stop.status IN ({marks(len(LIVE))}))
+""",  # noqa: S608
+    LIVE,
+    output_field=BooleanField(),
+)
 ORDERS = Insert(Order, "RETURNING id")
 CHANGES = Insert(OrderChange)
 

@@ -24,8 +24,8 @@ def sweep_orders() -> None:
 
     With it, take back protective stops that are out of step, and read what there is to spend.
     """
-    services.withdraw_astray(exchange())
     services.carry_out(services.unsent(), exchange())
+    services.withdraw_astray(exchange())
     for order_id in services.unanswered(timezone.now()):
         if not services.reconcile(order_id, exchange()):
             break

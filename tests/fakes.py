@@ -78,12 +78,9 @@ class FakeExchange:
             failure = self.cancel_failures.pop(0) if self.cancel_failures else None
             if failure is not None and not isinstance(failure, OutcomeUnknown):
                 raise failure
-            [name] = [
-                name
-                for name, report in self.reports.items()
-                if report.exchange_order_id == exchange_order_id
-            ]
-            if self.reports[name].status in ENDED:
+            name, order = client_order_id, self.reports.get(client_order_id)
+            same = order is not None and order.exchange_order_id == exchange_order_id
+            if order is None or not same or order.status in ENDED:
                 raise failure or Refused(-2011, "Unknown order sent.")
             self.reports[name] = replace(
                 self.reports[name],

@@ -20,7 +20,7 @@ from orders.position import Fill
 from orders.services.booking import record
 from orders.services.epochs import begin_epoch, booked, current_epoch
 from orders.services.hearing import note_foreign
-from orders.services.sending import Clock
+from orders.services.sending import Clock, look_up
 from orders.statements import LIVE, RESTING
 from orders.status import ENDED, OrderStatus
 
@@ -121,8 +121,7 @@ def _lacks(order: Order, seen: dict[int, OrderSeen], told: set[tuple[int, int]])
 
 
 def _ask(exchange: Exchange, order: Order, clock: Clock) -> None:
-    name, number = order.symbol.name, order.exchange_order_id
-    report = exchange.lookup(name, order.client_order_id, number)
+    report = look_up(order, exchange)
     if report is not None:
         record(order.pk, report, clock())
 

@@ -15,7 +15,7 @@ from orders.events import alarm_changed, position_changed
 from orders.exchange import Exchange
 from orders.models import Alarm, Epoch, ForeignOrder, Order, OrdersCheck, Position, Trade
 from orders.services.life import locked, move
-from orders.services.sending import Clock
+from orders.services.sending import Clock, look_up
 from orders.statements import LIVE, RESTING
 from orders.status import OrderStatus
 
@@ -144,7 +144,7 @@ def archive(exchange: Exchange, now: datetime) -> None:
 
 def _rests(stop: Order, exchange: Exchange) -> bool:
     """Whether a protective stop has moved nothing so far, by the exchange's own word."""
-    report = exchange.lookup(stop.symbol.name, stop.client_order_id, stop.exchange_order_id)
+    report = look_up(stop, exchange)
     return report is not None and report.status == OrderStatus.NEW
 
 

@@ -166,7 +166,7 @@ def _withdraw(stops: Sequence[Order], exchange: Exchange, clock: Clock) -> None:
     """Cancel what rests, several at once, and book what became of it.
 
     A stop may have sold in the meantime, wholly or in part; then there is nothing to cancel, or
-    less. A cancel may be sent again: it names the exchange's own number, and takes what it names.
+    less. A cancel may be sent again: it names one order, and that has ended then.
     """
     resting = [stop for stop in stops if _is_at_exchange(stop, exchange, clock)]
     for stop, answer in zip(

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import structlog
 from django.conf import settings
 from django.db import transaction
-from django.db.models import Exists, OuterRef, Q
+from django.db.models import Q
 from django.utils import timezone
 
 from market.ticks import Side
@@ -21,7 +21,7 @@ from orders.models import Order
 from orders.services.booking import record
 from orders.services.halts import entries_halted
 from orders.services.life import locked, move, move_by_id, note
-from orders.statements import LIVE, RESTING
+from orders.statements import GUARDED, RESTING
 from orders.status import UNANSWERED, OrderStatus
 from orders.timeline import Step, known
 
@@ -83,14 +83,8 @@ def claim(order_ids: Sequence[int], now: datetime) -> tuple[list[Order], list[Or
     protective stop guards: they stay pending until that has ended. No stop is written while a
     sale is under way, so none can come between.
     """
-    stops = Order.objects.filter(
-        strategy=OuterRef("strategy"),
-        symbol=OuterRef("symbol"),
-        kind=Order.Kind.STOP_LOSS,
-        status__in=LIVE,
-    )
     rows = Order.objects.select_for_update(of=("self",)).select_related("symbol").order_by("pk")
-    rows = rows.annotate(guarded=Exists(stops))
+    rows = rows.annotate(guarded=GUARDED)
     pending = list(rows.filter(pk__in=order_ids, status=OrderStatus.PENDING))
     halted = bool(pending) and entries_halted()
     claimed: list[Order] = []
@@ -123,7 +117,7 @@ def reconcile(order_id: int, exchange: Exchange, clock: Clock = timezone.now) ->
         return True
     name, client_order_id = order.symbol.name, order.client_order_id
     try:
-        report = exchange.lookup(name, client_order_id, order.exchange_order_id)
+        report = look_up(order, exchange)
         finding = None
         if report is None and order.submitted_at and _beyond_arrival(order, asked_at):
             finding = search(exchange, name, client_order_id, to_ms(order.submitted_at))
@@ -138,6 +132,19 @@ def reconcile(order_id: int, exchange: Exchange, clock: Clock = timezone.now) ->
     else:
         _note_absence(order.pk, asked_at, finding)
     return True
+
+
+def look_up(order: Order, exchange: Exchange) -> ExecutionReport | None:
+    """What the exchange says of an order; None where it knows none, or another by its number.
+
+    For after a reset it counts from the start. An order that was cancelled has another name, of
+    whoever cancelled it, so there the number has to do.
+    """
+    name, client_order_id = order.symbol.name, order.client_order_id
+    report = exchange.lookup(name, client_order_id, order.exchange_order_id)
+    if report is None or report.status == OrderStatus.CANCELED:
+        return report
+    return report if report.client_order_id == client_order_id else None
 
 
 def unsent() -> list[int]:

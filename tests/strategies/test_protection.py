@@ -1,5 +1,6 @@
 """A stop rests at the exchange for what is held, and never sells what another order sells."""
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 
@@ -7,7 +8,7 @@ import pytest
 from pytest_django import Settings
 
 from market.ticks import Side
-from orders.exchange import Busy, OutcomeUnknown, Refused
+from orders.exchange import Busy, OrderRequest, OutcomeUnknown, Refused
 from orders.models import Alarm, Epoch, Order, Position
 from orders.services import (
     carry_out,
@@ -22,6 +23,7 @@ from orders.services import (
     unsent,
     withdraw_astray,
 )
+from orders.status import OrderStatus
 from orders.stops import Hit, hit
 from strategies.services import finish_exits, flatten, guard, stop_out
 from tests.builders import FILTERS, NOON, NOON_MS, intent, opened, strategy, symbol, tick
@@ -308,8 +310,9 @@ def test_one_that_sold_while_we_were_down_is_booked(stop: Order, exchange: FakeE
 def test_one_that_others_cancelled_is_noticed_and_placed_anew(
     stop: Order, exchange: FakeExchange
 ) -> None:
-    assert stop.exchange_order_id is not None
-    exchange.cancel("BTCUSDT", "theirs", stop.exchange_order_id)
+    name, resting = stop.client_order_id, exchange.reports[stop.client_order_id]
+    theirs = replace(resting, status=OrderStatus.CANCELED, client_order_id="theirs")
+    exchange.reports[name] = theirs
     reconcile_account(exchange, lambda: at(3600))
     sweep(exchange, 3601)
     assert statuses() == ["STOP_LOSS CANCELED", "STOP_LOSS NEW"]
@@ -344,6 +347,16 @@ def test_one_placed_after_a_reset_goes_on_in_the_new_epoch(
     reconcile_account(exchange, lambda: at(400))
     assert statuses() == ["STOP_LOSS EXPIRED", "STOP_LOSS NEW"]
     assert Epoch.objects.count() == 2
+
+
+def test_after_a_reset_its_number_is_nobody_elses(stop: Order, exchange: FakeExchange) -> None:
+    request = OrderRequest("BTCUSDT", Side.BUY, HELD, "theirs", NOON_MS)
+    exchange.reports = {"gone": exchange.reports["test-1"]}  # so that the next is number 2
+    exchange.place(request)
+    assert exchange.reports["theirs"].exchange_order_id == stop.exchange_order_id
+    assert tick_stop(exchange).status == "PENDING"
+    stop.refresh_from_db()
+    assert (stop.status, stop.trades.count()) == ("NEW", 0)
 
 
 def test_cancels_are_not_taken_for_a_reset(stop: Order, exchange: FakeExchange) -> None:
