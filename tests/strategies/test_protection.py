@@ -26,8 +26,10 @@ from orders.services import (
 from orders.status import OrderStatus
 from orders.stops import Hit, hit
 from strategies.services import finish_exits, flatten, guard, stop_out
+from strategies.tasks import guard_positions
 from tests.builders import FILTERS, NOON, NOON_MS, intent, opened, strategy, symbol, tick
 from tests.fakes import FakeExchange
+from tradingsite import wiring
 
 pytestmark = pytest.mark.django_db
 LOST = OutcomeUnknown("timed out")
@@ -106,6 +108,17 @@ def test_what_is_held_gets_a_stop_that_rests(position: Position, stop: Order) ->
     assert (stop.status, stop.side, stop.kind) == ("NEW", "SELL", "STOP_LOSS")
     assert (stop.quantity, stop.stop_price) == (position.quantity, position.stop_price)
     assert "-stop-" in stop.client_order_id
+
+
+def test_it_is_written_as_soon_as_the_position_is(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+    monkeypatch.setattr(guard_positions, "delay", lambda: asked.append("guard"))
+    wiring.guard([])
+    settings.PROTECTIVE_STOPS = False
+    wiring.guard([])
+    assert asked == ["guard"]
 
 
 def test_its_price_is_on_the_tick_below(position: Position, exchange: FakeExchange) -> None:
