@@ -51,22 +51,29 @@ class NotionalRule:
 
 @dataclass(frozen=True, slots=True)
 class SymbolRules:
-    """What a market order on one symbol must obey. Source: Binance Spot, "Filters"."""
+    """What a market or stop order on one symbol must obey. Source: Binance Spot, "Filters"."""
 
     lots: tuple[LotRule, ...]
     notionals: tuple[NotionalRule, ...]
+    tick: Decimal = ZERO  # of prices, in quote asset; 0 is switched off
+    most_stops: int | None = None  # open orders with a trigger, None where there is no bound
 
     @classmethod
     def from_filters(cls, filters: Sequence[Mapping[str, Any]]) -> "SymbolRules":
         """Read the exchange's filters; unknown ones and those for other orders are ignored."""
         lots, notionals = [], []
+        tick, most_stops = ZERO, None
         for wire in filters:
             name = wire.get("filterType")
             if name in ("LOT_SIZE", "MARKET_LOT_SIZE"):
                 lots.append(_lot(name, wire))
             elif name in ("NOTIONAL", "MIN_NOTIONAL"):
                 notionals.append(_notional(name, wire))
-        return cls(tuple(lots), tuple(notionals))
+            elif name == "PRICE_FILTER":
+                tick = _amount(wire, "tickSize")
+            elif name == "MAX_NUM_ALGO_ORDERS":
+                most_stops = int(wire["maxNumAlgoOrders"])
+        return cls(tuple(lots), tuple(notionals), tick, most_stops)
 
     @property
     def step(self) -> Decimal:

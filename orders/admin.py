@@ -54,10 +54,10 @@ class TradeInline(FactInline):
 @admin.register(Order)
 class OrderAdmin(Facts[Order]):
     list_display = (
-        "client_order_id", "created_at", "strategy", "symbol", "side", "quantity", "status",
+        "client_order_id", "created_at", "strategy", "symbol", "side", "kind", "quantity", "status",
         "executed_quantity", "executed_quote", "reason",
     )  # fmt: skip
-    list_filter = ("status", "side", "strategy", OfSymbol, "created_at")
+    list_filter = ("status", "side", "kind", "strategy", OfSymbol, "created_at")
     list_select_related = ("symbol",)
     search_fields = ("client_order_id", "=exchange_order_id", "=symbol__name", "=strategy")
     date_hierarchy = "created_at"

@@ -38,6 +38,8 @@ TRADES_PATH = "/api/v3/myTrades"
 TIME_PATH = "/api/v3/time"
 TRADES_OF_ORDER_WEIGHT = 5  # all others stand in WEIGHTS
 PAGE = 1000  # rows an answer holds at most
+LONGEST_NAME = 36  # characters of a client order id
+CANCEL = "-c"  # ends the client id that a cancel gives to an order
 Answer = tuple[bytes, Mapping[str, str]]  # body and headers
 TIMEOUT_S = (3.05, 12.0)  # to connect, to answer: the exchange gives its engine 10 s
 RECV_WINDOW_MS = 5000
@@ -82,14 +84,14 @@ class BinanceExchange:
         return self._clock.known or not self._clock_lost
 
     def place(self, request: OrderRequest) -> ExecutionReport:
-        """Send a market order. Source: Binance Spot REST, "New order".
+        """Send a market or stop order. Source: Binance Spot REST, "New order".
 
         It takes its place among the orders that the exchange allows: one round trip to Redis.
         """
         parameters = [
             ("symbol", request.symbol),
             ("side", request.side.value),
-            ("type", "MARKET"),
+            *_type_of(request),
             ("quantity", plain(request.quantity)),
             ("newClientOrderId", request.client_order_id),
             ("newOrderRespType", "FULL"),
@@ -103,6 +105,22 @@ class BinanceExchange:
         body, headers = self._signed("POST", ORDER_PATH, parameters, request.claimed_ms)
         self._budget.learn_orders(places, headers)
         return answers.placed(body)
+
+    def cancel(self, symbol: str, client_order_id: str, exchange_order_id: int) -> ExecutionReport:
+        """Source: Binance Spot REST, "Cancel order". It counts against none of the limits.
+
+        Number and name must agree: after a reset the number may be another order's. The cancel
+        gives the order a new client id, made of its own.
+        """
+        parameters = [
+            ("symbol", symbol),
+            ("orderId", str(exchange_order_id)),
+            ("origClientOrderId", client_order_id),
+            ("newClientOrderId", f"{client_order_id[: LONGEST_NAME - len(CANCEL)]}{CANCEL}"),
+        ]
+        self._measure(older_than_s=CLOCK_AGE_S)
+        body, _ = self._signed("DELETE", ORDER_PATH, parameters, int(time.time() * 1000))
+        return answers.found(answers.read_order(body), [])
 
     def lookup(
         self, symbol: str, client_order_id: str, exchange_order_id: int | None
@@ -274,6 +292,12 @@ class BinanceExchange:
 
 def _page_of(symbol: str, where: tuple[str, str]) -> list[tuple[str, str]]:
     return [("symbol", symbol), where, ("limit", str(PAGE))]
+
+
+def _type_of(request: OrderRequest) -> list[tuple[str, str]]:
+    if request.stop_price is None:
+        return [("type", "MARKET")]
+    return [("type", "STOP_LOSS"), ("stopPrice", plain(request.stop_price))]
 
 
 def _weight(path: str, parameters: list[tuple[str, str]]) -> int:

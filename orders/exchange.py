@@ -24,7 +24,8 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True)
 class OrderRequest:
-    """A market order to place; `quantity` is in base asset.
+    """A market order to place, or with a `stop_price` (quote asset) one that rests until the
+    price gets there; `quantity` is in base asset.
 
     `claimed_ms` is when it was claimed for sending, by our clock. The exchange is told this
     time, not that of the sending: it then refuses the request once its window has passed, so
@@ -37,6 +38,7 @@ class OrderRequest:
     quantity: Decimal
     client_order_id: str
     claimed_ms: int
+    stop_price: Decimal | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +121,14 @@ class Exchange(Protocol):
     """One account at one venue. Raises Refused, Busy or OutcomeUnknown and nothing else."""
 
     def place(self, request: OrderRequest) -> ExecutionReport: ...
+
+    def cancel(self, symbol: str, client_order_id: str, exchange_order_id: int) -> ExecutionReport:
+        """End the order that has this number and this name; the report has what was executed
+        before, but no fills.
+
+        Refused where it rests no more: a lookup tells what became of it.
+        """
+        ...
 
     def lookup(
         self, symbol: str, client_order_id: str, exchange_order_id: int | None

@@ -54,17 +54,24 @@ class Position(models.Model):
 
 
 class Order(models.Model):
-    """A market order, written down before it is sent and sent at most once.
+    """A market order, or the stop that rests at the exchange for a position: then `stop_price`
+    (quote asset) makes it a market order. Written down before it is sent, sent at most once.
 
     `client_order_id` is its natural key and what the exchange knows it by. `quantity` is in
     base asset. `price_seen` is the price that led to it. Sending after `expires_at` is refused.
     """
 
+    class Kind(models.TextChoices):
+        MARKET = "MARKET"
+        STOP_LOSS = "STOP_LOSS"
+
     client_order_id = models.CharField(max_length=36, unique=True)
     strategy = models.CharField(max_length=20)
     symbol = models.ForeignKey(Symbol, on_delete=models.PROTECT, related_name="orders")
     side = models.CharField(max_length=4, choices=SIDES)
+    kind = models.CharField(max_length=9, choices=Kind.choices, default=Kind.MARKET)
     quantity = ExactDecimalField()
+    stop_price = ExactDecimalField(null=True)
     price_seen = ExactDecimalField()
     stop_loss = ExactDecimalField(null=True)  # fraction below the entry, for a BUY
     status = models.CharField(max_length=16, choices=STATUSES, default=OrderStatus.PENDING)
@@ -82,6 +89,7 @@ class Order(models.Model):
         ordering = ["-created_at", "-id"]
         indexes = [
             models.Index(fields=["status"]),
+            models.Index(fields=["strategy", "symbol", "status"]),
             models.Index(fields=["created_at", "id"]),
             models.Index(
                 fields=["strategy", "created_at"],

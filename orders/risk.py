@@ -78,10 +78,11 @@ class Circumstances:
     """What an intent is held against.
 
     `held` is the open position in base asset, None where there is none; `live` the sides of
-    the strategy's orders on this symbol that have not ended. What follows `live` concerns
-    entries alone: `entries` are the strategy's of the last hour, `fall` and `total_fall` the
-    deepest of the day from a peak before it, of the strategy and of all together; `free` is the
-    quote asset left to spend. A `free` or `last_price` that is not known is None.
+    the strategy's market orders on this symbol that have not ended, and `guarded` says whether a
+    protective stop has not. What follows these concerns entries alone: `entries` are the
+    strategy's of the last hour, `fall` and `total_fall` the deepest of the day from a peak before
+    it, of the strategy and of all together; `free` is the quote asset left to spend. A `free` or
+    `last_price` that is not known is None.
     """
 
     now_ms: int
@@ -93,6 +94,7 @@ class Circumstances:
     rules: SymbolRules
     held: Decimal | None
     live: frozenset[Side]
+    guarded: bool = False
     unreconciled: bool = False  # an alarm is raised: account and books disagree
     quote_asset: str = ""
     limits: Limits = Limits()
@@ -144,6 +146,8 @@ def _in_the_way(_: Intent, now: Circumstances) -> Denial | None:
         return Denial(DenialCode.POSITION_OPEN, "a BUY is under way")
     if now.live:
         return Denial(DenialCode.ORDER_OPEN, "a SELL is under way")
+    if now.guarded:
+        return Denial(DenialCode.ORDER_OPEN, "the last position's protective stop has not ended")
     return None
 
 

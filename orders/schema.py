@@ -4,7 +4,7 @@ from rest_framework import serializers
 
 from market.api import DecimalText, Json, TimeText
 from market.ticks import Side
-from orders.models import HaltLevel, Position
+from orders.models import HaltLevel, Order, Position
 from orders.status import OrderStatus
 
 SIDES = [side.value for side in Side]
@@ -33,7 +33,9 @@ class OrderSerializer(serializers.Serializer[Json]):
     strategy = serializers.CharField()
     symbol = serializers.CharField()
     side = serializers.ChoiceField(SIDES)
+    kind = serializers.ChoiceField(Order.Kind.choices)
     quantity = DecimalText(help_text="Base asset, as asked for.")
+    stop_price = DecimalText(allow_null=True, help_text="Sells at or below it, of a STOP_LOSS.")
     price_seen = DecimalText(help_text="The price that led to it.")
     stop_loss = DecimalText(allow_null=True, help_text="Fraction below the entry, of a BUY.")
     status = serializers.ChoiceField(STATUSES)

@@ -6,6 +6,9 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
+from django.db.models import BooleanField, Q
+from django.db.models.expressions import RawSQL
+
 from market.sql import Insert, fetch, for_update, marks, time_value
 from market.ticks import Side
 from orders.models import Order, OrderChange
@@ -15,6 +18,8 @@ from orders.status import ENDED, OrderStatus
 HOUR = timedelta(hours=1)
 BALANCE_COUNTS = timedelta(minutes=5)  # an older one says nothing any more
 LIVE = [status for status in OrderStatus if status not in ENDED]
+# A stop that waits at the exchange, as far as we know: it has moved nothing.
+RESTING = Q(kind=Order.Kind.STOP_LOSS, status=OrderStatus.NEW, executed_quantity=0)
 Series = tuple[str, int]  # strategy, symbol
 
 HELD = """
@@ -23,10 +28,10 @@ WHERE status = 'open' AND (strategy, symbol_id) IN (VALUES {pairs}) ORDER BY id
 """
 KNOWN = "SELECT client_order_id FROM orders_order WHERE client_order_id IN ({ids})"
 UNDER_WAY = """
-SELECT strategy, symbol_id, side FROM orders_order
+SELECT strategy, symbol_id, side, kind FROM orders_order
 WHERE status IN ({live}) AND (strategy, symbol_id) IN (VALUES {pairs})
 UNION ALL
-SELECT '', symbol_id, '' FROM orders_alarm WHERE raised_at IS NOT NULL AND settled_at IS NULL
+SELECT '', symbol_id, '', '' FROM orders_alarm WHERE raised_at IS NOT NULL AND settled_at IS NULL
 """
 HALT = "SELECT level FROM orders_halt ORDER BY at DESC, id DESC LIMIT 1"
 # What limits entries, in one statement: each row is a kind, a name, and up to three values.
@@ -53,6 +58,16 @@ JOIN orders_balance b ON b.asset = m.quote_asset
 WHERE b.asset IN ({quotes}) AND b.read_at > %s AND (
 o.status IN ({live}) OR (o.created_at > %s AND o.created_at > b.read_at))
 """
+# Of an order: whether a protective stop of its series has not ended.
+GUARDED = RawSQL(  # noqa: S611  # no value in it is anybody's input
+    f"""
+EXISTS (SELECT 1 FROM orders_order stop WHERE stop.strategy = orders_order.strategy
+AND stop.symbol_id = orders_order.symbol_id AND stop.kind = 'STOP_LOSS'
+AND stop.status IN ({marks(len(LIVE))}))
+""",  # noqa: S608
+    LIVE,
+    output_field=BooleanField(),
+)
 ORDERS = Insert(Order, "RETURNING id")
 CHANGES = Insert(OrderChange)
 
@@ -75,17 +90,20 @@ def known(client_order_ids: Collection[str]) -> set[str]:
 
 def under_way(
     series: Collection[Series],
-) -> tuple[defaultdict[Series, set[Side]], set[int]]:
-    """The sides of the orders that have not ended, and the symbols that an alarm is raised for."""
+) -> tuple[defaultdict[Series, set[Side]], set[Series], set[int]]:
+    """The sides of the market orders that have not ended, the series with a protective stop
+    that has not, and the symbols that an alarm is raised for."""
     sides: defaultdict[Series, set[Side]] = defaultdict(set)
-    alarmed = set()
+    guarded, alarmed = set(), set()
     sql = UNDER_WAY.format(live=marks(len(LIVE)), pairs=_pairs(series))
-    for strategy, symbol_id, side in fetch(sql, *LIVE, *_flat(series)):
-        if side:
+    for strategy, symbol_id, side, kind in fetch(sql, *LIVE, *_flat(series)):
+        if kind == Order.Kind.STOP_LOSS:
+            guarded.add((strategy, symbol_id))
+        elif side:
             sides[strategy, symbol_id].add(Side(side))
         else:
             alarmed.add(symbol_id)
-    return sides, alarmed
+    return sides, guarded, alarmed
 
 
 def halt_level() -> str | None:

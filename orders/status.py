@@ -15,7 +15,9 @@ class OrderStatus(StrEnum):
     EXPIRED_IN_MATCH = "EXPIRED_IN_MATCH"  # ended by self-trade prevention
     REJECTED = "REJECTED"  # refused by the exchange
     DENIED = "DENIED"  # refused by our own risk checks
-    EXPIRED_UNSENT = "EXPIRED_UNSENT"  # grown stale before it was sent, or never arrived
+    EXPIRED_UNSENT = (
+        "EXPIRED_UNSENT"  # grown stale or needless before it was sent, or never arrived
+    )
 
 
 # What the exchange may say of an order; it may skip any of it, or say it late.

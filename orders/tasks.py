@@ -15,16 +15,17 @@ from orders.status import OrderStatus
 
 @shared_task
 def submit_orders(order_ids: list[int]) -> None:
-    services.submit(order_ids, exchange())
+    services.carry_out(order_ids, exchange())
 
 
 @shared_task
 def sweep_orders() -> None:
     """Send what was never sent, look up what was never answered, log what was never logged.
 
-    With it, read what there is to spend.
+    With it, take back protective stops that are out of step, and read what there is to spend.
     """
-    services.submit(services.unsent(), exchange())
+    services.carry_out(services.unsent(), exchange())
+    services.withdraw_astray(exchange())
     for order_id in services.unanswered(timezone.now()):
         if not services.reconcile(order_id, exchange()):
             break

@@ -78,6 +78,7 @@ export function makeTables(market, find = (id) => document.getElementById(id)) {
     span.append(...text);
     return span;
   };
+  const stopped = (row) => (row.stop_price ? `${row.strategy} · stop ${money(row, row.stop_price)}` : row.strategy);
   return {
     positions: new Table(
       find("positions"),
@@ -93,7 +94,7 @@ export function makeTables(market, find = (id) => document.getElementById(id)) {
       find("orders"),
       [
         ["Sent", "num time", (row) => clock(row.submitted_at ?? row.created_at)],
-        ["Order", "", (row) => [side(row.side), ` ${row.symbol}`, small(row.strategy)]],
+        ["Order", "", (row) => [side(row.side), ` ${row.symbol}`, small(stopped(row))]],
         ["Quantity", "num", (row) => price(row.quantity)],
         ["State", "", (row) => spoken(row.status)],
       ],

@@ -13,3 +13,8 @@ def candle_key(strategy_id: int, symbol_id: int, interval: str, open_ms: int) ->
 def exit_key(strategy_id: int, symbol_id: int, opened_ms: int, attempt: int) -> str:
     """The key of the `attempt`th sale, counted from 1, of the position opened at `opened_ms`."""
     return f"{strategy_id}-{symbol_id}-exit-{opened_ms}-{attempt}"
+
+
+def stop_key(strategy_id: int, symbol_id: int, opened_ms: int) -> str:
+    """What the keys of a position's protective stops begin with; their number follows."""
+    return f"{strategy_id}-{symbol_id}-stop-{opened_ms}-"

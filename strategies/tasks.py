@@ -26,7 +26,15 @@ def flatten() -> None:
 
 
 @shared_task
+def guard_positions() -> None:
+    """Have a protective stop rest at the exchange for what is held."""
+    services.guard(timezone.now())
+
+
+@shared_task
 def sweep_exits() -> None:
-    """Sell what should have been sold and is still held, and look how much was lost today."""
+    """Sell what should have been sold and is still held, guard the rest, and look how much was
+    lost today."""
     services.finish_exits(timezone.now())
+    services.guard(timezone.now())
     services.watch_losses(timezone.now())

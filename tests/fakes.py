@@ -6,7 +6,14 @@ from dataclasses import replace
 from decimal import Decimal
 
 from market.ticks import Side
-from orders.exchange import ExecutionReport, OrderRequest, OrderSeen, OutcomeUnknown, TradeSeen
+from orders.exchange import (
+    ExecutionReport,
+    OrderRequest,
+    OrderSeen,
+    OutcomeUnknown,
+    Refused,
+    TradeSeen,
+)
 from orders.position import Fill
 from orders.status import ENDED, OrderStatus
 
@@ -19,6 +26,9 @@ class FakeExchange:
     once `carry_out_late` is called; the other failures mean that nothing was done.
     `lookups_fail_with` does the same to lookups. `unlisted` are client order ids that lookups
     by name and the lists of orders don't show yet. `others` are orders that are not ours.
+
+    A stop order rests until `trigger`. `cancels_fail_with` answers cancels, one failure each;
+    an OutcomeUnknown hides one that was carried out.
     """
 
     def __init__(
@@ -29,6 +39,7 @@ class FakeExchange:
         fee: str = "0",
         fails_with: Exception | Iterable[Exception] = (),
         lookups_fail_with: Iterable[Exception] = (),
+        cancels_fail_with: Iterable[Exception] = (),
         executes: bool = True,
         late: bool = False,
     ) -> None:
@@ -37,11 +48,13 @@ class FakeExchange:
         self.fee = Decimal(fee)
         self.failures = [fails_with] if isinstance(fails_with, Exception) else list(fails_with)
         self.lookup_failures = list(lookups_fail_with)
+        self.cancel_failures = list(cancels_fail_with)
         self.executes = executes
         self.late: list[OrderRequest] | None = [] if late else None
         self.unlisted: set[str] = set()
         self.others: list[OrderSeen] = []
         self.placed: list[OrderRequest] = []  # every request that arrived
+        self.asked: list[str] = []  # client order ids that were looked up
         self.reports: dict[str, ExecutionReport] = {}  # the ledger
         self.held = {"USDT": Decimal(1_000_000), "BTC": Decimal(10), "ETH": Decimal(100)}
         self._requests: dict[str, OrderRequest] = {}
@@ -60,18 +73,59 @@ class FakeExchange:
             raise failure
         return self.reports[request.client_order_id]
 
+    def cancel(self, symbol: str, client_order_id: str, exchange_order_id: int) -> ExecutionReport:
+        with self._lock:
+            failure = self.cancel_failures.pop(0) if self.cancel_failures else None
+            if failure is not None and not isinstance(failure, OutcomeUnknown):
+                raise failure
+            name, order = client_order_id, self.reports.get(client_order_id)
+            same = order is not None and order.exchange_order_id == exchange_order_id
+            if order is None or not same or order.status in ENDED:
+                raise failure or Refused(-2011, "Unknown order sent.")
+            self.reports[name] = replace(
+                self.reports[name],
+                status=OrderStatus.CANCELED,
+                client_order_id=f"{client_order_id}-c",
+            )
+            if failure is not None:
+                raise failure
+            return replace(self.reports[name], fills=())
+
+    def waiting(self) -> list[str]:
+        """The stops that have not ended."""
+        return [name for name, one in self.reports.items() if one.status not in ENDED]
+
+    def trigger(self, client_order_id: str, quantity: str | None = None) -> None:
+        """The market reaches a stop, which sells so much of what it has left, or all."""
+        request, before = self._requests[client_order_id], self.reports[client_order_id]
+        left = request.quantity - before.executed_quantity
+        amount = left if quantity is None else min(left, Decimal(quantity))
+        sold = self._filled(replace(request, quantity=amount))
+        self.reports[client_order_id] = replace(
+            before,
+            status=OrderStatus.FILLED if amount == left else OrderStatus.PARTIALLY_FILLED,
+            executed_quantity=before.executed_quantity + amount,
+            executed_quote=before.executed_quote + sold.executed_quote,
+            fills=before.fills + sold.fills,
+        )
+        self._settle(request, sold)
+
     def lookup(
         self, symbol: str, client_order_id: str, exchange_order_id: int | None
     ) -> ExecutionReport | None:
+        self.asked.append(client_order_id)
         if self.lookup_failures:
             raise self.lookup_failures.pop(0)
         for report in self.reports.values():
             if report.exchange_order_id == exchange_order_id:
                 return report
-        return None if client_order_id in self.unlisted else self.reports.get(client_order_id)
+        named = self.reports.get(client_order_id)
+        if named is None or client_order_id in self.unlisted:
+            return None
+        return named if named.client_order_id == client_order_id else None  # a cancel renamed it
 
     def open_orders(self, symbol: str) -> list[OrderSeen]:
-        return [one for one in self.others if one.status not in ENDED]
+        return [one for one in self.orders_since(symbol, 0) if one.status not in ENDED]
 
     def orders_since(self, symbol: str, start_ms: int) -> list[OrderSeen]:
         ours = [_seen(self._requests[name], report) for name, report in self._of(symbol)]
@@ -128,15 +182,25 @@ class FakeExchange:
         ]
 
     def _carry_out(self, request: OrderRequest) -> None:
-        report = self._filled(request)
+        report = self._resting(request) if request.stop_price else self._filled(request)
         self.reports[request.client_order_id] = report
         self._requests[request.client_order_id] = request
+        self._settle(request, report)
+
+    def _settle(self, request: OrderRequest, report: ExecutionReport) -> None:
         base = request.symbol.removesuffix("USDT")
         for fill in report.fills:
             sign = 1 if fill.side is Side.BUY else -1
             self.held[base] += sign * fill.quantity
             self.held["USDT"] -= sign * fill.quote_quantity
             self.held[fill.commission_asset] -= fill.commission
+
+    def _resting(self, request: OrderRequest) -> ExecutionReport:
+        nothing = Decimal(0)
+        number = len(self.reports) + 1
+        return ExecutionReport(
+            request.client_order_id, number, OrderStatus.NEW, nothing, nothing, ()
+        )
 
     def _filled(self, request: OrderRequest) -> ExecutionReport:
         assert request.quantity > 0

@@ -78,6 +78,7 @@ def test_the_example_names_every_setting_and_no_other():
         ("SYMBOLS", ",", "comma-separated"),
         ("DEBUG", "maybe", "true or false"),
         ("PUBLIC_READ", "2", "true or false"),
+        ("PROTECTIVE_STOPS", "always", "true or false"),
         ("TRADING_ENABLED", "ja", "true or false"),
         ("MAX_ENTRIES_PER_HOUR", "-1", "from 0"),
         ("MAX_DAILY_LOSS", "-50", "0 (no limit)"),

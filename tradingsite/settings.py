@@ -116,6 +116,7 @@ SET_STRATEGY_PARAMETERS = frozenset(
     name for name in ("SMA_PERIOD", "EMA_PERIOD", "VARIANT_A_SL", "VARIANT_B_SL") if is_set(name)
 )
 TRADING_ENABLED = env_bool("TRADING_ENABLED", default=True)
+PROTECTIVE_STOPS = env_bool("PROTECTIVE_STOPS", default=False)  # stops rest at the exchange too
 # What limits entries; 0 switches a limit off. Exits are never limited.
 MAX_ENTRIES_PER_HOUR = env_int("MAX_ENTRIES_PER_HOUR", 1000, least=0, most=1_000_000)
 MAX_DAILY_LOSS = env_limit("MAX_DAILY_LOSS", "0", below="1e12")  # quote asset

@@ -2,6 +2,8 @@
 
 from collections.abc import Sequence
 
+from django.conf import settings
+
 from candles.api import candle_json
 from candles.events import candle_closed, candle_revised, candle_verified
 from candles.models import Candle
@@ -24,7 +26,7 @@ from strategies.api import signal_json
 from strategies.events import signal_raised
 from strategies.models import Signal
 from strategies.services import Closed
-from strategies.tasks import evaluate, flatten
+from strategies.tasks import evaluate, flatten, guard_positions
 from tradingsite import live
 from tradingsite.stopwatch import positions_changed
 
@@ -38,7 +40,7 @@ def connect() -> None:
     order_opened.reactions = [send_to_exchange]
     order_changed.reactions = [show_orders]
     trade_booked.reactions = [log_trades, show_trades]
-    position_changed.reactions = [watch_stops, show_positions]
+    position_changed.reactions = [watch_stops, guard, show_positions]
     halt_changed.reactions = [obey_halt, show_halt]
     account_subscribed.reactions = [reconcile]
     alarm_changed.reactions = [show_alarms]
@@ -50,6 +52,11 @@ def evaluate_strategies(candles: Sequence[Candle]) -> None:
 
 def watch_stops(_: Sequence[Position]) -> None:
     positions_changed(connection())
+
+
+def guard(_: Sequence[Position]) -> None:
+    if settings.PROTECTIVE_STOPS:
+        guard_positions.delay()
 
 
 def log_trades(_: Sequence[Trade]) -> None:

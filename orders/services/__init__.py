@@ -7,18 +7,21 @@ from orders.services.halts import current_halt, set_halt
 from orders.services.hearing import hear, note_foreign
 from orders.services.losses import mark_day
 from orders.services.opening import open_orders, open_stops
+from orders.services.protection import carry_out, protect, unguarded, withdraw_astray
 from orders.services.results import results, timelines
 from orders.services.sending import reconcile, send_claimed, submit, unanswered, unsent
 from orders.services.tradelog import append_trade_log
 
 __all__ = [
     "append_trade_log",
+    "carry_out",
     "current_halt",
     "hear",
     "mark_day",
     "note_foreign",
     "open_orders",
     "open_stops",
+    "protect",
     "raised_alarms",
     "read_balances",
     "reconcile",
@@ -30,5 +33,7 @@ __all__ = [
     "submit",
     "timelines",
     "unanswered",
+    "unguarded",
     "unsent",
+    "withdraw_astray",
 ]

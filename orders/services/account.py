@@ -20,8 +20,8 @@ from orders.position import Fill
 from orders.services.booking import record
 from orders.services.epochs import begin_epoch, booked, current_epoch
 from orders.services.hearing import note_foreign
-from orders.services.sending import Clock
-from orders.statements import LIVE
+from orders.services.sending import Clock, look_up
+from orders.statements import LIVE, RESTING
 from orders.status import ENDED, OrderStatus
 
 OVERLAP = timedelta(minutes=2)  # the exchange's lists may lag, and clocks differ
@@ -91,7 +91,10 @@ def _check_orders(exchange: Exchange, symbol: Symbol, epoch: Epoch, clock: Clock
 def _ours(
     symbol: Symbol, epoch: Epoch, seen: Iterable[OrderSeen], filled: set[int]
 ) -> dict[int, Order]:
-    """Our orders among those listed, by the exchange's id; ids of earlier epochs say nothing."""
+    """Our orders among those listed, by the exchange's id; ids of earlier epochs say nothing.
+
+    With them those that rest by our books: what is no longer listed has ended.
+    """
     by_name = {one.client_order_id: one.exchange_order_id for one in seen}
     listed = filled | set(by_name.values())
     named = Order.objects.filter(symbol=symbol, client_order_id__in=by_name)
@@ -99,24 +102,26 @@ def _ours(
     numbered = Order.objects.filter(
         symbol=symbol, exchange_order_id__in=listed, submitted_at__gte=epoch.started_at - OVERLAP
     )
-    for order in numbered:
-        assert order.exchange_order_id is not None  # noqa: S101  # filtered by it
+    resting = Order.objects.filter(RESTING, symbol=symbol)
+    for order in (*numbered, *resting):
+        assert order.exchange_order_id is not None  # noqa: S101  # the exchange has it
         ours.setdefault(order.exchange_order_id, order)
     return ours
 
 
 def _lacks(order: Order, seen: dict[int, OrderSeen], told: set[tuple[int, int]]) -> bool:
     """Whether the exchange's lists say more of an order than our books."""
-    if order.status not in ENDED or order.status == OrderStatus.EXPIRED_UNSENT:
-        return True
+    number = order.exchange_order_id
     booked_ids = set(order.trades.values_list("trade_id", flat=True))
-    fills = {trade_id for number, trade_id in told if number == order.exchange_order_id}
-    return not fills <= booked_ids
+    if not {trade_id for of, trade_id in told if of == number} <= booked_ids:
+        return True
+    if number in seen and seen[number].status == order.status == OrderStatus.NEW:
+        return False  # a stop that rests as we think
+    return order.status not in ENDED or order.status == OrderStatus.EXPIRED_UNSENT
 
 
 def _ask(exchange: Exchange, order: Order, clock: Clock) -> None:
-    name, number = order.symbol.name, order.exchange_order_id
-    report = exchange.lookup(name, order.client_order_id, number)
+    report = look_up(order, exchange)
     if report is not None:
         record(order.pk, report, clock())
 
@@ -181,7 +186,8 @@ def _check_balances(exchange: Exchange, epoch: Epoch, clock: Clock) -> None:
     if booked(epoch) != before:
         return  # something was booked meanwhile: there is nothing to compare
     now = clock()
-    live = set(Order.objects.filter(status__in=LIVE).values_list("symbol__base_asset", flat=True))
+    moving = Order.objects.filter(status__in=LIVE).exclude(RESTING)
+    live = set(moving.values_list("symbol__base_asset", flat=True))
     differing = []
     for symbol in _watched():
         asset = symbol.base_asset

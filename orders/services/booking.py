@@ -18,7 +18,7 @@ from orders.events import order_changed, position_changed, trade_booked
 from orders.exchange import ExecutionReport
 from orders.models import Order, Position, Trade
 from orders.position import Fill, PositionState, stop_price
-from orders.services.life import locked, move
+from orders.services.life import locked, move, note
 from orders.status import ENDED, NOT_SENT, OrderStatus
 
 logger = structlog.get_logger(__name__)
@@ -41,6 +41,8 @@ def record(order_id: int, report: ExecutionReport, now: datetime) -> None:
     if order.side == Side.BUY and not complete:
         return
     _close_if_sold(order, position, now)
+    if position is not None and order.kind == Order.Kind.STOP_LOSS:
+        _fit_waiting_sale(order, position, now)
 
 
 def _book_status(order: Order, report: ExecutionReport, now: datetime) -> bool:
@@ -161,6 +163,25 @@ def _close_if_sold(order: Order, position: Position | None, now: datetime) -> No
     position.closed_at = now
     position.save(update_fields=["status", "closed_at"])
     position_changed.announce([position])
+
+
+def _fit_waiting_sale(stop: Order, position: Position, now: datetime) -> None:
+    """What a protective stop has sold, the sale that waits for its end must not sell again."""
+    rows = Order.objects.select_for_update(of=("self",)).select_related("symbol")
+    rows = rows.filter(strategy=stop.strategy, symbol=stop.symbol, side=Side.SELL)
+    sale = rows.filter(kind=Order.Kind.MARKET, status=OrderStatus.PENDING).first()
+    if sale is None:
+        return
+    if position.status != Position.Status.OPEN:
+        why = f"the protective stop {stop.client_order_id} has sold the position"
+        move(sale, OrderStatus.EXPIRED_UNSENT, now, why)
+        return
+    left = min(sale.quantity, _rules(stop.symbol).sellable(position.quantity))
+    if left < sale.quantity:
+        sale.quantity = left
+        sale.save(update_fields=["quantity"])
+        note([sale], now, f"{plain(left)} is left by the protective stop {stop.client_order_id}")
+        order_changed.announce([sale])
 
 
 def _last_price(order: Order) -> Decimal | None:

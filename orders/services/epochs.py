@@ -15,8 +15,8 @@ from orders.events import alarm_changed, position_changed
 from orders.exchange import Exchange
 from orders.models import Alarm, Epoch, ForeignOrder, Order, OrdersCheck, Position, Trade
 from orders.services.life import locked, move
-from orders.services.sending import Clock
-from orders.statements import LIVE
+from orders.services.sending import Clock, look_up
+from orders.statements import LIVE, RESTING
 from orders.status import OrderStatus
 
 # Lists may lag behind; an order this old is in them, unless it was erased.
@@ -43,7 +43,10 @@ def begin_epoch(exchange: Exchange, clock: Clock, reason: str) -> Epoch | None:
     before = booked(None)
     held = exchange.balances()
     now = clock()
-    if booked(None) != before or Order.objects.filter(status__in=LIVE).exists():
+    live = Order.objects.filter(status__in=LIVE)
+    if booked(None) != before or live.exclude(RESTING).exists():
+        return None
+    if not all(_rests(stop, exchange) for stop in live.select_related("symbol")):
         return None
     start = {asset: EXACT.subtract(held[asset], before[asset]) for asset in held}
     epoch = Epoch.objects.create(
@@ -94,6 +97,7 @@ def was_reset(epoch: Epoch, exchange: Exchange, now: datetime) -> bool:
     newest gone as well or numbered no higher than one before it. Source: protocol H.
     """
     ours = Order.objects.filter(
+        kind=Order.Kind.MARKET,  # a cancel renames a stop
         exchange_order_id__isnull=False,
         submitted_at__gte=epoch.started_at,
         submitted_at__lt=now - SURELY_LISTED,
@@ -117,8 +121,9 @@ def archive(exchange: Exchange, now: datetime) -> None:
     """Put away what the exchange has erased: nothing is sold, and no result is invented."""
     erased = "the exchange was reset, and does not know it any more"
     standing = Order.objects.filter(status__in=LIVE, exchange_order_id__isnull=False)
-    for order_id in list(standing.values_list("pk", flat=True)):
-        move(locked(order_id), OrderStatus.EXPIRED, now, erased)
+    for order in list(standing.select_related("symbol")):
+        if not _known(order, exchange):  # else it was placed after the reset
+            move(locked(order.pk), OrderStatus.EXPIRED, now, erased)
     positions = Position.objects.select_for_update(of=("self",)).select_related("symbol")
     gone = [
         one
@@ -135,6 +140,12 @@ def archive(exchange: Exchange, now: datetime) -> None:
     ForeignOrder.objects.filter(status__in=LIVE).update(status=OrderStatus.EXPIRED)
     OrdersCheck.objects.all().delete()
     logger.warning("account.reset", archived=len(gone))
+
+
+def _rests(stop: Order, exchange: Exchange) -> bool:
+    """Whether a protective stop has moved nothing so far, by the exchange's own word."""
+    report = look_up(stop, exchange)
+    return report is not None and report.status == OrderStatus.NEW
 
 
 def _is_new(position: Position, exchange: Exchange) -> bool:

@@ -38,7 +38,8 @@ def open_orders(
     """Write orders down for sending or, with the reason, as denied; in the order given.
 
     Who sends them from this very process, as soon as they are committed, claims them with that
-    (`claim`); else they wait as PENDING for whoever comes first.
+    (`claim`); else they wait as PENDING for whoever comes first. So does in any case a sale of what
+    a protective stop guards: that has to end first.
 
     The same client order id twice is the same order. An earlier intent counts for a later one:
     a strategy has at most one order under way on a symbol. `last_prices` are by symbol, as far
@@ -47,7 +48,7 @@ def open_orders(
     by_id = {symbol.pk: symbol for symbol in symbols}
     all_series = {(intent.strategy, intent.symbol_id) for intent in intents}
     held = statements.lock_held(all_series)
-    live, alarmed = statements.under_way(all_series)
+    live, guarded, alarmed = statements.under_way(all_series)
     orders = _known(intents)
     standing = standing_for(intents, by_id.values(), now)
     fresh = []
@@ -65,6 +66,7 @@ def open_orders(
             rules=SymbolRules.from_filters(symbol.filters),
             held=held.get(series),
             live=frozenset(live[series]),
+            guarded=series in guarded,
             unreconciled=symbol.pk in alarmed,
             quote_asset=symbol.quote_asset,
             limits=standing.limits,
@@ -83,14 +85,22 @@ def open_orders(
             if intent.side is Side.BUY:
                 standing.count(intent, now_is)
     if fresh:
-        _write(fresh, now, claim)
+        ready = [order for order in fresh if (order.strategy, order.symbol_id) not in guarded]
+        write(fresh, now, claimed=ready if claim else ())
     return [orders[intent.client_order_id] for intent in intents]
 
 
 def open_stops() -> list[Stop]:
-    """The stops of all open positions that are not already being sold."""
+    """The stops of all open positions that are not already being sold.
+
+    That one has a protective stop at the exchange changes nothing: we watch it all the same.
+    """
     selling = Order.objects.filter(
-        strategy=OuterRef("strategy"), symbol=OuterRef("symbol"), side=Side.SELL, status__in=LIVE
+        strategy=OuterRef("strategy"),
+        symbol=OuterRef("symbol"),
+        side=Side.SELL,
+        kind=Order.Kind.MARKET,
+        status__in=LIVE,
     )
     positions = Position.objects.filter(~Exists(selling), status=Position.Status.OPEN)
     return [
@@ -132,16 +142,15 @@ def _order_for(
     )
 
 
-def _write(orders: Sequence[Order], now: datetime, claim: bool) -> None:
+def write(orders: Sequence[Order], now: datetime, *, claimed: Iterable[Order] = ()) -> None:
     """Write new orders with their history: a claimed one was pending for no time at all."""
     to_send = [order for order in orders if order.status == OrderStatus.PENDING]
-    if claim:
-        for order in to_send:
-            order.status, order.submitted_at = OrderStatus.SUBMITTED, now
+    claimed = [order for order in claimed if order.status == OrderStatus.PENDING]
+    for order in claimed:
+        order.status, order.submitted_at = OrderStatus.SUBMITTED, now
     statements.insert_orders(orders)
-    first = [step(order, order.status, now) for order in orders]
-    if claim:
-        first = [step(order, OrderStatus.PENDING, now) for order in to_send] + first
+    first = [step(order, OrderStatus.PENDING, now) for order in claimed]
+    first += [step(order, order.status, now) for order in orders]
     statements.insert_changes(first)
     order_opened.announce(to_send)
     order_changed.announce([order for order in orders if order.status != OrderStatus.SUBMITTED])

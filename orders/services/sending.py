@@ -21,6 +21,7 @@ from orders.models import Order
 from orders.services.booking import record
 from orders.services.halts import entries_halted
 from orders.services.life import locked, move, move_by_id, note
+from orders.statements import GUARDED, RESTING
 from orders.status import UNANSWERED, OrderStatus
 from orders.timeline import Step, known
 
@@ -49,13 +50,18 @@ Clock = Callable[[], datetime]
 logger = structlog.get_logger(__name__)
 
 
-def submit(order_ids: Sequence[int], exchange: Exchange, clock: Clock = timezone.now) -> None:
+def submit(
+    order_ids: Sequence[int], exchange: Exchange, clock: Clock = timezone.now
+) -> list[Order]:
     """Send the pending ones among these orders, several at once; book each answer as it comes.
 
     An order is claimed, and that committed, before it is sent. No transaction is open over the
-    network, and the threads that wait there touch no database.
+    network, and the threads that wait there touch no database. The answer is those that were
+    not sent, because a protective stop has to end first.
     """
-    _send(claim(order_ids, clock()), exchange, clock)
+    claimed, guarded = claim(order_ids, clock())
+    _send(claimed, exchange, clock)
+    return guarded
 
 
 def send_claimed(orders: Sequence[Order], exchange: Exchange, clock: Clock = timezone.now) -> None:
@@ -69,20 +75,26 @@ def send_claimed(orders: Sequence[Order], exchange: Exchange, clock: Clock = tim
 
 
 @transaction.atomic
-def claim(order_ids: Sequence[int], now: datetime) -> list[Order]:
+def claim(order_ids: Sequence[int], now: datetime) -> tuple[list[Order], list[Order]]:
     """Take pending orders for sending; those that may no longer be sent end unsent.
 
     Of several workers one gets an order: the rows are locked, and once the first has committed
-    they are no longer pending for the others.
+    they are no longer pending for the others. Apart from those taken come the sales of what a
+    protective stop guards: they stay pending until that has ended. No stop is written while a
+    sale is under way, so none can come between.
     """
     rows = Order.objects.select_for_update(of=("self",)).select_related("symbol").order_by("pk")
+    rows = rows.annotate(guarded=GUARDED)
     pending = list(rows.filter(pk__in=order_ids, status=OrderStatus.PENDING))
     halted = bool(pending) and entries_halted()
-    claimed = []
+    claimed: list[Order] = []
+    guarded: list[Order] = []
     for order in pending:
         refusal = _why_not_sent(order, halted, now)
         if refusal:
             move(order, OrderStatus.EXPIRED_UNSENT, now, refusal)
+        elif order.kind == Order.Kind.MARKET and order.guarded:
+            guarded.append(order)
         else:
             order.status, order.submitted_at = OrderStatus.SUBMITTED, now
             claimed.append(order)
@@ -91,7 +103,7 @@ def claim(order_ids: Sequence[int], now: datetime) -> list[Order]:
             status=OrderStatus.SUBMITTED, submitted_at=now
         )
         note(claimed, now)
-    return claimed
+    return claimed, guarded
 
 
 def reconcile(order_id: int, exchange: Exchange, clock: Clock = timezone.now) -> bool:
@@ -105,7 +117,7 @@ def reconcile(order_id: int, exchange: Exchange, clock: Clock = timezone.now) ->
         return True
     name, client_order_id = order.symbol.name, order.client_order_id
     try:
-        report = exchange.lookup(name, client_order_id, order.exchange_order_id)
+        report = look_up(order, exchange)
         finding = None
         if report is None and order.submitted_at and _beyond_arrival(order, asked_at):
             finding = search(exchange, name, client_order_id, to_ms(order.submitted_at))
@@ -122,16 +134,29 @@ def reconcile(order_id: int, exchange: Exchange, clock: Clock = timezone.now) ->
     return True
 
 
+def look_up(order: Order, exchange: Exchange) -> ExecutionReport | None:
+    """What the exchange says of an order; None where it knows none, or another by its number.
+
+    For after a reset it counts from the start. An order that was cancelled has another name, of
+    whoever cancelled it, so there the number has to do.
+    """
+    name, client_order_id = order.symbol.name, order.client_order_id
+    report = exchange.lookup(name, client_order_id, order.exchange_order_id)
+    if report is None or report.status == OrderStatus.CANCELED:
+        return report
+    return report if report.client_order_id == client_order_id else None
+
+
 def unsent() -> list[int]:
     """Orders that wait to be sent."""
     return list(Order.objects.filter(status=OrderStatus.PENDING).values_list("pk", flat=True))
 
 
 def unanswered(now: datetime) -> list[int]:
-    """Orders whose end is not known although an answer was due."""
+    """Orders whose end is not known although an answer was due; a resting stop owes none."""
     due = now - ANSWER_DUE
     waiting = Q(status__in=(OrderStatus.SUBMITTED, *AT_EXCHANGE), submitted_at__lt=due)
-    orders = Order.objects.filter(Q(status=OrderStatus.UNKNOWN) | waiting)
+    orders = Order.objects.filter(Q(status=OrderStatus.UNKNOWN) | waiting).exclude(RESTING)
     return list(orders.order_by("pk").values_list("pk", flat=True))
 
 
@@ -183,7 +208,7 @@ def _send(orders: Sequence[Order], exchange: Exchange, clock: Clock) -> None:
     for order in orders:
         order.timeline[Step.COMMITTED.value] = committed_ms
     first, *others = orders
-    waiting = {_senders().submit(_place, exchange, _request(order)): order for order in others}
+    waiting = {senders().submit(_place, exchange, _request(order)): order for order in others}
     answer = _place(exchange, _request(first))
     # Booking would take the processor from those that are still to be sent.
     wait(waiting, timeout=HEAD_START_S)
@@ -203,9 +228,14 @@ def _place(exchange: Exchange, request: OrderRequest) -> Answered:
 
 def _request(order: Order) -> OrderRequest:
     assert order.submitted_at is not None  # noqa: S101  # claimed
-    claimed_ms = to_ms(order.submitted_at)
-    side = Side(order.side)
-    return OrderRequest(order.symbol.name, side, order.quantity, order.client_order_id, claimed_ms)
+    return OrderRequest(
+        symbol=order.symbol.name,
+        side=Side(order.side),
+        quantity=order.quantity,
+        client_order_id=order.client_order_id,
+        claimed_ms=to_ms(order.submitted_at),
+        stop_price=order.stop_price,
+    )
 
 
 def _book_answer(order: Order, answered: Answered, now: datetime) -> None:
@@ -238,10 +268,10 @@ def _steps(answered: Answered) -> dict[str, int]:
 
 
 @cache
-def _senders() -> ThreadPoolExecutor:
+def senders() -> ThreadPoolExecutor:
     """The process's sending threads; each keeps a connection open."""
     return ThreadPoolExecutor(SENDERS, thread_name_prefix="send-order")
 
 
 # Threads do not survive a fork.
-os.register_at_fork(after_in_child=_senders.cache_clear)
+os.register_at_fork(after_in_child=senders.cache_clear)

@@ -3,6 +3,7 @@
 from strategies.services.evaluation import evaluate
 from strategies.services.exits import finish_exits, flatten, flatten_if_halted, stop_out
 from strategies.services.losses import watch_losses
+from strategies.services.protection import guard
 from strategies.services.series import Closed
 from strategies.services.sweep import catch_up
 from strategies.services.variants import ensure_variants
@@ -15,6 +16,7 @@ __all__ = [
     "finish_exits",
     "flatten",
     "flatten_if_halted",
+    "guard",
     "stop_out",
     "watch_losses",
 ]

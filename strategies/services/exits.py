@@ -113,8 +113,9 @@ def _sell(
 
 def _next_attempt(position: Position, now: datetime) -> int | None:
     """The number of the sale to try now; None where one is under way or was just tried."""
-    under_way = Order.objects.filter(strategy=position.strategy, symbol=position.symbol_id)
-    if under_way.exclude(status__in=ENDED).exists():
+    orders = Order.objects.filter(strategy=position.strategy, symbol=position.symbol_id)
+    under_way = orders.filter(kind=Order.Kind.MARKET).exclude(status__in=ENDED)
+    if under_way.exists():
         return None
     tried = Signal.objects.filter(position=position).select_related("order")
     attempts = len(tried)
@@ -122,8 +123,12 @@ def _next_attempt(position: Position, now: datetime) -> int | None:
         return 1
     last = tried[0]
     ended_at = (last.order.ended_at if last.order else None) or last.created_at
-    pause = min(PAUSE * 2 ** min(attempts - 1, 10), LONGEST_PAUSE)
-    return attempts + 1 if now >= ended_at + pause else None
+    return attempts + 1 if now >= ended_at + pause_after(attempts) else None
+
+
+def pause_after(failures: int) -> timedelta:
+    """How long to wait for the next attempt after so many that failed, 1 or more."""
+    return min(PAUSE * (1 << min(failures - 1, 10)), LONGEST_PAUSE)
 
 
 def _first_mention(position: Position) -> int | None:

@@ -29,7 +29,7 @@ class Step(NamedTuple):
 
 
 STEPS = [
-    Step("intent written, not committed", "orders.services.opening:_write", before=False),
+    Step("intent written, not committed", "orders.services.opening:write", before=False),
     Step("committed, nobody told", "market.events:Event._tell", before=True),
     Step("claimed, not committed", "orders.services.sending:_why_not_sent", before=False),
     Step("claimed, not sent", "orders.services.sending:_send", before=True),
@@ -40,6 +40,8 @@ STEPS = [
     Step("logged, not marked", "os:fsync", before=False),
     Step("stop hit, not written", "tradingsite.stopwatch:stop_out", before=True),
     Step("stop written and told", "tradingsite.stopwatch:stop_out", before=False),
+    Step("stop cancelled, not booked", "orders.services.protection:_cancel", before=False),
+    Step("stop ended, sale not sent", "orders.services.protection:_withdraw", before=False),
     Step("event heard, not booked", "orders.services:hear", before=True),
 ]
 _placing = threading.local()

@@ -58,7 +58,12 @@ def differences(site: Site, sandbox: Sandbox) -> list[str]:
 
 
 def _in_doubt(orders: Iterable[dict[str, Any]]) -> list[str]:
-    return [f"{o['client_order_id']}: {o['status']}" for o in orders if o["status"] not in ENDED]
+    """A protective stop that rests has not ended, and is in no doubt."""
+    return [
+        f"{order['client_order_id']}: {order['status']}"
+        for order in orders
+        if order["status"] not in ENDED and (order["kind"], order["status"]) != ("STOP_LOSS", "NEW")
+    ]
 
 
 def _of_orders(orders: Iterable[dict[str, Any]], theirs: Ledger) -> list[str]:
@@ -94,7 +99,11 @@ def _of_fills(site: Site, trades: Iterable[dict[str, Any]], theirs: Ledger) -> l
 def _of_balances(site: Site, trades: Iterable[dict[str, Any]], theirs: Ledger) -> list[str]:
     """What our positions hold, dust included, and what our trades paid is what moved there."""
     moved: dict[str, Decimal] = defaultdict(Decimal)
-    for position in everything(site, "positions", status="all"):
+    positions = everything(site, "positions", status="all")
+    oversold = [
+        f"{p['symbol']} {p['strategy']}: sold twice" for p in positions if p["quantity"] < "0"
+    ]
+    for position in positions:
         moved[position["symbol"].removesuffix("USDT")] += Decimal(position["quantity"])
     for trade in trades:
         quote = Decimal(trade["quote_quantity"])
@@ -102,7 +111,7 @@ def _of_balances(site: Site, trades: Iterable[dict[str, Any]], theirs: Ledger) -
         # What a position holds is net of fees in its own asset.
         if trade["commission_asset"] != trade["symbol"].removesuffix("USDT"):
             moved[trade["commission_asset"]] -= Decimal(trade["commission"])
-    return [
+    return oversold + [
         f"{asset}: {moved[asset]} by our books, {there} there"
         for asset, balance in theirs["balances"].items()
         if moved[asset]

@@ -112,11 +112,13 @@ def own_cluster(own_folder: Path) -> Iterator[list[Postgres]]:
 def weather(
     cluster: list[Postgres], system: Callable[..., Built], seed: int, seconds: float
 ) -> set[str]:
-    """Let it rage, then hold the books against the ledger; returns where processes crashed."""
-    print(f"ORDER_STORM_SEED={seed}")
+    """Let it rage, then hold the books against the ledger; returns the steps that it left out."""
     dice = Random(seed)
     fees = dice.choice([[], ["--fee-asset", "BNB"]])
-    settings = DENSE | ({"DATABASE_URL": cluster[-1].url} if cluster else {})
+    settings = DENSE | {"PROTECTIVE_STOPS": dice.choice(["true", "false"])}
+    if cluster:
+        settings["DATABASE_URL"] = cluster[-1].url
+    print(f"ORDER_STORM_SEED={seed}, fees {fees}, stops {settings['PROTECTIVE_STOPS']}")
     sandbox, site = system(
         "--seed", str(seed), "--rate", "5", "--symbols", SYMBOLS, *fees,
         SANDBOX_SEED=str(seed), DJANGO_SETTINGS_MODULE="tests.crashing.settings", **settings,
@@ -133,7 +135,9 @@ def weather(
     print(f"{len(injected)} faults, blows {dict(storm.blows)}, crashes {dict(crashes)}")
     tell_orders(site, sandbox)
     assert left == []
-    return set(crashes)
+    guarded = settings["PROTECTIVE_STOPS"] == "true"
+    passed = (step.name for step in STEPS if guarded or "protection" not in step.where)
+    return {step for step in passed if step not in crashes}
 
 
 def tell_orders(site: Site, sandbox: Sandbox) -> None:
@@ -152,7 +156,7 @@ def tell_orders(site: Site, sandbox: Sandbox) -> None:
 def test_the_books_balance_after_a_short_storm(
     own_cluster: list[Postgres], system: Callable[..., Built], seed: int
 ) -> None:
-    assert weather(own_cluster, system, seed, 20)
+    assert len(weather(own_cluster, system, seed, 20)) < len(STEPS) / 2
 
 
 @pytest.mark.processes
@@ -162,5 +166,4 @@ def test_the_books_balance_after_a_short_storm(
 def test_the_books_balance_after_a_long_storm(
     own_cluster: list[Postgres], system: Callable[..., Built], seed: int
 ) -> None:
-    struck = weather(own_cluster, system, seed, 130)
-    assert struck == {step.name for step in STEPS}
+    assert not weather(own_cluster, system, seed, 130)

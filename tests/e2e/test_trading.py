@@ -14,6 +14,8 @@ from tests.servers import Server, Site, eventually
 
 SYMBOLS = "BTCUSDT,ETHUSDT"
 TRADING_S = 40
+# Near enough for our own stop and the one at the exchange to be hit together, again and again.
+GUARDED = {"PROTECTIVE_STOPS": "true", "VARIANT_A_SL": "0.0004", "VARIANT_B_SL": "0.0002"}
 
 
 def traders(site: Site) -> set[str]:
@@ -37,12 +39,16 @@ def kill_at_random(site: Site, seconds: float) -> dict[str, Server]:
 
 @pytest.mark.processes
 @pytest.mark.timeout(170)
-def test_both_variants_trade_and_the_books_balance(system: Callable[..., Built]) -> None:
-    sandbox, site = system("--seed", "7", INTERVALS="1s", SYMBOLS=SYMBOLS)
+@pytest.mark.parametrize("guarded", [{}, pytest.param(GUARDED, marks=pytest.mark.slow)], ids=str)
+def test_both_variants_trade_and_the_books_balance(
+    system: Callable[..., Built], guarded: dict[str, str]
+) -> None:
+    sandbox, site = system("--seed", "7", INTERVALS="1s", SYMBOLS=SYMBOLS, **guarded)
     site.start("web")
     running = kill_at_random(site, TRADING_S)
     assert eventually(lambda: traders(site) == {"A", "B"}, 30)
     running["stream"].stop()  # no further signals
     assert last_differences(site, sandbox, 40) == []
-    assert sandbox.ledger()["orders"]
+    kinds = {order["type"] for order in sandbox.ledger()["orders"]}
+    assert kinds == {"MARKET", "STOP_LOSS"} if guarded else {"MARKET"}
     assert {signal["strategy"] for signal in everything(site, "signals")} == {"A", "B"}

@@ -1,6 +1,7 @@
 """The same cases against every exchange there is: the fake that tests use, and the sandbox."""
 
 import time
+from dataclasses import replace
 from decimal import Decimal
 
 import pytest
@@ -10,7 +11,7 @@ from django.conf import settings
 from market.ticks import Side
 from orders.binance import BinanceExchange
 from orders.evidence import search
-from orders.exchange import Exchange, OrderRequest, Refused
+from orders.exchange import Exchange, ExecutionReport, OrderRequest, Refused
 from orders.status import OrderStatus
 from tests.fakes import FakeExchange
 from tests.servers import Sandbox
@@ -53,6 +54,31 @@ def test_a_lookup_says_the_same_as_the_answer(exchange: Exchange) -> None:
     for exchange_order_id in (None, answer.exchange_order_id):
         found = exchange.lookup("BTCUSDT", request.client_order_id, exchange_order_id)
         assert found == answer
+
+
+def resting(exchange: Exchange, number: int = 1) -> tuple[OrderRequest, ExecutionReport]:
+    """A stop far below the market."""
+    request = replace(request_for(number, Side.SELL), stop_price=Decimal(20000))
+    return request, exchange.place(request)
+
+
+def test_a_stop_rests_until_it_is_cancelled(exchange: Exchange) -> None:
+    request, placed = resting(exchange)
+    number = placed.exchange_order_id
+    assert (placed.status, placed.fills) == (OrderStatus.NEW, ())
+    listed = [order.client_order_id for order in exchange.open_orders("BTCUSDT")]
+    assert request.client_order_id in listed
+    gone = exchange.cancel("BTCUSDT", request.client_order_id, number)
+    assert (gone.status, gone.executed_quantity) == (OrderStatus.CANCELED, Decimal(0))
+    found = exchange.lookup("BTCUSDT", request.client_order_id, number)
+    assert found is not None
+    assert found.client_order_id == f"{request.client_order_id}-c"
+
+
+def test_what_rests_no_more_cannot_be_cancelled(exchange: Exchange) -> None:
+    filled = exchange.place(request_for(1))
+    with pytest.raises(Refused, match="-2011"):
+        exchange.cancel("BTCUSDT", filled.client_order_id, filled.exchange_order_id)
 
 
 def test_an_order_never_placed_is_not_found(exchange: Exchange) -> None:

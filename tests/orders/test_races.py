@@ -12,10 +12,10 @@ from pytest_django import Settings
 from candles.models import Candle
 from market.ticks import Side
 from orders.models import Order, OrderChange, Position, Trade
-from orders.services import append_trade_log, open_stops, record, submit
+from orders.services import append_trade_log, carry_out, open_stops, record, submit, unsent
 from orders.stops import hit
 from strategies.models import Signal, StrategyState
-from strategies.services import Closed, evaluate, stop_out
+from strategies.services import Closed, evaluate, guard, stop_out
 from tests.builders import NOON, NOON_MS, candle, opened, strategy, symbol, tick
 from tests.fakes import FakeExchange
 
@@ -114,6 +114,38 @@ def test_a_stop_and_a_signal_never_both_sell() -> None:
 
     at_once(sell)
     assert Order.objects.filter(side=Side.SELL, status="PENDING").count() == 1
+
+
+def test_a_position_that_several_guard_gets_one_stop(settings: Settings) -> None:
+    settings.PROTECTIVE_STOPS = True
+    strategy()
+    exchange = FakeExchange()
+    submit([opened(symbol()).pk], exchange, lambda: NOON)
+    at_once(lambda: guard(NOON))
+    at_once(lambda: carry_out(unsent(), exchange, lambda: NOON))
+    assert [order.status for order in Order.objects.filter(side=Side.SELL)] == ["NEW"]
+
+
+def test_a_stop_and_a_sale_at_once_sell_once(settings: Settings) -> None:
+    settings.PROTECTIVE_STOPS = True
+    strategy()
+    exchange = FakeExchange()
+    submit([opened(symbol()).pk], exchange, lambda: NOON)
+    hits = hit(open_stops(), [tick("54000", time_ms=NOON_MS + 1)])
+    turns = iter(range(4))
+
+    def work() -> None:
+        if next(turns) % 2:
+            stop_out(hits, NOON)
+        else:
+            guard(NOON)
+        carry_out(unsent(), exchange, lambda: NOON)
+
+    at_once(work)
+    carry_out(unsent(), exchange, lambda: NOON)
+    assert Position.objects.get().status == Position.Status.CLOSED
+    assert exchange.waiting() == []
+    assert exchange.held["BTC"] == 10
 
 
 def test_several_writers_log_a_fill_once(settings: Settings, tmp_path: Path) -> None:

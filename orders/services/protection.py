@@ -1,0 +1,211 @@
+"""Protective stops: each open position's own stop order, resting at the exchange.
+
+What the tick stop does while we are there, they do while we are not. A stop is an order like any
+other, but no sale under way: whoever sells the position takes the stop back first.
+"""
+
+from collections import Counter
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from decimal import Decimal
+from functools import partial
+from typing import NamedTuple
+
+import structlog
+from django.conf import settings
+from django.db import transaction
+from django.db.models import Exists, OuterRef, QuerySet
+from django.utils import timezone
+
+from market.decimals import floor_to_step
+from market.rules import SymbolRules
+from market.ticks import Side
+from orders.exchange import Busy, Exchange, ExecutionReport, OutcomeUnknown, Refused
+from orders.models import Order, Position
+from orders.services.booking import record
+from orders.services.life import locked, move
+from orders.services.opening import write
+from orders.services.sending import Answer, Clock, reconcile, senders, submit
+from orders.statements import LIVE
+from orders.status import ENDED, OrderStatus
+
+SEND_WITHIN = timedelta(seconds=60)
+logger = structlog.get_logger(__name__)
+
+
+class Terms(NamedTuple):
+    """What a position's stop is to sell (base asset), and at or below which price."""
+
+    quantity: Decimal
+    price: Decimal
+
+
+# --- What should rest, and what does -------------------------------------------------------------
+
+
+def unguarded() -> list[Position]:
+    """Open positions that are to have a protective stop, have none, and are not being sold."""
+    if not _wanted():
+        return []
+    positions = Position.objects.filter(
+        ~Exists(_selling(OuterRef("strategy"), OuterRef("symbol"))),
+        status=Position.Status.OPEN,
+        stop_price__isnull=False,
+        symbol__status="TRADING",
+    )
+    found = list(positions.select_related("symbol").order_by("opened_at", "pk"))
+    standing = Counter(_stops().values_list("symbol", flat=True)) if found else Counter[int]()
+    lacking = []
+    for position in found:
+        most = _rules(position).most_stops
+        if _terms(position) and (most is None or standing[position.symbol_id] < most):
+            standing[position.symbol_id] += 1
+            lacking.append(position)
+    return lacking
+
+
+@transaction.atomic
+def protect(position_id: int, client_order_id: str, now: datetime) -> Order | None:
+    """Write a position's stop down for sending.
+
+    None where it has one, is being sold, or is closed: the position's lock lets one worker
+    through, and no sale is written meanwhile.
+    """
+    rows = Position.objects.select_for_update(of=("self",)).select_related("symbol")
+    position = rows.filter(pk=position_id, status=Position.Status.OPEN).first()
+    if position is None or _selling(position.strategy, position.symbol_id).exists():
+        return None
+    terms = _terms(position)
+    if terms is None:
+        return None
+    stop = Order(
+        client_order_id=client_order_id,
+        strategy=position.strategy,
+        symbol=position.symbol,
+        side=Side.SELL,
+        kind=Order.Kind.STOP_LOSS,
+        quantity=terms.quantity,
+        stop_price=terms.price,
+        price_seen=terms.price,
+        created_at=now,
+        expires_at=now + SEND_WITHIN,
+    )
+    write([stop], now)
+    return stop
+
+
+def withdraw_astray(exchange: Exchange, clock: Clock = timezone.now) -> None:
+    """Take back the stops that are not what their positions need, or no longer wanted."""
+    _withdraw(_astray(), exchange, clock)
+
+
+def _astray() -> list[Order]:
+    """One that is selling already is left alone: it ends by itself."""
+    stops = list(_stops().exclude(status=OrderStatus.PARTIALLY_FILLED).select_related("symbol"))
+    if not stops or not _wanted():
+        return stops
+    held = Position.objects.filter(status=Position.Status.OPEN).select_related("symbol")
+    terms = {(one.strategy, one.symbol_id): _terms(one) for one in held}
+    return [
+        stop
+        for stop in stops
+        if terms.get((stop.strategy, stop.symbol_id)) != (stop.quantity, stop.stop_price)
+    ]
+
+
+def _wanted() -> bool:
+    return settings.PROTECTIVE_STOPS and settings.TRADING_ENABLED
+
+
+def _stops() -> QuerySet[Order]:
+    return Order.objects.filter(kind=Order.Kind.STOP_LOSS, status__in=LIVE)
+
+
+def _selling(strategy: str | OuterRef, symbol: int | OuterRef) -> QuerySet[Order]:
+    """Sales under way and protective stops of one series."""
+    series = Order.objects.filter(strategy=strategy, symbol=symbol)
+    return series.filter(side=Side.SELL, status__in=LIVE)
+
+
+def _terms(position: Position) -> Terms | None:
+    """None where the exchange would take no stop for so little.
+
+    On the tick below, the exchange sells at the same trades as our own stop does.
+    """
+    if position.stop_price is None:
+        return None
+    rules = _rules(position)
+    price = floor_to_step(position.stop_price, rules.tick)
+    quantity = rules.sellable(position.quantity, price)
+    return Terms(quantity, price) if quantity and price else None
+
+
+def _rules(position: Position) -> SymbolRules:
+    return SymbolRules.from_filters(position.symbol.filters)
+
+
+# --- Taken back, so that something else can sell -------------------------------------------------
+
+
+def carry_out(order_ids: Sequence[int], exchange: Exchange, clock: Clock = timezone.now) -> None:
+    """Send the pending ones among these orders; what a stop guards, once that has ended.
+
+    Where it is not known to have ended, the sale waits: the stop guards the position meanwhile,
+    and the next sweep asks again.
+    """
+    guarded = submit(order_ids, exchange, clock)
+    if guarded:
+        series = {(sale.strategy, sale.symbol_id) for sale in guarded}
+        stops = _stops().select_related("symbol")
+        in_the_way = [stop for stop in stops if (stop.strategy, stop.symbol_id) in series]
+        _withdraw(in_the_way, exchange, clock)
+        submit([sale.pk for sale in guarded], exchange, clock)
+
+
+def _withdraw(stops: Sequence[Order], exchange: Exchange, clock: Clock) -> None:
+    """Cancel what rests, several at once, and book what became of it.
+
+    A stop may have sold in the meantime, wholly or in part; then there is nothing to cancel, or
+    less. A cancel may be sent again: it names one order, and that has ended then.
+    """
+    resting = [stop for stop in stops if _is_at_exchange(stop, exchange, clock)]
+    for stop, answer in zip(
+        resting, senders().map(partial(_cancel, exchange), resting), strict=True
+    ):
+        if isinstance(answer, ExecutionReport):
+            record(stop.pk, answer, clock())
+            if not answer.executed_quantity:
+                continue
+        else:
+            logger.warning("stop.not_cancelled", order=stop.client_order_id, reason=str(answer))
+        if not isinstance(answer, Busy):
+            reconcile(stop.pk, exchange, clock)
+
+
+def _is_at_exchange(stop: Order, exchange: Exchange, clock: Clock) -> bool:
+    """Whether a stop is there to be cancelled; one that was not sent yet never will be.
+
+    What became of the sending must be known first: a cancel that overtakes it finds nothing.
+    """
+    if _take_back_unsent(stop.pk, clock()):
+        return False
+    if stop.exchange_order_id is None:
+        reconcile(stop.pk, exchange, clock)
+    stop.refresh_from_db(from_queryset=Order.objects.select_related("symbol"))
+    return stop.status not in ENDED and stop.exchange_order_id is not None
+
+
+@transaction.atomic
+def _take_back_unsent(stop_id: int, now: datetime) -> bool:
+    stop = locked(stop_id)
+    if stop.status != OrderStatus.PENDING:
+        return False
+    return move(stop, OrderStatus.EXPIRED_UNSENT, now, "taken back before it was sent")
+
+
+def _cancel(exchange: Exchange, stop: Order) -> Answer:
+    assert stop.exchange_order_id is not None  # noqa: S101  # it is at the exchange
+    try:
+        return exchange.cancel(stop.symbol.name, stop.client_order_id, stop.exchange_order_id)
+    except (Refused, Busy, OutcomeUnknown) as failure:
+        return failure

@@ -1,0 +1,60 @@
+"""Protective stops for what is held: written down here, because their names tell the strategy."""
+
+from datetime import datetime
+from itertools import takewhile
+
+from market.times import to_ms
+from orders.models import HaltLevel, Order, Position
+from orders.services import current_halt, protect, unguarded
+from orders.status import OrderStatus
+from strategies.keys import stop_key
+from strategies.models import Signal, SignalReason, Strategy
+from strategies.services.exits import pause_after
+
+# Ends that we did not bring about. A cancel is nearly always our own.
+FAILED = {
+    OrderStatus.REJECTED,
+    OrderStatus.EXPIRED,
+    OrderStatus.EXPIRED_IN_MATCH,
+    OrderStatus.EXPIRED_UNSENT,
+}
+
+
+def guard(now: datetime) -> list[Order]:
+    """Write a protective stop down for every open position that lacks one.
+
+    One that failed is tried again after a pause. What is to be sold anyway gets none.
+    """
+    positions = unguarded()
+    if not positions or _flattens():
+        return []
+    hits = Signal.objects.filter(reason=SignalReason.STOP_LOSS, position__in=positions)
+    sold_anyway = set(hits.values_list("position", flat=True))
+    ids = dict(Strategy.objects.values_list("name", "pk"))
+    written = []
+    for position in positions:
+        if position.strategy in ids and position.pk not in sold_anyway:
+            key = _next_key(ids[position.strategy], position, now)
+            written.append(protect(position.pk, key, now) if key else None)
+    return [stop for stop in written if stop is not None]
+
+
+def _flattens() -> bool:
+    halt = current_halt()
+    return halt is not None and halt.level == HaltLevel.FLATTEN
+
+
+def _next_key(strategy_id: int, position: Position, now: datetime) -> str | None:
+    """The name of the position's next stop; None where the last one failed just now."""
+    place = strategy_id, position.symbol_id, to_ms(position.opened_at)
+    stops = Order.objects.filter(
+        strategy=position.strategy,
+        symbol=position.symbol_id,
+        kind=Order.Kind.STOP_LOSS,
+        client_order_id__startswith=stop_key(*place),
+    )
+    tried = list(stops)  # the last one first
+    failed = list(takewhile(lambda stop: stop.status in FAILED, tried))
+    if failed and failed[0].ended_at and now < failed[0].ended_at + pause_after(len(failed)):
+        return None
+    return f"{stop_key(*place)}{len(tried) + 1}"
