@@ -141,8 +141,9 @@ if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
     DATABASES["default"]["OPTIONS"] = _SQLITE_OPTIONS
     DATABASES["default"]["CONN_MAX_AGE"] = None  # opening a file again costs more than a query
 elif DATABASES["default"]["ENGINE"].endswith("postgresql"):
-    # CONN_MAX_AGE has no effect under ASGI, so connections are pooled.
-    DATABASES["default"]["OPTIONS"] = {"pool": {"min_size": 1, "max_size": 8, "timeout": 2}}
+    # CONN_MAX_AGE has no effect under ASGI, so connections are pooled. The stream process has the
+    # most threads that may want one at once, ten, and one of them may have a stop to sell.
+    DATABASES["default"]["OPTIONS"] = {"pool": {"min_size": 1, "max_size": 12, "timeout": 2}}
     DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
 else:
     raise BadSetting("DATABASE_URL", "…", "use postgres://… or sqlite:///…")
