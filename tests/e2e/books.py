@@ -53,6 +53,7 @@ def differences(site: Site, sandbox: Sandbox) -> list[str]:
         *_in_doubt(orders),
         *_of_orders(orders, theirs),
         *_of_fills(site, trades, theirs),
+        *_of_positions(trades),
         *_of_balances(site, trades, theirs),
     ]
 
@@ -96,14 +97,19 @@ def _of_fills(site: Site, trades: Iterable[dict[str, Any]], theirs: Ledger) -> l
     ]
 
 
+def _of_positions(trades: Iterable[dict[str, Any]]) -> list[str]:
+    """No strategy sold more of a symbol than it bought."""
+    net: dict[tuple[str, str], Decimal] = defaultdict(Decimal)
+    for trade in trades:
+        quantity = Decimal(trade["quantity"])
+        net[trade["strategy"], trade["symbol"]] += quantity if trade["side"] == "BUY" else -quantity
+    return [f"{series}: sold {-rest} too much" for series, rest in net.items() if rest < 0]
+
+
 def _of_balances(site: Site, trades: Iterable[dict[str, Any]], theirs: Ledger) -> list[str]:
     """What our positions hold, dust included, and what our trades paid is what moved there."""
     moved: dict[str, Decimal] = defaultdict(Decimal)
-    positions = everything(site, "positions", status="all")
-    oversold = [
-        f"{p['symbol']} {p['strategy']}: sold twice" for p in positions if p["quantity"] < "0"
-    ]
-    for position in positions:
+    for position in everything(site, "positions", status="all"):
         moved[position["symbol"].removesuffix("USDT")] += Decimal(position["quantity"])
     for trade in trades:
         quote = Decimal(trade["quote_quantity"])
@@ -111,7 +117,7 @@ def _of_balances(site: Site, trades: Iterable[dict[str, Any]], theirs: Ledger) -
         # What a position holds is net of fees in its own asset.
         if trade["commission_asset"] != trade["symbol"].removesuffix("USDT"):
             moved[trade["commission_asset"]] -= Decimal(trade["commission"])
-    return oversold + [
+    return [
         f"{asset}: {moved[asset]} by our books, {there} there"
         for asset, balance in theirs["balances"].items()
         if moved[asset]
