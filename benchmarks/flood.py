@@ -13,7 +13,7 @@ from aiohttp import web
 from benchmarks.exchange import FIRST_ID, Exchange, symbol_names, tick_text
 
 TICK_EVERY_MS = 5  # of one symbol's trade time, so that minutes pass within the flood
-AHEAD_MS = 3_600_000  # of our heartbeats, so that they prove no candle to be over
+AHEAD_MS = 120_000  # of our heartbeats, so that they prove no candle to be over
 FRAMES_A_WRITE = 300
 SETTLE_S = 2  # by then REST has answered what the subscription made it ask
 ENOUGH_BUFFERED = 1_000_000  # bytes

@@ -23,6 +23,7 @@ from pathlib import Path
 
 from benchmarks.exchange import FIRST_ID, symbol_names
 from benchmarks.flood import rounds_of, trades_of
+from candles.store import SymbolState
 from tests.servers import PYTHON, Redis, Server, answers, free_port
 
 
@@ -70,6 +71,7 @@ def ours(symbols: int, ticks: int) -> dict[str, float]:
                 marks["cpu"], marks["wall"] = others_cpu_s(), time.monotonic()
                 marks["skipped"] = sum(done.values()) - symbols * (FIRST_ID - 1)
             if done == last_ids:
+                marks["wrong"] = sum(map(_wrong, states.values()))
                 break
             time.sleep(0.2)
         marks["cpu"], marks["wall"] = (
@@ -83,8 +85,16 @@ def ours(symbols: int, ticks: int) -> dict[str, float]:
     watcher.start()
     process.run()
     watcher.join()
+    if marks["wrong"]:
+        raise SystemExit(f"{marks['wrong']:,.0f} ticks came late or were left out")
     counted = sent - marks["skipped"]
     return {"ticks": counted, "cpu_s": marks["cpu"], "wall_s": marks["wall"]}
+
+
+def _wrong(state: SymbolState) -> int:
+    """Ticks that its candles did not get in their turn."""
+    counts = state.counts
+    return counts.late + counts.holes + counts.given_up
 
 
 def naive(symbols: int, ticks: int) -> dict[str, float]:
