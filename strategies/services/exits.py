@@ -1,9 +1,11 @@
 """Positions sold before their strategy says so: a stop was hit, or the halt flattens."""
 
-from collections.abc import Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
 from types import MappingProxyType
+from typing import NamedTuple
 
 import structlog
 from django.db import transaction
@@ -14,9 +16,10 @@ from market.times import now_ms, to_ms
 from orders.models import HaltLevel, Order, Position
 from orders.risk import Intent
 from orders.services import current_halt, open_orders
-from orders.status import ENDED
+from orders.statements import LIVE
 from orders.stops import Hit
 from orders.timeline import Step, Timeline, known
+from strategies import statements
 from strategies.events import signal_raised
 from strategies.keys import exit_key
 from strategies.models import Signal, SignalReason, Strategy
@@ -82,15 +85,15 @@ def _sell(
         strategy.name: strategy
         for strategy in Strategy.objects.filter(name__in={p.strategy for p in positions})
     }
+    selling, told = _selling(positions), _told(positions)
     signals = []
     for position in positions:
         strategy = strategies.get(position.strategy)
         if strategy is None:
             logger.error("exit.strategy_unknown", strategy=position.strategy, position=position.pk)
             continue
-        attempt = _next_attempt(position, now)
-        if attempt is None and reason == SignalReason.STOP_LOSS:
-            attempt = _first_mention(position)
+        under_way = (position.strategy, position.symbol_id) in selling
+        attempt = _attempt(reason, told[position.pk], under_way, now)
         if attempt is not None:
             key = exit_key(strategy.pk, position.symbol_id, to_ms(position.opened_at), attempt)
             signals.append(
@@ -111,34 +114,50 @@ def _sell(
     return signals
 
 
-def _next_attempt(position: Position, now: datetime) -> int | None:
-    """The number of the sale to try now; None where one is under way or was just tried."""
-    orders = Order.objects.filter(strategy=position.strategy, symbol=position.symbol_id)
-    under_way = orders.filter(kind=Order.Kind.MARKET).exclude(status__in=ENDED)
-    if under_way.exists():
-        return None
-    tried = Signal.objects.filter(position=position).select_related("order")
-    attempts = len(tried)
-    if not attempts:
-        return 1
-    last = tried[0]
-    ended_at = (last.order.ended_at if last.order else None) or last.created_at
-    return attempts + 1 if now >= ended_at + pause_after(attempts) else None
+class Told(NamedTuple):
+    """A signal to sell that a position had: why, and when its order ended, or it was denied."""
+
+    reason: str
+    ended_at: datetime
+
+
+def _selling(positions: Iterable[Position]) -> set[tuple[str, int]]:
+    """The series, by strategy and symbol, with a market order under way."""
+    orders = Order.objects.filter(
+        kind=Order.Kind.MARKET,
+        strategy__in={position.strategy for position in positions},
+        symbol__in={position.symbol_id for position in positions},
+        status__in=LIVE,
+    )
+    return set(orders.values_list("strategy", "symbol_id"))
+
+
+def _told(positions: Iterable[Position]) -> defaultdict[int | None, list[Told]]:
+    """The signals to sell so far, by position, the last one first."""
+    told: defaultdict[int | None, list[Told]] = defaultdict(list)
+    signals = Signal.objects.filter(position__in=[position.pk for position in positions])
+    rows = signals.values_list("position", "reason", "order__ended_at", "created_at")
+    for position_id, reason, ended_at, created_at in rows:
+        told[position_id].append(Told(reason, ended_at or created_at))
+    return told
+
+
+def _attempt(
+    reason: SignalReason, told: Sequence[Told], under_way: bool, now: datetime
+) -> int | None:
+    """The number of the sale to try now; None while one is under way or was just tried.
+
+    A hit is written down even then, once: our checks deny its order, but it stands, and
+    `finish_exits` knows that the stop was hit if the other sale fails.
+    """
+    ready = not told or now >= told[0].ended_at + pause_after(len(told))
+    first_hit = reason == SignalReason.STOP_LOSS and all(one.reason != reason for one in told)
+    return len(told) + 1 if (ready and not under_way) or first_hit else None
 
 
 def pause_after(failures: int) -> timedelta:
     """How long to wait for the next attempt after so many that failed, 1 or more."""
     return min(PAUSE * (1 << min(failures - 1, 10)), LONGEST_PAUSE)
-
-
-def _first_mention(position: Position) -> int | None:
-    """The number under which a hit is written down although another sale is under way.
-
-    Our checks deny it, but it stands: `finish_exits` knows that the stop was hit if the other
-    sale fails. None where that has been done.
-    """
-    told = Signal.objects.filter(position=position)
-    return None if told.filter(reason=SignalReason.STOP_LOSS).exists() else told.count() + 1
 
 
 def _order(
@@ -152,7 +171,7 @@ def _order(
     for signal, order in zip(signals, orders, strict=True):
         signal.order = order
         signal.outcome = outcome_of(order)
-    Signal.objects.bulk_create(signals)
+    statements.insert_signals(signals)
 
 
 def _intent(signal: Signal, now: datetime, timeline: Timeline) -> Intent:
