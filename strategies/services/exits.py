@@ -13,10 +13,10 @@ from django.db import transaction
 from candles.models import Candle
 from market.ticks import Side
 from market.times import now_ms, to_ms
-from orders.models import HaltLevel, Order, Position
+from orders.models import HaltLevel, Position
 from orders.risk import Intent
 from orders.services import current_halt, open_orders
-from orders.statements import LIVE
+from orders.statements import under_way
 from orders.stops import Hit
 from orders.timeline import Step, Timeline, known
 from strategies import statements
@@ -81,19 +81,22 @@ def _sell(
         return []
     rows = Position.objects.select_for_update(of=("self",)).select_related("symbol").order_by("pk")
     positions = list(rows.filter(pk__in=prices, status=Position.Status.OPEN))
+    if not positions:
+        return []
     strategies = {
         strategy.name: strategy
         for strategy in Strategy.objects.filter(name__in={p.strategy for p in positions})
     }
-    selling, told = _selling(positions), _told(positions)
+    selling, *_ = under_way({(one.strategy, one.symbol_id) for one in positions})
+    told = _told(positions)
     signals = []
     for position in positions:
         strategy = strategies.get(position.strategy)
         if strategy is None:
             logger.error("exit.strategy_unknown", strategy=position.strategy, position=position.pk)
             continue
-        under_way = (position.strategy, position.symbol_id) in selling
-        attempt = _attempt(reason, told[position.pk], under_way, now)
+        sold_now = bool(selling[position.strategy, position.symbol_id])
+        attempt = _attempt(reason, told[position.pk], sold_now, now)
         if attempt is not None:
             key = exit_key(strategy.pk, position.symbol_id, to_ms(position.opened_at), attempt)
             signals.append(
@@ -121,17 +124,6 @@ class Told(NamedTuple):
     ended_at: datetime
 
 
-def _selling(positions: Iterable[Position]) -> set[tuple[str, int]]:
-    """The series, by strategy and symbol, with a market order under way."""
-    orders = Order.objects.filter(
-        kind=Order.Kind.MARKET,
-        strategy__in={position.strategy for position in positions},
-        symbol__in={position.symbol_id for position in positions},
-        status__in=LIVE,
-    )
-    return set(orders.values_list("strategy", "symbol_id"))
-
-
 def _told(positions: Iterable[Position]) -> defaultdict[int | None, list[Told]]:
     """The signals to sell so far, by position, the last one first."""
     told: defaultdict[int | None, list[Told]] = defaultdict(list)
@@ -143,7 +135,7 @@ def _told(positions: Iterable[Position]) -> defaultdict[int | None, list[Told]]:
 
 
 def _attempt(
-    reason: SignalReason, told: Sequence[Told], under_way: bool, now: datetime
+    reason: SignalReason, told: Sequence[Told], sold_now: bool, now: datetime
 ) -> int | None:
     """The number of the sale to try now; None while one is under way or was just tried.
 
@@ -152,7 +144,7 @@ def _attempt(
     """
     ready = not told or now >= told[0].ended_at + pause_after(len(told))
     first_hit = reason == SignalReason.STOP_LOSS and all(one.reason != reason for one in told)
-    return len(told) + 1 if (ready and not under_way) or first_hit else None
+    return len(told) + 1 if (ready and not sold_now) or first_hit else None
 
 
 def pause_after(failures: int) -> timedelta:
