@@ -15,7 +15,7 @@ class CatchUp:
 
     def __init__(self, symbol: str) -> None:
         self.symbol = symbol
-        self._interval = ""
+        self._interval = self._until = ""
         self._progress: Progress | None = None
 
     def told(self, so_far: CaughtUp) -> None:
@@ -26,14 +26,15 @@ class CatchUp:
             total = (so_far.end_ms - so_far.start_ms) // interval_ms
             label = f"{self.symbol} {so_far.interval}"
             self._progress = Progress(logger.info, label, total, "candles")
-        until = to_time(so_far.until_ms).isoformat(timespec="seconds")
-        self._progress.reached((so_far.until_ms - so_far.start_ms) // interval_ms, until)
-        if so_far.until_ms >= so_far.end_ms:
-            self.close()  # a line goes where the bar was
-            interval = so_far.interval
-            logger.info("history.loaded", symbol=self.symbol, interval=interval, until=until)
+        self._until = to_time(so_far.until_ms).isoformat(timespec="seconds")
+        self._progress.reached((so_far.until_ms - so_far.start_ms) // interval_ms, self._until)
 
     def close(self) -> None:
-        if self._progress is not None:
-            self._progress.close()
-            self._progress = None
+        """Take the bar away, and say how far the series has come."""
+        if self._progress is None:
+            return
+        self._progress.close()
+        self._progress = None
+        logger.info(
+            "history.loaded", symbol=self.symbol, interval=self._interval, until=self._until
+        )
