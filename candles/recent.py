@@ -27,11 +27,6 @@ class _Runs:
         while self.ticks - self.runs[0].ticks >= KEPT_TICKS:
             self.ticks -= self.runs.popleft().ticks
 
-    def pop(self) -> _Run:
-        run = self.runs.pop()
-        self.ticks -= run.ticks
-        return run
-
 
 class RecentTicks:
     """The last KEPT_TICKS ticks, or a few more, and which of them Redis does not have.
@@ -68,8 +63,11 @@ class RecentTicks:
         return TickRun(self.symbol, text, keep=len(self._saved.runs))
 
     def not_saved(self) -> None:
-        """Take the last run back: Redis did not get it."""
-        taken_back, later = _Runs(), self._new.runs
-        for run in (self._saved.pop(), *later):
-            taken_back.add(run)
-        self._new = taken_back
+        """Take the last run back: Redis did not say that it has it, though it may.
+
+        All go there anew, as one: the runs there can no longer be counted.
+        """
+        new = _Runs()
+        for run in chain(self._saved.runs, self._new.runs):
+            new.add(run)
+        self._saved, self._new = _Runs(), new

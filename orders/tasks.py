@@ -50,12 +50,12 @@ def send(orders: Sequence[Order]) -> None:
     """The reaction to `order_opened`: into the exchange by the shortest way.
 
     What was claimed as it was opened is sent from where it was: another trip through the queue
-    would double the time from candle to order. Of the rest a worker gets told: where a stop
-    was hit (stream) or a page asked (web), nothing may wait for the exchange.
+    would double the time from candle to order, or from a hit stop to its sale. Of the rest a
+    worker gets told: what a page asked for, and the sale of what a protective stop guards.
     """
     claimed = [order for order in orders if order.status == OrderStatus.SUBMITTED]
-    if claimed:
-        services.send_claimed(claimed, exchange())
     pending = [order.pk for order in orders if order.status == OrderStatus.PENDING]
     if pending:
         submit_orders.delay(pending)
+    if claimed:
+        services.send_claimed(claimed, exchange())

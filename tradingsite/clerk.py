@@ -75,11 +75,11 @@ class Clerk:
     def _do(self, task: _Task) -> None:
         while True:
             try:
+                close_old_connections()  # one that lay idle, or broke, may be of no use
                 self._outcomes.put(partial(task.then, task.job()))
                 return
             except DATABASE_GONE as error:
                 logger.warning("database.unreachable", error=str(error).strip())
-                close_old_connections()
             except Exception as error:
                 # Not ours to judge: `finished` raises it where the process can end of it.
                 self._outcomes.put(partial(_raise, error))

@@ -36,8 +36,9 @@ class StopWatch:
     """Knows the open stops, which the clerk reads, and has the seller sell what a tick has hit.
 
     A hit is a fact, whatever the price does afterwards: it waits for as long as the database
-    is away. The seller sends what it writes: no queue of entries lies before an exit, and no
-    ticks or closed candles wait while it waits for the exchange. `recent` gives the last ticks
+    is away. The seller sends what it writes (unless a protective stop has to be taken back
+    first, which a worker does): no queue of entries lies before an exit, and no ticks or closed
+    candles wait while it waits for the exchange. `recent` gives the last ticks
     of a symbol.
     """
 

@@ -8,7 +8,7 @@ import importlib
 import os
 import signal
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import wraps
 from pathlib import Path
 from random import Random
@@ -79,7 +79,7 @@ class Crasher:
     def _wrapped(self, function: Callable[..., Any], step: Step) -> Callable[..., Any]:
         @wraps(function)
         def passing(*args: Any, **kwargs: Any) -> Any:
-            counts = "getresponse" not in step.where or getattr(_placing, "now", False)
+            counts = _counts(step, args)
             if step.before and counts:
                 self.pass_by(step.name)
             result = function(*args, **kwargs)
@@ -88,6 +88,13 @@ class Crasher:
             return result
 
         return passing
+
+
+def _counts(step: Step, args: Sequence[Any]) -> bool:
+    """Of all requests those that place an order; no taking back of no stops at all."""
+    if "getresponse" in step.where:
+        return getattr(_placing, "now", False)
+    return bool(args[0]) if "_withdraw" in step.where else True
 
 
 def _found(where: str) -> tuple[Any, str]:

@@ -98,12 +98,15 @@ def _of_fills(site: Site, trades: Iterable[dict[str, Any]], theirs: Ledger) -> l
 
 
 def _of_positions(trades: Iterable[dict[str, Any]]) -> list[str]:
-    """No strategy sold more of a symbol than it bought."""
-    net: dict[tuple[str, str], Decimal] = defaultdict(Decimal)
-    for trade in trades:
-        quantity = Decimal(trade["quantity"])
-        net[trade["strategy"], trade["symbol"]] += quantity if trade["side"] == "BUY" else -quantity
-    return [f"{series}: sold {-rest} too much" for series, rest in net.items() if rest < 0]
+    """No strategy ever sold more of a symbol than it had bought by then."""
+    held: dict[tuple[str, str], Decimal] = defaultdict(Decimal)
+    wrong = []
+    for trade in sorted(trades, key=lambda trade: int(trade["trade_id"])):
+        series, quantity = (trade["strategy"], trade["symbol"]), Decimal(trade["quantity"])
+        held[series] += quantity if trade["side"] == "BUY" else -quantity
+        if held[series] < 0:
+            wrong.append(f"{series}: oversold by {-held[series]} with trade {trade['trade_id']}")
+    return wrong
 
 
 def _of_balances(site: Site, trades: Iterable[dict[str, Any]], theirs: Ledger) -> list[str]:

@@ -59,6 +59,10 @@ class Command(BaseCommand):
         sys.setswitchinterval(SWITCH_S)
         gc.freeze()  # what is loaded by now stays: no need to look through it again and again
         process.run()
+        # A thread that waits for the exchange's answer to a sale would hold the exit up; what
+        # becomes of that order is looked up by a worker.
+        sys.stderr.flush()
+        os._exit(0)
 
     def _prepare(self, process: StreamProcess) -> None:
         """Strategies and symbols, as soon as the database and the exchange can be asked."""
