@@ -93,7 +93,10 @@ class AccountStream:
             try:
                 self._listen()
             # ValueError and IndexError are what the library makes of an answer that is no HTTP.
-            except (OSError, WebSocketException, ValueError, IndexError, Lost) as error:
+            # Without the database nobody can be told of the subscription: the next one will be.
+            except (
+                OSError, WebSocketException, ValueError, IndexError, Lost, *DATABASE_GONE
+            ) as error:  # fmt: skip
                 self._error = str(error)[:200] or type(error).__name__
                 logger.warning("account_stream.lost", error=self._error)
             failures = 0 if time.monotonic() - began_s > STEADY_S else failures + 1

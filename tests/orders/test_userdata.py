@@ -9,6 +9,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from django.db import OperationalError
 from django.utils import timezone
 
 from market.binance import BadFrame
@@ -270,3 +271,22 @@ class TestAgainstTheSandbox:
         sandbox.inject("order_error", executed=True)
         order = self.placed(sandbox, 2)
         assert eventually(lambda: self.settled(order))
+
+    def test_a_database_that_is_away_as_it_subscribes_ends_nothing(
+        self,
+        sandbox: Sandbox,
+        listening: AccountStream,
+        subscriptions: list[str],
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        announce, away = account_subscribed.announce, [OperationalError("gone")]
+
+        def at_first_in_vain(facts: Sequence[str]) -> None:
+            if away:
+                raise away.pop()
+            announce(facts)
+
+        monkeypatch.setattr(account_subscribed, "announce", at_first_in_vain)
+        sandbox.inject("user_disconnect")
+        assert eventually(lambda: len(subscriptions) == 2)
+        assert not away
