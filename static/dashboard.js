@@ -229,6 +229,7 @@ function showAge() {
   feedLine.show({
     symbol: view.symbol,
     status: stateLine.status,
+    connection: stateLine.connection,
     ageSeconds: seconds,
     candles: series?.list ?? [],
     stream: market.stream(view.symbol),

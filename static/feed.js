@@ -6,10 +6,12 @@ const WORDS = {
   refilling: ["refilling", "warn"],
   stale: ["no tick for a minute", "warn"],
   down: ["down", "bad"],
+  unknown: ["unknown", "idle"],
 };
 
-/** The symbol's state in the API's word, from what the page was told last. */
-export function feedState(symbol, status, ageSeconds) {
+/** The symbol's state in the API's word, as far as the page is connected, from what the page was told last. */
+export function feedState(symbol, status, ageSeconds, connection) {
+  if (connection === "lost") return "unknown";
   if (status.stream !== "up") return "down";
   if (symbol in (status.refilling ?? {})) return "refilling";
   return ageSeconds === null || ageSeconds > STALE_AFTER_S ? "stale" : "live";
@@ -32,9 +34,10 @@ export class FeedLine {
     this.holder = element.querySelector(".holder");
   }
 
-  show({ symbol, status, ageSeconds, candles, stream }) {
-    const [word, level] = WORDS[feedState(symbol, status, ageSeconds)];
-    const missing = status.refilling?.[symbol];
+  show({ symbol, status, connection, ageSeconds, candles, stream }) {
+    const state = feedState(symbol, status, ageSeconds, connection);
+    const [word, level] = WORDS[state];
+    const missing = state === "refilling" && status.refilling[symbol];
     this.state.dataset.level = level;
     write(this.state, missing ? `${word}, ${missing} ticks to fetch` : word);
     write(this.proof, proof(candles));

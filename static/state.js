@@ -38,7 +38,8 @@ export class StateLine {
   }
 
   show() {
-    const { stream, worker, halt, lag_ms: lag, refilling = {} } = this.status;
+    // What was told last is not known to hold any more once the connection is lost.
+    const { stream, worker, halt, lag_ms: lag, refilling = {} } = this.connection === "lost" ? {} : this.status;
     const missing = Object.values(refilling).reduce((sum, ticks) => sum + ticks, 0);
     const detail = missing ? `${missing} ticks to fetch` : lag === null || lag === undefined ? "" : `lag ${lag} ms`;
     this.set("page", WORDS.page[this.connection]);
