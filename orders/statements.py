@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
+from django.db import connection
 from django.db.models import BooleanField, Q
 from django.db.models.expressions import RawSQL
 
@@ -34,6 +35,8 @@ UNION ALL
 SELECT '', symbol_id, '', '' FROM orders_alarm WHERE raised_at IS NOT NULL AND settled_at IS NULL
 """
 HALT = "SELECT level FROM orders_halt ORDER BY at DESC, id DESC LIMIT 1"
+# Held until the transaction ends. Any number will do, if only all take the same.
+TURN = "SELECT pg_advisory_xact_lock(7463)"
 # What limits entries, in one statement: each row is a kind, a name, and up to three values.
 STANDING = "SELECT 'halt', level, '', '', '' FROM ({halt}) newest"
 ENTRIES = """
@@ -110,6 +113,16 @@ def halt_level() -> str | None:
     """The level that governs; None where none was ever set."""
     rows = fetch(HALT)
     return str(rows[0][0]) if rows else None
+
+
+def take_turn() -> None:
+    """Wait until no other transaction lets entries pass, and keep others from it until this ends.
+
+    Else each of two that run at once would find room for one more. On SQLite transactions that
+    write come one by one as it is.
+    """
+    if connection.vendor == "postgresql":
+        fetch(TURN)
 
 
 def standing(

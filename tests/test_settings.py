@@ -165,6 +165,14 @@ def test_beyond_loopback_reading_is_not_public():
     assert values({}, "PUBLIC_READ") == ["True"]
 
 
+def test_what_the_address_of_the_database_says_goes_before_our_options():
+    url = "postgres://user@db.example/trading?sslmode=require&connect_timeout=1"
+    (databases,) = values({"DATABASE_URL": url}, "DATABASES")
+    options = ast.literal_eval(databases)["default"]["OPTIONS"]
+    assert (options["sslmode"], int(options["connect_timeout"])) == ("require", 1)
+    assert options["pool"]["max_size"] == 12
+
+
 def test_a_password_in_a_url_is_never_printed():
     for name in ("DATABASE_URL", "REDIS_URL"):
         assert "word" not in complaint({name: "mysql://user:word@localhost/x"})

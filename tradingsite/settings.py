@@ -143,7 +143,17 @@ if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
 elif DATABASES["default"]["ENGINE"].endswith("postgresql"):
     # CONN_MAX_AGE has no effect under ASGI, so connections are pooled. The stream process has the
     # most threads that may want one at once, ten, and one of them may have a stop to sell.
-    DATABASES["default"]["OPTIONS"] = {"pool": {"min_size": 1, "max_size": 12, "timeout": 2}}
+    # A server that is gone without a word is noticed within ten seconds; what the address of the
+    # database says (`?sslmode=require`) goes first.
+    DATABASES["default"]["OPTIONS"] = {
+        "pool": {"min_size": 1, "max_size": 12, "timeout": 2},
+        "connect_timeout": 3,  # seconds, as are the others but one
+        "tcp_user_timeout": 10_000,  # milliseconds
+        "keepalives_idle": 5,
+        "keepalives_interval": 2,
+        "keepalives_count": 3,
+        **DATABASES["default"].get("OPTIONS", {}),
+    }
     DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
 else:
     raise BadSetting("DATABASE_URL", "…", "use postgres://… or sqlite:///…")

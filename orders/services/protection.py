@@ -69,11 +69,14 @@ def protect(position_id: int, client_order_id: str, now: datetime) -> Order | No
     """Write a position's stop down for sending.
 
     None where it has one, is being sold, or is closed: the position's lock lets one worker
-    through, and no sale is written meanwhile.
+    through, and no sale is written meanwhile. Nor is one written under a name that another
+    worker used, however its stop ended.
     """
     rows = Position.objects.select_for_update(of=("self",)).select_related("symbol")
     position = rows.filter(pk=position_id, status=Position.Status.OPEN).first()
     if position is None or _selling(position.strategy, position.symbol_id).exists():
+        return None
+    if Order.objects.filter(client_order_id=client_order_id).exists():
         return None
     terms = _terms(position)
     if terms is None:

@@ -31,7 +31,7 @@ class Step(NamedTuple):
 STEPS = [
     Step("intent written, not committed", "orders.services.opening:write", before=False),
     Step("committed, nobody told", "market.events:Event._tell", before=True),
-    Step("claimed, not committed", "orders.services.sending:_why_not_sent", before=False),
+    Step("claimed, not committed", "orders.services.sending:note", before=False),
     Step("claimed, not sent", "orders.services.sending:_send", before=True),
     Step("sent, not answered", "urllib3.connection:HTTPConnection.getresponse", before=True),
     Step("answered, not booked", "orders.services.sending:_book_answer", before=True),
@@ -91,9 +91,15 @@ class Crasher:
 
 
 def _counts(step: Step, args: Sequence[Any]) -> bool:
-    """Of all requests those that place an order; no taking back of no stops at all."""
+    """Of all requests those that place an order, of all facts a new order, of all notes those of a
+    claim, which say nothing; no taking back of no stops at all.
+    """
     if "getresponse" in step.where:
         return getattr(_placing, "now", False)
+    if "_tell" in step.where:
+        return bool(args[0].name == "order_opened")
+    if "sending:note" in step.where:
+        return len(args) == 2
     return bool(args[0]) if "_withdraw" in step.where else True
 
 

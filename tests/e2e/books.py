@@ -78,6 +78,11 @@ def _of_orders(orders: Iterable[dict[str, Any]], theirs: Ledger) -> list[str]:
         for order in theirs["orders"]
         if (name := order["origClientOrderId"]) in ours and ours[name]["status"] != order["status"]
     ]
+    wrong += [
+        f"{name}: {order['status']}, not in the ledger"
+        for name, order in ours.items()
+        if order["exchange_order_id"] is not None and name not in sent
+    ]
     return wrong
 
 

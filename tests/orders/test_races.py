@@ -1,12 +1,13 @@
 """Several workers at once: one claims, one books, one writes, and the others do no harm."""
 
 import threading
+import time
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from django.db import connection
+from django.db import connection, transaction
 from pytest_django import Settings
 
 from candles.models import Candle
@@ -87,6 +88,21 @@ def test_a_candle_that_several_judge_gives_one_signal_and_one_order() -> None:
     *_, last = Candle.objects.bulk_create(rows)
     at_once(lambda: evaluate([Closed.of(last)], last.open_time + timedelta(minutes=1)))
     assert Signal.objects.count() == Order.objects.count() == StrategyState.objects.count() == 1
+
+
+def test_entries_at_once_on_several_symbols_stay_within_the_limit(settings: Settings) -> None:
+    settings.MAX_ENTRIES_PER_HOUR = 2
+    numbers = iter(enumerate([symbol(f"{base}USDT", base_asset=base) for base in "WXYZ"]))
+
+    def enter() -> None:
+        number, one = next(numbers)
+        with transaction.atomic():
+            opened(one, number=number)
+            time.sleep(0.1)  # a transaction that commits late
+
+    at_once(enter)
+    assert Order.objects.filter(status="PENDING").count() == 2
+    assert Order.objects.filter(reason__startswith="too_many_entries").count() == 2
 
 
 def test_a_stop_that_several_see_hit_sells_once() -> None:
