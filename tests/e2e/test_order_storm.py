@@ -82,6 +82,7 @@ class Storm(RedisBlows):
     def end(self) -> None:
         """No more blows, and no further signals."""
         (self.site.folder / FILE).rename(self.site.folder / "crashed.log")
+        time.sleep(1)  # who opened the file before may be about to crash
         self.revive()
         for name, server in self.running:
             if name == "stream":
