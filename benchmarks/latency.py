@@ -5,7 +5,8 @@
 `order`: from the moment the exchange sends the tick that closes a one-second candle to the
 moment an order request reaches it: socket, candle, Redis, database, Celery, strategy, commit,
 signed request. Every candle crosses; the stream, one worker (prefork) and Redis are the real
-ones.
+ones. In the same run the same is measured of the bare way (`benchmarks.bare`): a task a tick, an
+order a task, and nothing else.
 
 `crowd`: the same for 200 symbols whose candles close together, ten of which cross: both variants
 order, so 20 orders are under way at once; the first and the last of them are told.
@@ -25,53 +26,89 @@ import json
 import statistics
 import tempfile
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 
 import aiohttp
 from aiohttp import web
 
 from benchmarks.exchange import FIRST_ID, Exchange, symbol_names, tick_text
-from tests.servers import Site, free_port
+from tests.servers import PYTHON, Redis, Server, Site, free_port
 
 SYMBOLS = symbol_names(4)
 CLOSINGS_S = 45
 WARM_UP_S = 14  # candles until the averages have their history, and the worker its code
 CROWD, CROSSING, CROWD_CLOSINGS = 200, 10, 30
 BUSY, BURSTS_A_SECOND = "BUSYUSDT", 200
+BARE_WORKER = "--quiet worker --concurrency 2 --without-gossip --without-mingle"
 PAGE_S, TICKS_A_SECOND, CLIENTS = 10, 5_000, 10
 
 
 @asynccontextmanager
 async def running(exchange: Exchange, *processes: str) -> AsyncIterator[Site]:
     """The exchange on a free port, and a site on it with the named processes."""
-    port = free_port()
-    runner = web.AppRunner(exchange.app())
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", port).start()
     settings = {
-        "BINANCE_REST_URL": f"http://127.0.0.1:{port}",
-        "BINANCE_STREAM_URL": f"ws://127.0.0.1:{port}",
-        "BINANCE_WS_API_URL": f"ws://127.0.0.1:{port}/ws-api/v3",
         "SYMBOLS": ",".join(exchange.symbols),
         "INTERVALS": "1s",
         "SMA_PERIOD": "2",
         "EMA_PERIOD": "1",
         "MAX_PRICE_MOVE": "5",  # prices here double at once
     }
-    with tempfile.TemporaryDirectory(prefix="bench-") as name:
-        site = await asyncio.to_thread(Site, Path(name) / "site", settings)
-        for process in processes:
-            await asyncio.to_thread(site.start, process)
-        while not exchange.complete:
-            await asyncio.sleep(0.1)
-        await asyncio.sleep(2)
-        try:
-            yield site
-        finally:
-            await asyncio.to_thread(site.stop)
-            await runner.cleanup()
+    async with served(exchange) as addresses:
+        with tempfile.TemporaryDirectory(prefix="bench-") as name:
+            site = await asyncio.to_thread(Site, Path(name) / "site", settings | addresses)
+            for process in processes:
+                await asyncio.to_thread(site.start, process)
+            await listened_to(exchange)
+            try:
+                yield site
+            finally:
+                await asyncio.to_thread(site.stop)
+
+
+@asynccontextmanager
+async def bare(exchange: Exchange) -> AsyncIterator[None]:
+    """The exchange, and on it the bare way."""
+    async with served(exchange) as addresses:
+        with tempfile.TemporaryDirectory(prefix="bench-") as name:
+            redis = await asyncio.to_thread(Redis, Path(name))
+            environment = addresses | {"REDIS_URL": redis.url}
+            worker = [PYTHON, "-m", "celery", "-A", "benchmarks.bare", *BARE_WORKER.split()]
+            listener = [PYTHON, "-m", "benchmarks.bare", *exchange.symbols]
+            servers = [
+                Server(command, Path(name) / f"{number}.log", environment)
+                for number, command in enumerate((worker, listener))
+            ]
+            await listened_to(exchange)
+            try:
+                yield
+            finally:
+                for server in [*servers, redis]:
+                    await asyncio.to_thread(server.stop)
+
+
+@asynccontextmanager
+async def served(exchange: Exchange) -> AsyncIterator[dict[str, str]]:
+    """The exchange on a free port, as the settings that lead there."""
+    port = free_port()
+    runner = web.AppRunner(exchange.app())
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", port).start()
+    try:
+        yield {
+            "BINANCE_REST_URL": f"http://127.0.0.1:{port}",
+            "BINANCE_STREAM_URL": f"ws://127.0.0.1:{port}",
+            "BINANCE_WS_API_URL": f"ws://127.0.0.1:{port}/ws-api/v3",
+        }
+    finally:
+        await runner.cleanup()
+
+
+async def listened_to(exchange: Exchange) -> None:
+    while not exchange.complete:
+        await asyncio.sleep(0.1)
+    await asyncio.sleep(2)
 
 
 def row(what: str, seconds: list[float]) -> str:
@@ -84,7 +121,18 @@ def row(what: str, seconds: list[float]) -> str:
 
 
 async def candle_to_order() -> None:
-    """Every symbol's candle closes by a tick of its own, before the clock would close it."""
+    ours = await _closings(lambda exchange: running(exchange, "worker", "stream"))
+    print(row("candle close to order request", ours))
+    floor = await _closings(bare)
+    print(row("a tick to an order through Celery and nothing else", floor))
+    print(f"ours is {statistics.median(ours) / statistics.median(floor):.1f} times that")
+
+
+async def _closings(way: Callable[[Exchange], AbstractAsyncContextManager[object]]) -> list[float]:
+    """Every symbol's candle closes by a tick of its own, before the clock would close it.
+
+    The answer is how long each waited for its order, in seconds.
+    """
     closed: dict[str, float] = {}
     waited: list[float] = []
 
@@ -93,7 +141,7 @@ async def candle_to_order() -> None:
             waited.append(at - closed.pop(symbol))
 
     exchange = Exchange(SYMBOLS, on_order)
-    async with running(exchange, "worker", "stream"):
+    async with way(exchange):
         second = int(time.time()) + 2
         for number in range(WARM_UP_S + CLOSINGS_S):
             for place, symbol in enumerate(SYMBOLS):
@@ -105,7 +153,7 @@ async def candle_to_order() -> None:
                     closed[symbol] = time.monotonic()
                 await exchange.sockets[-1].send_str(text)
         await asyncio.sleep(1)
-    print(row("candle close to order request", waited))
+    return waited
 
 
 async def crowd_to_orders() -> None:
