@@ -88,6 +88,11 @@ class Storm(RedisBlows):
             if name == "stream":
                 server.stop()
 
+    @property
+    def gone(self) -> list[str]:
+        """What no longer runs, those stopped on purpose among it."""
+        return [name for name, server in self.running if server.process.poll() is not None]
+
     def _victim(self) -> Server:
         return self.dice.choice(self.running)[1]
 
@@ -136,6 +141,7 @@ def weather(
     crashes = Counter((site.folder / "crashed.log").read_text().splitlines())
     print(f"{len(injected)} faults, blows {dict(storm.blows)}, crashes {dict(crashes)}")
     tell_orders(site, sandbox)
+    print(f"gone since: {storm.gone}")
     assert left == []
     return set(crashes)
 
