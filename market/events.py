@@ -10,13 +10,11 @@ from functools import partial
 from typing import Generic, TypeVar
 
 import structlog
-from django.db import InterfaceError, OperationalError, transaction
-from kombu.exceptions import OperationalError as BrokerAway
-from redis.exceptions import ConnectionError as RedisAway
-from redis.exceptions import TimeoutError as RedisSilent
+from django.db import transaction
+
+from market.outages import is_outage
 
 T = TypeVar("T")
-AWAY = (BrokerAway, RedisAway, RedisSilent, OperationalError, InterfaceError)
 Reaction = Callable[[Sequence[T]], None]
 logger = structlog.get_logger(__name__)
 
@@ -37,10 +35,10 @@ class Event(Generic[T]):
         for reaction in self.reactions:
             try:
                 reaction(facts)
-            except AWAY as error:
-                # Expected trouble, and what sweeps are for.
-                logger.warning("reaction.lost", fact=self.name, error=str(error).strip())
-            except Exception:
+            except Exception as error:
                 # The fact is committed: one failing reaction must not stop the others, nor
-                # whoever announced. A test that gets here fails (tests/conftest.py).
-                logger.exception("reaction.failed", fact=self.name, reaction=reaction.__name__)
+                # whoever announced.
+                if is_outage(error):  # expected trouble, and what sweeps are for
+                    logger.warning("reaction.lost", fact=self.name, error=str(error).strip())
+                else:  # a test that gets here fails (tests/conftest.py)
+                    logger.exception("reaction.failed", fact=self.name, reaction=reaction.__name__)

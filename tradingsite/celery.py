@@ -17,10 +17,10 @@ from celery.signals import (
     worker_ready,
     worker_shutting_down,
 )
-from django.db import InterfaceError, OperationalError
 from kombu.exceptions import OperationalError as BrokerAway
 from redis.exceptions import RedisError
 
+from market.outages import AWAY, is_outage
 from tradingsite import logs
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tradingsite.settings")
@@ -32,11 +32,13 @@ logger = structlog.get_logger(__name__)
 class SweptTask(Task[Any, Any]):
     """What a task leaves undone while database or Redis is away, a later sweep does."""
 
-    throws = (OperationalError, InterfaceError, RedisError, BrokerAway)
+    throws = AWAY  # of these Celery shows no traceback
 
     def on_failure(self, exc: Exception, *_: Any) -> None:
-        if isinstance(exc, self.throws):
+        if is_outage(exc):
             logger.warning("task.lost", task=self.name, error=str(exc).strip())
+        elif isinstance(exc, AWAY):
+            logger.error("task.failed", task=self.name, exc_info=exc)
 
 
 def _every(seconds: float, task: str, expires: float = 0) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """Tasks while the database or Redis is away."""
 
 import pytest
-from django.db import OperationalError
+from django.db import OperationalError, connection
 from redis.exceptions import ConnectionError as RedisAway
 from structlog.testing import capture_logs
 
@@ -20,6 +20,19 @@ def test_a_task_that_finds_them_away_says_so_in_one_line(caplog, trouble):
         ("task.lost", away.name, "gone")
     ]
     assert "Traceback" not in caplog.text
+
+
+@pytest.mark.django_db
+def test_a_statement_of_ours_that_fails_is_no_outage():
+    @app.task(name="tests.no_table", shared=False)
+    def no_table() -> None:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT * FROM there_is_no_such_table")
+
+    with capture_logs() as lines:
+        no_table.apply()
+    assert "task.lost" not in [line["event"] for line in lines]
+    assert any(line["event"] == "task.failed" for line in lines) == (connection.vendor == "sqlite")
 
 
 def test_a_mistake_of_ours_keeps_its_traceback(caplog):
