@@ -45,29 +45,84 @@ def open_orders(
     a strategy has at most one order under way on a symbol. `last_prices` are by symbol, as far
     as they are known.
     """
-    by_id = {symbol.pk: symbol for symbol in symbols}
-    all_series = {(intent.strategy, intent.symbol_id) for intent in intents}
-    held = statements.lock_held(all_series)
-    live, guarded, alarmed = statements.under_way(all_series)
-    orders = _known(intents)
-    standing = standing_for(intents, by_id.values(), now)
+    situation = _Situation(intents, symbols, now, last_prices)
+    orders = _known(intents)  # not before the series are locked: another worker may be writing them
     fresh = []
     for intent in intents:
-        if intent.client_order_id in orders:
-            continue
-        series, symbol = (intent.strategy, intent.symbol_id), by_id[intent.symbol_id]
-        now_is = Circumstances(
-            now_ms=to_ms(now),
+        if intent.client_order_id not in orders:
+            order = situation.order_for(intent)
+            orders[intent.client_order_id] = order
+            fresh.append(order)
+    if fresh:
+        ready = [order for order in fresh if not situation.guards(order)]
+        write(fresh, now, claimed=ready if claim else ())
+    return [orders[intent.client_order_id] for intent in intents]
+
+
+class _Situation:
+    """What intents are held against, and how each that passes changes it for the next.
+
+    Made within a transaction: what it reads of the intents' own series stays so until that ends.
+    """
+
+    def __init__(
+        self,
+        intents: Sequence[Intent],
+        symbols: Iterable[Symbol],
+        now: datetime,
+        last_prices: Mapping[str, Decimal],
+    ) -> None:
+        series = {(intent.strategy, intent.symbol_id) for intent in intents}
+        self._now = now
+        self._symbols = {symbol.pk: symbol for symbol in symbols}
+        self._last_prices = last_prices
+        self._held = statements.lock_held(series)
+        self._live, self._guarded, self._alarmed = statements.under_way(series)
+        self._standing = standing_for(intents, self._symbols.values(), now)
+
+    def guards(self, order: Order) -> bool:
+        """Whether a protective stop of the order's series has not ended."""
+        return (order.strategy, order.symbol_id) in self._guarded
+
+    def order_for(self, intent: Intent) -> Order:
+        """Its order, to be sent or denied; not written yet."""
+        symbol, circumstances = self._symbols[intent.symbol_id], self._of(intent)
+        denial = deny(intent, circumstances)
+        if denial is None:
+            self._live[intent.strategy, intent.symbol_id].add(intent.side)
+            if intent.side is Side.BUY:
+                self._standing.count(intent, circumstances)
+        return Order(
+            client_order_id=intent.client_order_id,
+            strategy=intent.strategy,
+            symbol=symbol,
+            side=intent.side,
+            quantity=quantity_of(intent, circumstances),
+            price_seen=intent.price,
+            stop_loss=intent.stop_loss,
+            status=OrderStatus.DENIED if denial else OrderStatus.PENDING,
+            reason=str(denial)[:REASON_LENGTH] if denial else "",
+            created_at=self._now,
+            ended_at=self._now if denial else None,
+            expires_at=to_time(intent.expires_ms),
+            timeline=dict(intent.timeline),
+        )
+
+    def _of(self, intent: Intent) -> Circumstances:
+        series, symbol = (intent.strategy, intent.symbol_id), self._symbols[intent.symbol_id]
+        standing = self._standing
+        return Circumstances(
+            now_ms=to_ms(self._now),
             trading_enabled=settings.TRADING_ENABLED,
             entries_halted=standing.halted,
             symbol_status=symbol.status,
             base_asset=symbol.base_asset,
             order_quantity=symbol.order_quantity,
             rules=SymbolRules.from_filters(symbol.filters),
-            held=held.get(series),
-            live=frozenset(live[series]),
-            guarded=series in guarded,
-            unreconciled=symbol.pk in alarmed,
+            held=self._held.get(series),
+            live=frozenset(self._live[series]),
+            guarded=series in self._guarded,
+            unreconciled=symbol.pk in self._alarmed,
             quote_asset=symbol.quote_asset,
             limits=standing.limits,
             clock_known=exchange().clock_known,
@@ -75,19 +130,8 @@ def open_orders(
             fall=standing.fall(intent.strategy, symbol.quote_asset),
             total_fall=standing.fall(ALL, symbol.quote_asset),
             free=standing.free.get(symbol.quote_asset),
-            last_price=last_prices.get(symbol.name),
+            last_price=self._last_prices.get(symbol.name),
         )
-        order = _order_for(intent, symbol, now_is, now)
-        orders[intent.client_order_id] = order
-        fresh.append(order)
-        if order.status == OrderStatus.PENDING:
-            live[series].add(intent.side)
-            if intent.side is Side.BUY:
-                standing.count(intent, now_is)
-    if fresh:
-        ready = [order for order in fresh if (order.strategy, order.symbol_id) not in guarded]
-        write(fresh, now, claimed=ready if claim else ())
-    return [orders[intent.client_order_id] for intent in intents]
 
 
 def open_stops() -> list[Stop]:
@@ -119,27 +163,6 @@ def _known(intents: Sequence[Intent]) -> dict[str, Order]:
         return {}
     orders = Order.objects.filter(client_order_id__in=known)
     return {order.client_order_id: order for order in orders}
-
-
-def _order_for(
-    intent: Intent, symbol: Symbol, circumstances: Circumstances, now: datetime
-) -> Order:
-    denial = deny(intent, circumstances)
-    return Order(
-        client_order_id=intent.client_order_id,
-        strategy=intent.strategy,
-        symbol=symbol,
-        side=intent.side,
-        quantity=quantity_of(intent, circumstances),
-        price_seen=intent.price,
-        stop_loss=intent.stop_loss,
-        status=OrderStatus.DENIED if denial else OrderStatus.PENDING,
-        reason=str(denial)[:REASON_LENGTH] if denial else "",
-        created_at=now,
-        ended_at=now if denial else None,
-        expires_at=to_time(intent.expires_ms),
-        timeline=dict(intent.timeline),
-    )
 
 
 def write(orders: Sequence[Order], now: datetime, *, claimed: Iterable[Order] = ()) -> None:
