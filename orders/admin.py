@@ -2,10 +2,14 @@
 
 from typing import Any
 
-from django.contrib import admin
+from django.contrib import admin, messages
+from django.contrib.auth.models import User
+from django.db.models import QuerySet
 from django.http import HttpRequest
+from django.utils import timezone
 
 from market.admin import Facts, OfSymbol, shown
+from orders import services
 from orders.models import (
     Alarm,
     Balance,
@@ -115,13 +119,26 @@ class ForeignOrderAdmin(Facts[ForeignOrder]):
 
 @admin.register(Alarm)
 class AlarmAdmin(Facts[Alarm]):
-    """What the account and our books disagree about; an alarm settles itself."""
+    """What the account and our books disagree about; an alarm settles itself, or is accepted."""
 
-    list_display = ("since", "symbol", "text", "raised_at", "settled_at")
+    list_display = ("since", "symbol", "text", "raised_at", "settled_at", "accepted_by")
     list_filter = (OfSymbol, "since")
-    list_select_related = ("symbol",)
+    list_select_related = ("symbol", "accepted_by")
     search_fields = ("=symbol__name", "text")
     date_hierarchy = "since"
+    actions = ("accept",)
+
+    def has_accept_permission(self, request: HttpRequest) -> bool:
+        return bool(request.user.has_perm("orders.change_alarm"))
+
+    @admin.action(description="Accept: the account is right", permissions=["accept"])
+    def accept(self, request: HttpRequest, alarms: QuerySet[Alarm]) -> None:
+        assert isinstance(request.user, User)  # noqa: S101  # staff, signed in
+        for alarm in alarms.select_related("symbol"):
+            if services.accept(alarm.pk, request.user, timezone.now()):
+                self.message_user(request, f"Accepted: {alarm}", messages.SUCCESS)
+            else:
+                self.message_user(request, f"No longer stands: {alarm}", messages.WARNING)
 
 
 @admin.register(Epoch)

@@ -179,14 +179,19 @@ class Alarm(models.Model):
     """What the account and our books disagree about, in one symbol.
 
     Seen `since`, it is `raised_at` only once it has lasted: fills under way explain much. While
-    it is raised and not settled, nothing is bought of that symbol.
+    it is raised and not settled, nothing is bought of that symbol. It settles by itself once both
+    agree, or is accepted by somebody who knows that the account is right.
     """
 
     symbol = models.ForeignKey(Symbol, on_delete=models.CASCADE, related_name="alarms")
     text = models.CharField(max_length=300)
+    difference = ExactDecimalField(default=0)  # base asset, what the account holds beyond our books
     since = models.DateTimeField()
     raised_at = models.DateTimeField(null=True)
     settled_at = models.DateTimeField(null=True)
+    accepted_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL
+    )
 
     class Meta:
         ordering = ["-since", "-id"]

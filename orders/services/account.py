@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 
 import structlog
+from django.contrib.auth.base_user import AbstractBaseUser
 from django.db import transaction
 from django.db.models import Q
 from django.utils import timezone
@@ -196,16 +197,15 @@ def _check_balances(exchange: Exchange, epoch: Epoch, clock: Clock) -> None:
         expected = EXACT.add(Decimal(epoch.balances.get(asset, "0")), before[asset])
         has = held.get(asset, ZERO)
         if has != expected:
-            differing.append((symbol, f"the account holds {plain(has)} {asset}, our books say "
-                                      f"{plain(expected)}"))  # fmt: skip
+            differing.append((symbol, has, expected))
         else:
             settle(symbol, now)
     if differing and _nothing_at_stake(epoch):
         # Nothing of ours can be wrong: others have used the account, or it was granted anew.
         begin_epoch(exchange, clock, "the balances changed before we traded")
         return
-    for symbol, text in differing:
-        doubt(symbol, text, now)
+    for symbol, has, expected in differing:
+        doubt(symbol, has, expected, now)
 
 
 def _nothing_at_stake(epoch: Epoch) -> bool:
@@ -216,17 +216,19 @@ def _nothing_at_stake(epoch: Epoch) -> bool:
 
 
 @transaction.atomic
-def doubt(symbol: Symbol, text: str, now: datetime) -> None:
-    """Note a difference, and raise an alarm once it has lasted."""
+def doubt(symbol: Symbol, has: Decimal, expected: Decimal, now: datetime) -> None:
+    """Note a difference in the base asset, and raise an alarm once it has lasted."""
     alarm, _ = Alarm.objects.select_for_update(of=("self",)).get_or_create(
-        symbol=symbol, settled_at=None, defaults={"text": text, "since": now}
+        symbol=symbol, settled_at=None, defaults={"since": now}
     )
-    alarm.text = text
+    asset = symbol.base_asset
+    text = f"the account holds {plain(has)} {asset}, our books say {plain(expected)}"
+    alarm.text, alarm.difference = text, EXACT.subtract(has, expected)
     if alarm.raised_at is None and now - alarm.since >= GRACE:
         alarm.raised_at = now
         logger.error("account.differs", symbol=symbol.name, text=text)
         alarm_changed.announce([alarm])
-    alarm.save(update_fields=["text", "raised_at"])
+    alarm.save(update_fields=["text", "difference", "raised_at"])
 
 
 @transaction.atomic
@@ -242,3 +244,36 @@ def settle(symbol: Symbol, now: datetime) -> None:
     alarm.save(update_fields=["settled_at"])
     logger.info("account.agrees", symbol=symbol.name)
     alarm_changed.announce([alarm])
+
+
+@transaction.atomic
+def accept(alarm_id: int, by: AbstractBaseUser, now: datetime) -> bool:
+    """Take the account's word: what an alarm says is no mistake, but a deposit, say.
+
+    The epoch begins, from now on, with the difference too. With the alarm settle those of other
+    symbols in the same asset, which say the same. Should the account have changed since it was
+    read, the next reconciliation finds what is left. False where the alarm no longer stands.
+    """
+    standing = Alarm.objects.filter(raised_at__isnull=False, settled_at=None)
+    alarm = standing.select_related("symbol").filter(pk=alarm_id).first()
+    epoch = Epoch.objects.select_for_update().first()
+    if alarm is None or epoch is None:
+        return False
+    asset = alarm.symbol.base_asset
+    settled = list(
+        standing.select_for_update(of=("self",))
+        .select_related("symbol")
+        .filter(symbol__base_asset=asset)
+        .order_by("pk")
+    )
+    if alarm not in settled:
+        return False
+    start = EXACT.add(Decimal(epoch.balances.get(asset, "0")), alarm.difference)
+    epoch.balances[asset] = plain(start)
+    epoch.save(update_fields=["balances"])
+    for one in settled:
+        one.settled_at, one.accepted_by_id = now, by.pk
+        one.save(update_fields=["settled_at", "accepted_by"])
+        logger.warning("account.accepted", symbol=one.symbol.name, text=one.text, by=str(by))
+    alarm_changed.announce(settled)
+    return True

@@ -4,12 +4,13 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 
 import pytest
+from django.contrib.auth.models import User
 
 from market.models import Symbol
 from market.ticks import Side
 from orders.exchange import Busy, OrderRequest, OrderSeen, OutcomeUnknown
 from orders.models import Alarm, Epoch, ForeignOrder, Order, Position
-from orders.services import open_stops, raised_alarms, reconcile_account, submit
+from orders.services import accept, open_stops, raised_alarms, reconcile_account, submit, unsent
 from orders.status import OrderStatus
 from tests.builders import NOON, NOON_MS, opened, symbol
 from tests.fakes import FakeExchange
@@ -148,6 +149,38 @@ class TestAlarms:
         alarm = Alarm.objects.get()
         assert alarm.settled_at == clock.now
         assert opened(btc, number=2, strategy="B").status == OrderStatus.PENDING
+
+    def test_one_that_is_accepted_lets_entries_pass_and_does_not_come_back(
+        self, exchange: FakeExchange, clock: Clock, btc: Symbol
+    ) -> None:
+        symbol("BTCEUR", base_asset="BTC", quote_asset="EUR")  # the same asset, so it says the same
+        operator = User.objects.create_user("operator")
+        exchange.held["BTC"] += Decimal("0.25")
+        for seconds in (60, 160):
+            reconcile_account(exchange, clock.at(seconds))
+        first, second = raised_alarms()
+        assert accept(first.pk, operator, clock.now)
+        assert not accept(second.pk, operator, clock.now)
+        settled = Alarm.objects.values_list("settled_at", "accepted_by__username")
+        assert set(settled) == {(clock.now, "operator")}
+        assert opened(btc, number=2, strategy="B").status == OrderStatus.PENDING
+        submit(unsent(), exchange, clock)
+        for seconds in (220, 320):
+            reconcile_account(exchange, clock.at(seconds))
+        assert raised_alarms() == []
+
+    def test_what_has_moved_since_is_a_difference_again(
+        self, exchange: FakeExchange, clock: Clock
+    ) -> None:
+        operator = User.objects.create_user("operator")
+        exchange.held["BTC"] -= 1
+        for seconds in (60, 160):
+            reconcile_account(exchange, clock.at(seconds))
+        exchange.held["BTC"] -= 2
+        accept(raised_alarms()[0].pk, operator, clock.now)
+        for seconds in (220, 320):
+            reconcile_account(exchange, clock.at(seconds))
+        assert [alarm.difference for alarm in raised_alarms()] == [-2]
 
     def test_what_did_not_last_is_forgotten(self, exchange: FakeExchange, clock: Clock) -> None:
         exchange.held["BTC"] -= 1

@@ -2,13 +2,14 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from django.contrib.auth.models import Permission, User
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from market.models import Symbol
-from orders.models import Halt
-from tests.admins import may_not_change, page, row_page, signed_in
+from orders.models import Alarm, Epoch, Halt
+from tests.admins import act, may_not_change, page, row_page, signed_in
 from tests.builders import symbol
 from tests.rows import at, order, position, trade
 
@@ -92,3 +93,36 @@ def test_decimals_do_not_sort(client: Client, btc: Symbol) -> None:
 def test_every_list_can_be_searched(client: Client, btc: Symbol, model: str) -> None:
     fill(btc, 1)
     page(client, model, "q=something+else+99")
+
+
+class TestAlarms:
+    @pytest.fixture
+    def alarm(self, btc: Symbol) -> Alarm:
+        Epoch.objects.create(started_at=at(0), reason="first look", balances={"BTC": "10"})
+        return Alarm.objects.create(
+            symbol=btc, text="the account holds 12 BTC, our books say 10",
+            difference=Decimal(2), since=at(1), raised_at=at(2),
+        )  # fmt: skip
+
+    def test_whoever_knows_better_accepts_one(self, client: Client, alarm: Alarm) -> None:
+        assert "Accept: the account is right" in page(client, "orders_alarm")
+        assert "Accepted: BTCUSDT: the account holds 12 BTC" in act(
+            client, "orders_alarm", "accept", alarm
+        )
+        assert Epoch.objects.get().balances == {"BTC": "12"}
+        alarm.refresh_from_db()
+        assert str(alarm.accepted_by) == "root"
+
+    def test_twice_is_once(self, client: Client, alarm: Alarm) -> None:
+        act(client, "orders_alarm", "accept", alarm)
+        assert "No longer stands: BTCUSDT" in act(client, "orders_alarm", "accept", alarm)
+        assert Epoch.objects.get().balances == {"BTC": "12"}
+
+    def test_who_may_only_look_may_not(self, alarm: Alarm) -> None:
+        looker = User.objects.create_user("looker", is_staff=True)
+        looker.user_permissions.add(Permission.objects.get(codename="view_alarm"))
+        client = Client()
+        client.force_login(looker)
+        assert "Accept: the account is right" not in page(client, "orders_alarm")
+        act(client, "orders_alarm", "accept", alarm)
+        assert Epoch.objects.get().balances == {"BTC": "10"}
