@@ -13,17 +13,16 @@ import structlog
 from redis.exceptions import RedisError
 
 from candles import store
-from candles.feed import GRACE_MS
 from candles.ingest import grouped
-from candles.ohlcv import base_interval_ms
 from candles.shards import Shard
 from market.binance import Arrived, BadFrame
 from market.models import Symbol
-from market.rest import ExchangeClock, ExchangeRefused, ExchangeUnreachable, MarketRest
+from market.rest import ExchangeRefused, ExchangeUnreachable, MarketRest
 from market.stream import MarketStream
 from market.ticks import Tick
-from tradingsite.clerk import RETRY_S, Clerk
+from tradingsite.clerk import RETRY_S
 from tradingsite.ownership import CutOff, Overflow, Ownership
+from tradingsite.tools import Tools
 
 logger = structlog.get_logger(__name__)
 
@@ -33,7 +32,6 @@ POLL_S = 0.1  # how often a stand-by looks whether the owner lives
 ALONE_POLL_S = 1.0  # and one without connection, so that connected ones come first
 HEARD_TICKS = 5_000  # of each symbol that a stand-by remembers
 STOP_WITHIN_S = 3.0
-SALES_AT_ONCE = 4  # one that waits for the exchange does not hold the next one up
 
 
 class StreamProcess:
@@ -47,75 +45,67 @@ class StreamProcess:
         intervals: Sequence[str],
         shard: Shard = Shard(),  # noqa: B008  # a frozen value
     ) -> None:
-        self.stream = stream
-        self.rest = rest
-        self.writer = writer
-        self.intervals = list(intervals)
-        self.shard = shard
-        self.clerk = Clerk()
-        self.seller = Clerk("seller", at_once=SALES_AT_ONCE)
-        self.clock = ExchangeClock()
-        self.symbols: dict[str, Symbol] = {}
+        self.tools = Tools(stream, rest, writer, list(intervals), shard)
         self.stopping = threading.Event()
-        self.grace_ms = min(GRACE_MS, base_interval_ms(intervals) // 2)
-        self._role: StandBy | Ownership = StandBy(self)
+        self._role: StandBy | Ownership = StandBy(self.tools)
         self._looking = False
         self._next_look_s = 0.0
 
     def stop(self) -> None:
         self.stopping.set()
-        self.stream.stop()
+        self.tools.stream.stop()
 
     def run(self) -> None:
         """Until `stop`."""
         threading.Thread(target=self._keep_clock, name="clock", daemon=True).start()
-        for arrived in self.stream.batches():
-            self.clerk.finished()
-            self.seller.finished()
+        clerks = (self.tools.clerk, self.tools.seller)
+        for arrived in self.tools.stream.batches():
+            for clerk in clerks:
+                clerk.finished()
             self._look_at_symbols()
             self._take(arrived)
         if isinstance(self._role, Ownership):
             self._role.end()
-        for clerk in (self.seller, self.clerk):
+        for clerk in reversed(clerks):
             clerk.stop(STOP_WITHIN_S / 2)
 
     def _take(self, arrived: Arrived) -> None:
         if isinstance(self._role, StandBy):
             self._role.take(arrived)
             if self._role.due() and self._role.takes_over():
-                logger.info("stream.owner", shard=str(self.shard), holder=self.writer.holder)
-                self._role = Ownership(self, self._role.heard)
+                shard, holder = str(self.tools.shard), self.tools.writer.holder
+                logger.info("stream.owner", shard=shard, holder=holder)
+                self._role = Ownership(self.tools, self._role.heard)
             return
         try:
             self._role.take(arrived)
         except (store.Fenced, CutOff, Overflow) as reason:
-            logger.warning("stream.stands_by", shard=str(self.shard), reason=str(reason))
+            logger.warning("stream.stands_by", shard=str(self.tools.shard), reason=str(reason))
             self._role.leave()
-            self._role = StandBy(self)
+            self._role = StandBy(self.tools)
 
     def _look_at_symbols(self) -> None:
         """Follow what the table of symbols says of our share."""
         if self._looking or time.monotonic() < self._next_look_s:
             return
         self._looking = True
-        self.clerk.do(lambda: list(Symbol.objects.followed()), self._follow)
+        self.tools.clerk.do(lambda: list(Symbol.objects.followed()), self._follow)
 
     def _follow(self, followed: Sequence[Symbol]) -> None:
         self._looking, self._next_look_s = False, time.monotonic() + LOOK_S
-        before = self.symbols.keys()
-        ours = {one.name: one for one in followed if self.shard.covers(one.name)}
-        changed = ours.keys() != before
-        # The same dictionary stays: others hold it.
-        for gone in before - ours.keys():
-            del self.symbols[gone]
-        self.symbols.update(ours)
+        symbols = self.tools.symbols
+        ours = {one.name: one for one in followed if self.tools.shard.covers(one.name)}
+        changed = ours.keys() != symbols.keys()
+        for gone in symbols.keys() - ours.keys():
+            del symbols[gone]
+        symbols.update(ours)
         if changed:
-            self.stream.follow(ours)
+            self.tools.stream.follow(ours)
 
     def _keep_clock(self) -> None:
         while not self.stopping.is_set():
             try:
-                self.clock.measure(self.rest)
+                self.tools.clock.measure(self.tools.rest)
                 self.stopping.wait(MEASURE_CLOCK_S)
             except ExchangeUnreachable as error:
                 logger.warning("clock.unmeasured", error=str(error))
@@ -131,8 +121,8 @@ class StandBy:
     `heard` are the last ticks of each symbol, as far as they came without interruption.
     """
 
-    def __init__(self, process: StreamProcess) -> None:
-        self.stream, self.writer = process.stream, process.writer
+    def __init__(self, tools: Tools) -> None:
+        self.stream, self.writer = tools.stream, tools.writer
         self.heard: dict[str, deque[Tick]] = {}
         self._polled_s = time.monotonic()
 
