@@ -1,4 +1,4 @@
-"""The shortest way from a tick to an order through Celery, which no system that uses it undercuts.
+"""The bare way from a tick to an order through Celery, with the settings that our worker has.
 
 Nothing is folded, judged, stored or committed: every tick is a task, and every task sends a
 signed order. Benchmarks measure it in their own run, so that ours can be told as a multiple.

@@ -27,7 +27,7 @@ import statistics
 import tempfile
 import time
 from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, ExitStack, asynccontextmanager
 from pathlib import Path
 
 import aiohttp
@@ -71,21 +71,17 @@ async def running(exchange: Exchange, *processes: str) -> AsyncIterator[Site]:
 async def bare(exchange: Exchange) -> AsyncIterator[None]:
     """The exchange, and on it the bare way."""
     async with served(exchange) as addresses:
-        with tempfile.TemporaryDirectory(prefix="bench-") as name:
-            redis = await asyncio.to_thread(Redis, Path(name))
+        with tempfile.TemporaryDirectory(prefix="bench-") as name, ExitStack() as stack:
+            redis = Redis(Path(name))
+            stack.callback(redis.stop)
             environment = addresses | {"REDIS_URL": redis.url}
             worker = [PYTHON, "-m", "celery", "-A", "benchmarks.bare", *BARE_WORKER.split()]
             listener = [PYTHON, "-m", "benchmarks.bare", *exchange.symbols]
-            servers = [
-                Server(command, Path(name) / f"{number}.log", environment)
-                for number, command in enumerate((worker, listener))
-            ]
+            for number, command in enumerate((worker, listener)):
+                server = Server(command, Path(name) / f"{number}.log", environment)
+                stack.callback(server.stop)
             await listened_to(exchange)
-            try:
-                yield
-            finally:
-                for server in [*servers, redis]:
-                    await asyncio.to_thread(server.stop)
+            yield
 
 
 @asynccontextmanager

@@ -4,9 +4,10 @@ import sqlite3
 
 from django.db import InterfaceError, OperationalError
 from kombu.exceptions import OperationalError as BrokerAway
-from redis.exceptions import RedisError
+from redis.exceptions import ConnectionError as RedisAway
+from redis.exceptions import TimeoutError as RedisSilent
 
-AWAY = (BrokerAway, RedisError, OperationalError, InterfaceError)
+AWAY = (BrokerAway, RedisAway, RedisSilent, OperationalError, InterfaceError)
 
 
 def is_outage(error: BaseException) -> bool:

@@ -5,10 +5,12 @@ from typing import Any
 from django.contrib import admin, messages
 from django.contrib.auth.models import User
 from django.db.models import QuerySet
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
+from django.template.response import TemplateResponse
 from django.utils import timezone
 
 from market.admin import Facts, OfSymbol, shown
+from market.decimals import plain
 from orders import services
 from orders.models import (
     Alarm,
@@ -132,13 +134,32 @@ class AlarmAdmin(Facts[Alarm]):
         return bool(request.user.has_perm("orders.change_alarm"))
 
     @admin.action(description="Accept: the account is right", permissions=["accept"])
-    def accept(self, request: HttpRequest, alarms: QuerySet[Alarm]) -> None:
+    def accept(self, request: HttpRequest, alarms: QuerySet[Alarm]) -> HttpResponse | None:
+        """Ask first, and then accept no other difference than the one that was shown."""
+        standing = alarms.filter(settled_at=None, raised_at__isnull=False).select_related("symbol")
+        if "sure" not in request.POST and standing:
+            told = [(alarm, plain(alarm.difference)) for alarm in standing]
+            context = self.admin_site.each_context(request)
+            context |= {"title": "Accept", "opts": self.opts, "alarms": told}
+            return TemplateResponse(request, "admin/orders/accept_alarms.html", context)
+        self._accept(request, list(alarms))
+        return None
+
+    def _accept(self, request: HttpRequest, alarms: list[Alarm]) -> None:
         assert isinstance(request.user, User)  # noqa: S101  # staff, signed in
-        for alarm in alarms.select_related("symbol"):
-            if services.accept(alarm.pk, request.user, timezone.now()):
-                self.message_user(request, f"Accepted: {alarm}", messages.SUCCESS)
-            else:
-                self.message_user(request, f"No longer stands: {alarm}", messages.WARNING)
+        accepted: list[Alarm] = []
+        for alarm in alarms:
+            shown = request.POST.get(f"difference-{alarm.pk}")
+            if alarm not in accepted and shown == plain(alarm.difference):
+                accepted += services.accept_alarm(
+                    alarm.pk, alarm.difference, request.user, timezone.now()
+                )
+        for alarm in accepted:
+            self.message_user(request, f"Accepted: {alarm}", messages.SUCCESS)
+        for alarm in alarms:
+            if alarm not in accepted:
+                text = f"{alarm.symbol}: the alarm no longer stands as it was shown"
+                self.message_user(request, text, messages.WARNING)
 
 
 @admin.register(Epoch)

@@ -151,7 +151,8 @@ class Trade(models.Model):
 class Epoch(models.Model):
     """The account from one reset of the exchange to the next; the newest row governs.
 
-    `balances` is what it held of each asset beyond our positions as the epoch began, as text.
+    `balances` is what it held of each asset beyond our positions as the epoch began, as text; with
+    it, what was accepted since.
     """
 
     started_at = models.DateTimeField()

@@ -118,8 +118,8 @@ def halt_level() -> str | None:
 def take_turn() -> None:
     """Wait until no other transaction lets entries pass, and keep others from it until this ends.
 
-    Else each of two that run at once would find room for one more. On SQLite transactions that
-    write come one by one as it is.
+    Else each of two that run at once would find room for one more (docs/decisions/0013). On
+    SQLite transactions that write come one by one as it is.
     """
     if connection.vendor == "postgresql":
         fetch(TURN)

@@ -85,6 +85,7 @@ def test_the_example_names_every_setting_and_no_other():
         ("MAX_PRICE_MOVE", "NaN", "0 (no limit)"),
         ("DATABASE_URL", "mysql://root@localhost/x", "postgres://"),
         ("DATABASE_URL", "nonsense", "sqlite:///"),
+        ("DATABASE_URL", "postgres://db.example/trading?sslmod=require", '"sslmod"'),
         ("REDIS_URL", "localhost", "redis://"),
         ("BINANCE_REST_URL", "ws://127.0.0.1:9090", "http://"),
         ("BINANCE_STREAM_URL", "http://127.0.0.1:9090", "ws://"),
@@ -170,7 +171,7 @@ def test_what_the_address_of_the_database_says_goes_before_our_options():
     (databases,) = values({"DATABASE_URL": url}, "DATABASES")
     options = ast.literal_eval(databases)["default"]["OPTIONS"]
     assert (options["sslmode"], int(options["connect_timeout"])) == ("require", 1)
-    assert options["pool"]["max_size"] == 12
+    assert (options["tcp_user_timeout"], options["pool"]["max_size"]) == (10_000, 12)
 
 
 def test_a_password_in_a_url_is_never_printed():

@@ -27,9 +27,9 @@ from orders.userdata import AccountStream
 from tradingsite import live
 from tradingsite.catchup import CatchUp
 from tradingsite.clerk import DATABASE_GONE, RETRY_S
+from tradingsite.desk import Desk
 from tradingsite.recorder import MOST_HELD, Recorder
 from tradingsite.stopwatch import StopWatch
-from tradingsite.tools import Tools
 
 logger = structlog.get_logger(__name__)
 
@@ -55,13 +55,13 @@ class Ownership:
     without interruption, before that.
     """
 
-    def __init__(self, tools: Tools, heard: Mapping[str, Iterable[Tick]]) -> None:
-        self.tools = tools
-        self.stream, self.writer, self.clock = tools.stream, tools.writer, tools.clock
+    def __init__(self, desk: Desk, heard: Mapping[str, Iterable[Tick]]) -> None:
+        self.desk = desk
+        self.stream, self.writer, self.clock = desk.stream, desk.writer, desk.clock
         self.fetcher = Fetcher()
-        self.ingest = Ingest(tools.intervals, self._fetch)
-        self.recorder = Recorder(tools.clerk, self.writer, tools.symbols, tools.intervals)
-        self.stops = StopWatch(tools.clerk, tools.seller, self._recent_ticks)
+        self.ingest = Ingest(desk.intervals, self._fetch)
+        self.recorder = Recorder(desk.clerk, self.writer, desk.symbols, desk.intervals)
+        self.stops = StopWatch(desk.clerk, desk.seller, self._recent_ticks)
         self.account = self._account_stream()
         self.lag_ms = 0
         self.standbys: list[str] = []
@@ -113,7 +113,7 @@ class Ownership:
 
     def _account_stream(self) -> AccountStream | None:
         """The account has one stream, whatever the symbols: the first shard's owner listens."""
-        if self.tools.shard.number != 1:
+        if self.desk.shard.number != 1:
             return None
         key, secret = settings.BINANCE_API_KEY, settings.BINANCE_API_SECRET
         stream = AccountStream(settings.BINANCE_WS_API_URL, key, secret, self.clock.now_ms)
@@ -123,7 +123,7 @@ class Ownership:
     # --- What is followed, and what has to be fetched ----------------------------------------
 
     def _follow_symbols(self) -> None:
-        followed = self.tools.symbols
+        followed = self.desk.symbols
         if followed.keys() == self.ingest.feeds.keys():
             return
         client, new = self.writer.client, followed.keys() - self.ingest.feeds.keys()
@@ -155,14 +155,14 @@ class Ownership:
         if wanted.from_id is None:
             self.fetcher.start(wanted.symbol, partial(self._join, wanted.symbol))
         else:
-            refill = Refill(self.tools.rest, wanted.symbol, wanted.from_id, wanted.until_id)
+            refill = Refill(self.desk.rest, wanted.symbol, wanted.from_id, wanted.until_id)
             self.fetcher.start(wanted.symbol, refill)
 
     def _join(self, symbol: str) -> Fetched:
         """Runs in a thread of the fetcher: a long past is written down there, page by page."""
         if not self.clock.known:
             raise ExchangeUnreachable("the exchange's clock is not measured yet")
-        rest, intervals = self.tools.rest, self.tools.intervals
+        rest, intervals = self.desk.rest, self.desk.intervals
         catch_up = CatchUp(symbol)
         try:
             now_ms = self.clock.now_ms()
@@ -179,7 +179,7 @@ class Ownership:
         if time.monotonic() < self._next_close_s:
             return {}
         self._next_close_s = time.monotonic() + CLOSE_EVERY_S
-        grace_ms = self.tools.grace_ms
+        grace_ms = self.desk.grace_ms
         return self.ingest.advance(lambda symbol: self.stream.proven_ms(symbol) - grace_ms)
 
     # --- Keeping and telling -----------------------------------------------------------------

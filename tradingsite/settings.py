@@ -10,7 +10,9 @@ from urllib.parse import urlsplit
 
 import dj_database_url
 import django_stubs_ext
+import psycopg
 from dotenv import load_dotenv
+from psycopg.conninfo import make_conninfo
 
 from candles.intervals import INTERVALS_MS
 from market.hosts import LOOPBACK_HOSTS, refusal
@@ -143,17 +145,23 @@ if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
 elif DATABASES["default"]["ENGINE"].endswith("postgresql"):
     # CONN_MAX_AGE has no effect under ASGI, so connections are pooled. The stream process has the
     # most threads that may want one at once, ten, and one of them may have a stop to sell.
-    # A server that is gone without a word is noticed within ten seconds; what the address of the
-    # database says (`?sslmode=require`) goes first.
-    DATABASES["default"]["OPTIONS"] = {
-        "pool": {"min_size": 1, "max_size": 12, "timeout": 2},
+    _POOL = {"min_size": 1, "max_size": 12, "timeout": 2}
+    # A host that is gone without a word is noticed within ten seconds. One that is gone on our side
+    # leaves no locks behind for long, nor does anybody wait for one for ever.
+    _POSTGRES_OPTIONS = {
         "connect_timeout": 3,  # seconds, as are the others but one
         "tcp_user_timeout": 10_000,  # milliseconds
-        "keepalives_idle": 5,
+        "keepalives_idle": 4,
         "keepalives_interval": 2,
         "keepalives_count": 3,
-        **DATABASES["default"].get("OPTIONS", {}),
+        "options": "-c lock_timeout=5s -c idle_in_transaction_session_timeout=60s",
+        **DATABASES["default"].get("OPTIONS", {}),  # what the address says: `?sslmode=require`
     }
+    try:
+        make_conninfo(**_POSTGRES_OPTIONS)
+    except psycopg.ProgrammingError as error:
+        raise BadSetting("DATABASE_URL", "…", f"after ? use what libpq knows ({error})") from None
+    DATABASES["default"]["OPTIONS"] = _POSTGRES_OPTIONS | {"pool": _POOL}
     DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
 else:
     raise BadSetting("DATABASE_URL", "…", "use postgres://… or sqlite:///…")

@@ -21,8 +21,8 @@ from market.rest import ExchangeRefused, ExchangeUnreachable, MarketRest
 from market.stream import MarketStream
 from market.ticks import Tick
 from tradingsite.clerk import RETRY_S
+from tradingsite.desk import Desk
 from tradingsite.ownership import CutOff, Overflow, Ownership
-from tradingsite.tools import Tools
 
 logger = structlog.get_logger(__name__)
 
@@ -45,67 +45,66 @@ class StreamProcess:
         intervals: Sequence[str],
         shard: Shard = Shard(),  # noqa: B008  # a frozen value
     ) -> None:
-        self.tools = Tools(stream, rest, writer, list(intervals), shard)
+        self.desk = Desk(stream, rest, writer, list(intervals), shard)
         self.stopping = threading.Event()
-        self._role: StandBy | Ownership = StandBy(self.tools)
+        self._role: StandBy | Ownership = StandBy(self.desk)
         self._looking = False
         self._next_look_s = 0.0
 
     def stop(self) -> None:
         self.stopping.set()
-        self.tools.stream.stop()
+        self.desk.stream.stop()
 
     def run(self) -> None:
         """Until `stop`."""
         threading.Thread(target=self._keep_clock, name="clock", daemon=True).start()
-        clerks = (self.tools.clerk, self.tools.seller)
-        for arrived in self.tools.stream.batches():
-            for clerk in clerks:
-                clerk.finished()
+        for arrived in self.desk.stream.batches():
+            self.desk.clerk.finished()
+            self.desk.seller.finished()
             self._look_at_symbols()
             self._take(arrived)
         if isinstance(self._role, Ownership):
             self._role.end()
-        for clerk in reversed(clerks):
+        for clerk in (self.desk.seller, self.desk.clerk):
             clerk.stop(STOP_WITHIN_S / 2)
 
     def _take(self, arrived: Arrived) -> None:
         if isinstance(self._role, StandBy):
             self._role.take(arrived)
             if self._role.due() and self._role.takes_over():
-                shard, holder = str(self.tools.shard), self.tools.writer.holder
+                shard, holder = str(self.desk.shard), self.desk.writer.holder
                 logger.info("stream.owner", shard=shard, holder=holder)
-                self._role = Ownership(self.tools, self._role.heard)
+                self._role = Ownership(self.desk, self._role.heard)
             return
         try:
             self._role.take(arrived)
         except (store.Fenced, CutOff, Overflow) as reason:
-            logger.warning("stream.stands_by", shard=str(self.tools.shard), reason=str(reason))
+            logger.warning("stream.stands_by", shard=str(self.desk.shard), reason=str(reason))
             self._role.leave()
-            self._role = StandBy(self.tools)
+            self._role = StandBy(self.desk)
 
     def _look_at_symbols(self) -> None:
         """Follow what the table of symbols says of our share."""
         if self._looking or time.monotonic() < self._next_look_s:
             return
         self._looking = True
-        self.tools.clerk.do(lambda: list(Symbol.objects.followed()), self._follow)
+        self.desk.clerk.do(lambda: list(Symbol.objects.followed()), self._follow)
 
     def _follow(self, followed: Sequence[Symbol]) -> None:
         self._looking, self._next_look_s = False, time.monotonic() + LOOK_S
-        symbols = self.tools.symbols
-        ours = {one.name: one for one in followed if self.tools.shard.covers(one.name)}
+        symbols = self.desk.symbols
+        ours = {one.name: one for one in followed if self.desk.shard.covers(one.name)}
         changed = ours.keys() != symbols.keys()
         for gone in symbols.keys() - ours.keys():
             del symbols[gone]
         symbols.update(ours)
         if changed:
-            self.tools.stream.follow(ours)
+            self.desk.stream.follow(ours)
 
     def _keep_clock(self) -> None:
         while not self.stopping.is_set():
             try:
-                self.tools.clock.measure(self.tools.rest)
+                self.desk.clock.measure(self.desk.rest)
                 self.stopping.wait(MEASURE_CLOCK_S)
             except ExchangeUnreachable as error:
                 logger.warning("clock.unmeasured", error=str(error))
@@ -121,8 +120,8 @@ class StandBy:
     `heard` are the last ticks of each symbol, as far as they came without interruption.
     """
 
-    def __init__(self, tools: Tools) -> None:
-        self.stream, self.writer = tools.stream, tools.writer
+    def __init__(self, desk: Desk) -> None:
+        self.stream, self.writer = desk.stream, desk.writer
         self.heard: dict[str, deque[Tick]] = {}
         self._polled_s = time.monotonic()
 

@@ -1,6 +1,6 @@
 """What is done with orders: opened, sent, looked up, booked, halted, logged."""
 
-from orders.services.account import accept, raised_alarms, reconcile_account
+from orders.services.account import accept_alarm, raised_alarms, reconcile_account
 from orders.services.balances import read_balances
 from orders.services.booking import record
 from orders.services.halts import current_halt, set_halt
@@ -13,7 +13,7 @@ from orders.services.sending import reconcile, send_claimed, submit, unanswered,
 from orders.services.tradelog import append_trade_log
 
 __all__ = [
-    "accept",
+    "accept_alarm",
     "append_trade_log",
     "carry_out",
     "current_halt",

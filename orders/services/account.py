@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 
 import structlog
-from django.contrib.auth.base_user import AbstractBaseUser
+from django.contrib.auth.models import User
 from django.db import transaction
 from django.db.models import Q
 from django.utils import timezone
@@ -54,9 +54,10 @@ def raised_alarms() -> list[Alarm]:
 
 
 def _watched() -> list[Symbol]:
-    """Symbols that are followed or held, those first that have waited longest."""
+    """Symbols that are followed, held or in doubt, those first that have waited longest."""
     held = Q(positions__status=Position.Status.OPEN)
-    symbols = Symbol.objects.filter(Q(followed=True) | held).distinct()
+    doubted = Q(alarms__in=Alarm.objects.filter(settled_at=None))
+    symbols = Symbol.objects.filter(Q(followed=True) | held | doubted).distinct()
     return list(symbols.select_related("orders_check").order_by("orders_check__until", "name"))
 
 
@@ -234,7 +235,8 @@ def doubt(symbol: Symbol, has: Decimal, expected: Decimal, now: datetime) -> Non
 @transaction.atomic
 def settle(symbol: Symbol, now: datetime) -> None:
     """Account and books agree: end the alarm, or forget a difference that never was one."""
-    alarm = Alarm.objects.filter(symbol=symbol, settled_at=None).first()
+    standing = Alarm.objects.select_for_update(of=("self",)).select_related("symbol")
+    alarm = standing.filter(symbol=symbol, settled_at=None).first()
     if alarm is None:
         return
     if alarm.raised_at is None:
@@ -247,33 +249,28 @@ def settle(symbol: Symbol, now: datetime) -> None:
 
 
 @transaction.atomic
-def accept(alarm_id: int, by: AbstractBaseUser, now: datetime) -> bool:
-    """Take the account's word: what an alarm says is no mistake, but a deposit, say.
+def accept_alarm(alarm_id: int, difference: Decimal, by: User, now: datetime) -> list[Alarm]:
+    """Take the account's word: the `difference` that an alarm told is no mistake, but a deposit.
 
-    The epoch begins, from now on, with the difference too. With the alarm settle those of other
-    symbols in the same asset, which say the same. Should the account have changed since it was
-    read, the next reconciliation finds what is left. False where the alarm no longer stands.
+    From now on the epoch's beginning counts it in. With the alarm settle those of other symbols
+    in the same asset, which say the same; the answer is all that were settled. None are where the
+    alarm no longer stands, or tells another difference by now. What the account has moved since
+    it was read, the next reconciliation finds.
     """
-    standing = Alarm.objects.filter(raised_at__isnull=False, settled_at=None)
-    alarm = standing.select_related("symbol").filter(pk=alarm_id).first()
     epoch = Epoch.objects.select_for_update().first()
-    if alarm is None or epoch is None:
-        return False
+    standing = Alarm.objects.select_for_update(of=("self",)).select_related("symbol")
+    raised = list(standing.filter(raised_at__isnull=False, settled_at=None).order_by("pk"))
+    alarm = next((one for one in raised if one.pk == alarm_id), None)
+    if epoch is None or alarm is None or alarm.difference != difference:
+        return []
     asset = alarm.symbol.base_asset
-    settled = list(
-        standing.select_for_update(of=("self",))
-        .select_related("symbol")
-        .filter(symbol__base_asset=asset)
-        .order_by("pk")
-    )
-    if alarm not in settled:
-        return False
-    start = EXACT.add(Decimal(epoch.balances.get(asset, "0")), alarm.difference)
+    start = EXACT.add(Decimal(epoch.balances.get(asset, "0")), difference)
     epoch.balances[asset] = plain(start)
     epoch.save(update_fields=["balances"])
+    settled = [one for one in raised if one.symbol.base_asset == asset]
     for one in settled:
-        one.settled_at, one.accepted_by_id = now, by.pk
+        one.settled_at, one.accepted_by = now, by
         one.save(update_fields=["settled_at", "accepted_by"])
-        logger.warning("account.accepted", symbol=one.symbol.name, text=one.text, by=str(by))
+        logger.warning("account.accepted", symbol=one.symbol.name, text=one.text, by=by.username)
     alarm_changed.announce(settled)
-    return True
+    return settled

@@ -45,12 +45,14 @@ def open_orders(
     a strategy has at most one order under way on a symbol. `last_prices` are by symbol, as far
     as they are known.
     """
+    if any(intent.side is Side.BUY for intent in intents):
+        statements.take_turn()  # before any row is locked: who has its turn waits for nobody's
     situation = _Situation(intents, symbols, now, last_prices)
     orders = _known(intents)  # not before the series are locked: another worker may be writing them
     fresh = []
     for intent in intents:
         if intent.client_order_id not in orders:
-            order = situation.order_for(intent)
+            order = situation.admit(intent)
             orders[intent.client_order_id] = order
             fresh.append(order)
     if fresh:
@@ -62,7 +64,8 @@ def open_orders(
 class _Situation:
     """What intents are held against, and how each that passes changes it for the next.
 
-    Made within a transaction: what it reads of the intents' own series stays so until that ends.
+    Made within a transaction, which locks what the intents' strategies hold. Nobody else opens an
+    order in these series meanwhile, nor lets any entry pass.
     """
 
     def __init__(
@@ -84,9 +87,9 @@ class _Situation:
         """Whether a protective stop of the order's series has not ended."""
         return (order.strategy, order.symbol_id) in self._guarded
 
-    def order_for(self, intent: Intent) -> Order:
-        """Its order, to be sent or denied; not written yet."""
-        symbol, circumstances = self._symbols[intent.symbol_id], self._of(intent)
+    def admit(self, intent: Intent) -> Order:
+        """Its order, to be sent or denied, not written yet; what passes counts for the next."""
+        symbol, circumstances = self._symbols[intent.symbol_id], self._circumstances(intent)
         denial = deny(intent, circumstances)
         if denial is None:
             self._live[intent.strategy, intent.symbol_id].add(intent.side)
@@ -108,7 +111,7 @@ class _Situation:
             timeline=dict(intent.timeline),
         )
 
-    def _of(self, intent: Intent) -> Circumstances:
+    def _circumstances(self, intent: Intent) -> Circumstances:
         series, symbol = (intent.strategy, intent.symbol_id), self._symbols[intent.symbol_id]
         standing = self._standing
         return Circumstances(

@@ -56,14 +56,10 @@ def limits() -> Limits:
 def standing_for(
     intents: Collection[Intent], symbols: Collection[Symbol], now: datetime
 ) -> Standing:
-    """How things stand for those of the intents that are entries; exits need none of it.
-
-    Until the transaction ends nobody else finds out, so that what passes is counted for the next.
-    """
+    """How things stand for those of the intents that are entries; exits need none of it."""
     strategies = {intent.strategy for intent in intents if intent.side is Side.BUY}
     if not strategies:
         return Standing()
-    statements.take_turn()
     found = Standing(limits())
     quotes = {symbol.quote_asset for symbol in symbols}
     for kind, name, *values in statements.standing(strategies, quotes, found.limits, now):

@@ -10,7 +10,14 @@ from market.models import Symbol
 from market.ticks import Side
 from orders.exchange import Busy, OrderRequest, OrderSeen, OutcomeUnknown
 from orders.models import Alarm, Epoch, ForeignOrder, Order, Position
-from orders.services import accept, open_stops, raised_alarms, reconcile_account, submit, unsent
+from orders.services import (
+    accept_alarm,
+    open_stops,
+    raised_alarms,
+    reconcile_account,
+    submit,
+    unsent,
+)
 from orders.status import OrderStatus
 from tests.builders import NOON, NOON_MS, opened, symbol
 from tests.fakes import FakeExchange
@@ -159,8 +166,8 @@ class TestAlarms:
         for seconds in (60, 160):
             reconcile_account(exchange, clock.at(seconds))
         first, second = raised_alarms()
-        assert accept(first.pk, operator, clock.now)
-        assert not accept(second.pk, operator, clock.now)
+        assert accept_alarm(first.pk, Decimal("0.25"), operator, clock.now) == [first, second]
+        assert accept_alarm(second.pk, Decimal("0.25"), operator, clock.now) == []
         settled = Alarm.objects.values_list("settled_at", "accepted_by__username")
         assert set(settled) == {(clock.now, "operator")}
         assert opened(btc, number=2, strategy="B").status == OrderStatus.PENDING
@@ -177,10 +184,31 @@ class TestAlarms:
         for seconds in (60, 160):
             reconcile_account(exchange, clock.at(seconds))
         exchange.held["BTC"] -= 2
-        accept(raised_alarms()[0].pk, operator, clock.now)
+        assert accept_alarm(raised_alarms()[0].pk, Decimal(-1), operator, clock.now)
         for seconds in (220, 320):
             reconcile_account(exchange, clock.at(seconds))
         assert [alarm.difference for alarm in raised_alarms()] == [-2]
+
+    def test_what_was_not_shown_is_not_accepted(self, exchange: FakeExchange, clock: Clock) -> None:
+        operator = User.objects.create_user("operator")
+        exchange.held["BTC"] -= 1
+        for seconds in (60, 160):
+            reconcile_account(exchange, clock.at(seconds))
+        assert accept_alarm(raised_alarms()[0].pk, Decimal("-0.9"), operator, clock.now) == []
+        assert len(raised_alarms()) == 1
+
+    def test_one_of_a_symbol_no_longer_followed_settles_too(
+        self, exchange: FakeExchange, clock: Clock
+    ) -> None:
+        exchange.held["ETH"] -= 1
+        symbol("ETHUSDT", base_asset="ETH")
+        for seconds in (60, 160):
+            reconcile_account(exchange, clock.at(seconds))
+        Symbol.objects.filter(name="ETHUSDT").update(followed=False)
+        assert [alarm.symbol.name for alarm in raised_alarms()] == ["ETHUSDT"]
+        exchange.held["ETH"] += 1
+        reconcile_account(exchange, clock.at(220))
+        assert raised_alarms() == []
 
     def test_what_did_not_last_is_forgotten(self, exchange: FakeExchange, clock: Clock) -> None:
         exchange.held["BTC"] -= 1

@@ -9,7 +9,7 @@ from django.test.utils import CaptureQueriesContext
 
 from market.models import Symbol
 from orders.models import Alarm, Epoch, Halt
-from tests.admins import act, may_not_change, page, row_page, signed_in
+from tests.admins import may_not_change, page, row_page, signed_in
 from tests.builders import symbol
 from tests.rows import at, order, position, trade
 
@@ -104,19 +104,36 @@ class TestAlarms:
             difference=Decimal(2), since=at(1), raised_at=at(2),
         )  # fmt: skip
 
+    def accept(self, client: Client, alarm: Alarm, **form: str) -> str:
+        """Choose the action, and where `form` says so, confirm."""
+        form |= {"action": "accept", "_selected_action": str(alarm.pk)}
+        return client.post("/admin/orders/alarm/", form, follow=True).content.decode()
+
+    def confirm(self, client: Client, alarm: Alarm, difference: str = "2") -> str:
+        return self.accept(client, alarm, sure="yes", **{f"difference-{alarm.pk}": difference})
+
     def test_whoever_knows_better_accepts_one(self, client: Client, alarm: Alarm) -> None:
         assert "Accept: the account is right" in page(client, "orders_alarm")
-        assert "Accepted: BTCUSDT: the account holds 12 BTC" in act(
-            client, "orders_alarm", "accept", alarm
-        )
+        asked = self.accept(client, alarm)
+        assert "the account holds 12 BTC, our books say 10 (difference 2 BTC)" in asked
+        assert f'name="difference-{alarm.pk}" value="2"' in asked
+        assert Epoch.objects.get().balances == {"BTC": "10"}
+        assert "Accepted: BTCUSDT: the account holds 12 BTC" in self.confirm(client, alarm)
         assert Epoch.objects.get().balances == {"BTC": "12"}
         alarm.refresh_from_db()
         assert str(alarm.accepted_by) == "root"
 
     def test_twice_is_once(self, client: Client, alarm: Alarm) -> None:
-        act(client, "orders_alarm", "accept", alarm)
-        assert "No longer stands: BTCUSDT" in act(client, "orders_alarm", "accept", alarm)
+        self.confirm(client, alarm)
+        assert "BTCUSDT: the alarm no longer stands" in self.confirm(client, alarm)
         assert Epoch.objects.get().balances == {"BTC": "12"}
+
+    @pytest.mark.parametrize("shown", ["1", "", "sNaN"])
+    def test_no_other_difference_than_was_shown(
+        self, client: Client, alarm: Alarm, shown: str
+    ) -> None:
+        assert "no longer stands as it was shown" in self.confirm(client, alarm, shown)
+        assert Epoch.objects.get().balances == {"BTC": "10"}
 
     def test_who_may_only_look_may_not(self, alarm: Alarm) -> None:
         looker = User.objects.create_user("looker", is_staff=True)
@@ -124,5 +141,5 @@ class TestAlarms:
         client = Client()
         client.force_login(looker)
         assert "Accept: the account is right" not in page(client, "orders_alarm")
-        act(client, "orders_alarm", "accept", alarm)
+        self.confirm(client, alarm)
         assert Epoch.objects.get().balances == {"BTC": "10"}

@@ -4,16 +4,26 @@ import threading
 import time
 from collections.abc import Callable
 from datetime import timedelta
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
+from django.contrib.auth.models import User
 from django.db import connection, transaction
 from pytest_django import Settings
 
 from candles.models import Candle
 from market.ticks import Side
-from orders.models import Order, OrderChange, Position, Trade
-from orders.services import append_trade_log, carry_out, open_stops, record, submit, unsent
+from orders.models import Alarm, Epoch, Order, OrderChange, Position, Trade
+from orders.services import (
+    accept_alarm,
+    append_trade_log,
+    carry_out,
+    open_stops,
+    record,
+    submit,
+    unsent,
+)
 from orders.stops import hit
 from strategies.models import Signal, StrategyState
 from strategies.services import Closed, evaluate, guard, stop_out
@@ -103,6 +113,16 @@ def test_entries_at_once_on_several_symbols_stay_within_the_limit(settings: Sett
     at_once(enter)
     assert Order.objects.filter(status="PENDING").count() == 2
     assert Order.objects.filter(reason__startswith="too_many_entries").count() == 2
+
+
+def test_an_alarm_that_several_accept_counts_once() -> None:
+    btc, operator = symbol(), User.objects.create_user("operator")
+    Epoch.objects.create(started_at=NOON, reason="first look", balances={"BTC": "10"})
+    alarm = Alarm.objects.create(
+        symbol=btc, text="differs", difference=Decimal(2), since=NOON, raised_at=NOON
+    )
+    at_once(lambda: accept_alarm(alarm.pk, Decimal(2), operator, NOON))
+    assert Epoch.objects.get().balances == {"BTC": "12"}
 
 
 def test_a_stop_that_several_see_hit_sells_once() -> None:

@@ -280,5 +280,5 @@ def test_shards_follow_each_their_own_and_symbols_that_come_later(
         yield from until(lambda: line.live == {BTC} | ours)
 
     process = run(redis, script, shard=Shard(mine, 2))
-    assert process.tools.symbols.keys() == {BTC} | ours
+    assert process.desk.symbols.keys() == {BTC} | ours
     assert eventually(lambda: not redis.exists(f"candles:owner:{mine}/2"))

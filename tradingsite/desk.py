@@ -1,4 +1,4 @@
-"""What the stream process works with, whichever part it plays."""
+"""What the stream process works with for its shard, whichever part it plays."""
 
 from dataclasses import dataclass, field
 
@@ -15,9 +15,9 @@ SALES_AT_ONCE = 4  # one that waits for the exchange does not hold the next one 
 
 
 @dataclass
-class Tools:
-    """They outlast every spell of owning and standing by. `symbols` are the shard's, by name:
-    the same dictionary for good, for others hold it.
+class Desk:
+    """It outlasts every spell of owning and standing by. `symbols` are the shard's, by name: the
+    same dictionary for good, for others hold it.
     """
 
     stream: MarketStream
