@@ -160,7 +160,9 @@ elif DATABASES["default"]["ENGINE"].endswith("postgresql"):
     try:
         make_conninfo(**_POSTGRES_OPTIONS)
     except psycopg.ProgrammingError as error:
-        raise BadSetting("DATABASE_URL", "…", f"after ? use what libpq knows ({error})") from None
+        raise BadSetting(
+            "DATABASE_URL", "…", f"after ? use what libpq knows ({str(error).strip()})"
+        ) from None
     DATABASES["default"]["OPTIONS"] = _POSTGRES_OPTIONS | {"pool": _POOL}
     DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
 else:
