@@ -46,7 +46,7 @@ def open_orders(
     as they are known.
     """
     if any(intent.side is Side.BUY for intent in intents):
-        statements.take_turn()  # before any row is locked: who has its turn waits for nobody's
+        statements.take_turn()  # before positions are locked: no sale of one waits for a turn
     situation = _Situation(intents, symbols, now, last_prices)
     orders = _known(intents)  # not before the series are locked: another worker may be writing them
     fresh = []
