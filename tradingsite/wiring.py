@@ -47,7 +47,9 @@ def connect() -> None:
 
 
 def evaluate_strategies(candles: Sequence[Candle]) -> None:
-    evaluate.delay([Closed.just(candle) for candle in candles])
+    closed = [Closed.just(candle) for candle in candles]
+    # Celery would spell all of them out for a log that nobody reads.
+    evaluate.apply_async((closed,), argsrepr=f"({len(closed)} candles)")
 
 
 def watch_stops(_: Sequence[Position]) -> None:
