@@ -274,10 +274,9 @@ function frame() {
 }
 
 function changeTheme() {
-  const dark = matchMedia("(prefers-color-scheme: dark)").matches;
-  const now = document.documentElement.dataset.theme ?? (dark ? "dark" : "light");
-  const next = now === "dark" ? "light" : "dark";
-  document.documentElement.dataset.theme = next;
+  const { dataset } = document.documentElement;
+  const next = dataset.theme === "dark" ? "light" : "dark";
+  dataset.theme = next;
   localStorage.setItem("theme", next);
   chart.paint();
 }

@@ -1,5 +1,10 @@
-// Before the first paint, so that a chosen theme does not flash the other one.
+// Before the first paint, so that no other theme flashes: the chosen one, else the system's.
 (() => {
-  const chosen = localStorage.getItem("theme");
-  if (chosen) document.documentElement.dataset.theme = chosen;
+  const system = matchMedia("(prefers-color-scheme: dark)");
+  const show = () => {
+    const ofSystem = system.matches ? "dark" : "light";
+    document.documentElement.dataset.theme = localStorage.getItem("theme") ?? ofSystem;
+  };
+  system.addEventListener("change", show);
+  show();
 })();
