@@ -2,6 +2,7 @@
 
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable
 from datetime import timedelta
 from decimal import Decimal
@@ -14,7 +15,7 @@ from pytest_django import Settings
 
 from candles.models import Candle
 from market.ticks import Side
-from orders.models import Alarm, Epoch, Order, OrderChange, Position, Trade
+from orders.models import Alarm, Balance, Epoch, Order, OrderChange, Position, Trade
 from orders.services import (
     accept_alarm,
     append_trade_log,
@@ -100,19 +101,29 @@ def test_a_candle_that_several_judge_gives_one_signal_and_one_order() -> None:
     assert Signal.objects.count() == Order.objects.count() == StrategyState.objects.count() == 1
 
 
-def test_entries_at_once_on_several_symbols_stay_within_the_limit(settings: Settings) -> None:
-    settings.MAX_ENTRIES_PER_HOUR = 2
+def entries_at_once() -> Counter[str]:
+    """Four symbols entered at once, by transactions that commit late; what became of them."""
     numbers = iter(enumerate([symbol(f"{base}USDT", base_asset=base) for base in "WXYZ"]))
 
     def enter() -> None:
         number, one = next(numbers)
         with transaction.atomic():
             opened(one, number=number)
-            time.sleep(0.1)  # a transaction that commits late
+            time.sleep(0.1)
 
     at_once(enter)
-    assert Order.objects.filter(status="PENDING").count() == 2
-    assert Order.objects.filter(reason__startswith="too_many_entries").count() == 2
+    reasons = Order.objects.values_list("reason", flat=True)
+    return Counter(reason.partition(":")[0] or "ordered" for reason in reasons)
+
+
+def test_entries_at_once_on_several_symbols_stay_within_the_limit(settings: Settings) -> None:
+    settings.MAX_ENTRIES_PER_HOUR = 2
+    assert entries_at_once() == {"ordered": 2, "too_many_entries": 2}
+
+
+def test_entries_at_once_on_several_symbols_spend_a_balance_once() -> None:
+    Balance.objects.create(asset="USDT", free=Decimal("119.99"), read_at=NOON)
+    assert entries_at_once() == {"ordered": 1, "balance_too_low": 3}
 
 
 def test_an_alarm_that_several_accept_counts_once() -> None:
