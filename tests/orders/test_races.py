@@ -122,7 +122,7 @@ def test_entries_at_once_on_several_symbols_stay_within_the_limit(settings: Sett
 
 
 def test_entries_at_once_on_several_symbols_spend_a_balance_once() -> None:
-    Balance.objects.create(asset="USDT", free=Decimal(99), read_at=NOON)  # an entry takes 50 or more
+    Balance.objects.create(asset="USDT", free=Decimal(99), read_at=NOON)  # one takes 50 or more
     assert entries_at_once() == {"ordered": 1, "balance_too_low": 3}
 
 
