@@ -72,10 +72,13 @@ def kline_text(stream: str, now_ms: int) -> str:
 
 @dataclass
 class Exchange:
-    """`on_order` is told of each order's symbol, side, and arrival (`time.monotonic`)."""
+    """`on_order` is told of each order's symbol, side, and arrival (`time.monotonic`); the answer
+    to one takes `answer_s`.
+    """
 
     symbols: list[str]
     on_order: Callable[[str, str, float], None] = lambda symbol, side, at: None
+    answer_s: float = 0.0
     started_ms: int = field(default_factory=lambda: int(time.time() * 1000))
     subscribed: set[str] = field(default_factory=set)
     requests: list[web.Request] = field(default_factory=list)
@@ -132,6 +135,7 @@ class Exchange:
         query = request.query or await request.post()
         self.orders += 1
         self.on_order(str(query["symbol"]), str(query["side"]), arrived)
+        await asyncio.sleep(self.answer_s)
         return web.json_response(_filled(query, self.orders))
 
     async def _stream(self, request: web.Request) -> web.WebSocketResponse:

@@ -9,7 +9,8 @@ ones. In the same run the same is measured of the bare way (`benchmarks.bare`): 
 order a task, and nothing else.
 
 `crowd`: the same for 200 symbols whose candles close together, ten of which cross: both variants
-order, so 20 orders are under way at once; the first and the last of them are told.
+order, so 20 orders are under way at once; the first and the last of them are told. It is measured
+with an exchange that answers at once, and with one that takes 10 ms, as across a city.
 
 `stop`: from the moment the exchange sends the tick that hits the stops of both variants to the
 moment their sales reach it, while 5,000 other ticks a second go by.
@@ -40,6 +41,7 @@ SYMBOLS = symbol_names(4)
 CLOSINGS_S = 45
 WARM_UP_S = 14  # candles until the averages have their history, and the worker its code
 CROWD, CROSSING, CROWD_CLOSINGS = 200, 10, 30
+ANSWERS_S = (0.0, 0.01)
 BUSY, BURSTS_A_SECOND = "BUSYUSDT", 200
 BARE_WORKER = "--quiet worker --concurrency 2 --without-gossip --without-mingle"
 PAGE_S, TICKS_A_SECOND, CLIENTS = 10, 5_000, 10
@@ -153,11 +155,22 @@ async def _closings(way: Callable[[Exchange], AbstractAsyncContextManager[object
 
 
 async def crowd_to_orders() -> None:
-    """All candles close by ticks sent at once; `arrived` are the orders of the present second."""
+    for answer_s in ANSWERS_S:
+        first, last = await _crowds(answer_s)
+        print(f"answers take {answer_s * 1000:.0f} ms")
+        print(row(f"{CROWD} candles close to first of {2 * CROSSING} order requests", first))
+        print(row("and to the last of them", last))
+
+
+async def _crowds(answer_s: float) -> tuple[list[float], list[float]]:
+    """All candles close by ticks sent at once; `arrived` are the orders of the present second.
+
+    The answer is how long the first and the last order of each crowd took, in seconds.
+    """
     arrived: list[float] = []
     first: list[float] = []
     last: list[float] = []
-    exchange = Exchange(symbol_names(CROWD), lambda _, __, at: arrived.append(at))
+    exchange = Exchange(symbol_names(CROWD), lambda _, __, at: arrived.append(at), answer_s)
     async with running(exchange, "worker", "stream"):
         second = int(time.time()) + 2
         for number in range(WARM_UP_S + CROWD_CLOSINGS):
@@ -172,8 +185,7 @@ async def crowd_to_orders() -> None:
             if number > WARM_UP_S and len(arrived) == 2 * CROSSING:
                 first.append(arrived[0] - began)
                 last.append(arrived[-1] - began)
-    print(row(f"{CROWD} candles close to first of {2 * CROSSING} order requests", first))
-    print(row("and to the last of them", last))
+    return first, last
 
 
 def _crowd_tick(exchange: Exchange, place: int, number: int, due: float) -> str:
