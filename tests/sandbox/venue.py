@@ -176,6 +176,15 @@ def events(socket: websocket.WebSocket, count: int) -> list[Json]:
     return [json.loads(socket.recv()) for _ in range(count)]
 
 
+def events_since(socket: websocket.WebSocket, since_ms: int, count: int) -> list[Json]:
+    """The next events up to the `count`th of those after `since_ms`: some may be under way."""
+    found: list[Json] = []
+    while count:
+        found += events(socket, 1)
+        count -= found[-1].get("data", found[-1])["E"] > since_ms
+    return found
+
+
 def finals(socket: websocket.WebSocket, count: int) -> list[Json]:
     """The next klines that come with x=true."""
     return [until(socket, lambda event: event["k"]["x"])["k"] for _ in range(count)]

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.sandbox import truth
-from tests.sandbox.venue import Json, Venue, events, finals, replaying, until
+from tests.sandbox.venue import Json, Venue, events, events_since, finals, replaying, until
 
 PACE = 3
 
@@ -23,8 +23,8 @@ def test_ids_are_missing_or_doubled_on_the_stream_and_whole_in_rest(
 ) -> None:
     socket = venue.socket("/ws/btcusdt@aggTrade")
     start = events(socket, 1)[0]["a"]
-    venue.fault(fault, symbol="BTCUSDT", count=3)
-    seen = [event["a"] for event in events(socket, 12)]
+    since_ms = venue.fault(fault, symbol="BTCUSDT", count=3)["time_ms"]
+    seen = [event["a"] for event in events_since(socket, since_ms, 12)]
     wrong = [a for a in range(start + 1, max(seen)) if seen.count(a) != 1]
     assert len(wrong) == 3
     assert {seen.count(a) for a in wrong} == {copies}
@@ -35,8 +35,8 @@ def test_ids_are_missing_or_doubled_on_the_stream_and_whole_in_rest(
 def test_swapped_trades_come_each_after_its_successor_in_both_streams(venue: Venue) -> None:
     socket = venue.socket("/stream?streams=btcusdt@aggTrade/btcusdt@trade")
     events(socket, 1)
-    venue.fault("reorder", symbol="BTCUSDT", count=3)
-    seen = [event["data"] for event in events(socket, 60)]
+    since_ms = venue.fault("reorder", symbol="BTCUSDT", count=3)["time_ms"]
+    seen = [event["data"] for event in events_since(socket, since_ms, 60)]
     aggs = [event["a"] for event in seen if event["e"] == "aggTrade"]
     assert sorted(aggs) == list(range(min(aggs), max(aggs) + 1))
     swapped = [(left, right) for left, right in pairwise(aggs) if left > right]
