@@ -15,7 +15,7 @@ from random import Random
 from typing import Any, NamedTuple
 
 FILE = "crashes.log"
-FIRST_CHANCE = 0.25  # of a step at which nothing has crashed yet
+FIRST_CHANCE = 0.5  # of a step at which nothing has crashed yet
 CHANCE = 0.01
 WHOLE_GROUP = 0.3  # else the one process alone: a worker's child, whose parent lives on
 
