@@ -106,7 +106,7 @@ async def served(exchange: Exchange) -> AsyncIterator[dict[str, str]]:
 async def listened_to(exchange: Exchange) -> None:
     while not exchange.complete:
         await asyncio.sleep(0.1)
-    await asyncio.sleep(2)
+    await asyncio.sleep(2)  # for the worker, of which an exchange hears nothing
 
 
 def row(what: str, seconds: list[float]) -> str:
