@@ -16,7 +16,7 @@ import requests
 import websocket
 from celery import Celery
 
-from orders.signing import signed
+from orders.venue.signing import signed
 
 BROKER = os.environ.get("REDIS_URL", "").replace("unix://", "redis+socket://", 1)
 app = Celery("bare", broker=BROKER)

@@ -12,8 +12,8 @@ import gc
 from decimal import Decimal
 from pathlib import Path
 
-from candles.feed import SymbolFeed
-from candles.fetch import Joined
+from candles.live.feed import SymbolFeed
+from candles.live.joining import Joined
 from candles.ohlcv import flat
 from market.ticks import Tick
 

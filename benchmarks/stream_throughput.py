@@ -23,7 +23,7 @@ from pathlib import Path
 
 from benchmarks.exchange import FIRST_ID, symbol_names
 from benchmarks.flood import rounds_of, trades_of
-from candles.store import SymbolState
+from candles.live.state import SymbolState
 from tests.servers import PYTHON, Redis, Server, answers, free_port
 
 
@@ -41,18 +41,18 @@ def ours(symbols: int, ticks: int) -> dict[str, float]:
     from django.conf import settings
     from django.core.management import call_command
 
-    from candles import store
-    from market.redis import connection
+    from candles.live.state import Writer, read_states
+    from foundation.redis import connection
     from market.rest import market_rest
     from market.services import load_symbols
-    from market.stream import MarketStream
-    from tradingsite.streaming import StreamProcess
+    from market.stream.client import MarketStream
+    from tradingsite.stream.process import StreamProcess
 
     call_command("migrate", verbosity=0)
     rest = market_rest()
     load_symbols(rest)
     stream = MarketStream(settings.BINANCE_STREAM_URL, settings.INTERVALS)
-    process = StreamProcess(stream, rest, store.Writer(connection(), "none"), settings.INTERVALS)
+    process = StreamProcess(stream, rest, Writer(connection(), "none"), settings.INTERVALS)
     names, rounds = symbol_names(symbols), rounds_of(symbols, ticks)
     last_ids = {name: FIRST_ID - 1 + trades_of(place, rounds) for place, name in enumerate(names)}
     sent = sum(last_ids.values()) - symbols * (FIRST_ID - 1)
@@ -65,7 +65,7 @@ def ours(symbols: int, ticks: int) -> dict[str, float]:
     def watch() -> None:
         client = connection()
         while True:
-            states = store.read_states(client, names)
+            states = read_states(client, names)
             done = {name: state.last_tick_id for name, state in states.items()}
             if len(done) == symbols and min(done.values()) >= FIRST_ID and "cpu" not in marks:
                 marks["cpu"], marks["wall"] = others_cpu_s(), time.monotonic()

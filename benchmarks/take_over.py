@@ -21,7 +21,7 @@ from aiohttp import web
 
 from benchmarks.exchange import FIRST_ID, Exchange, symbol_names, tick_text
 from benchmarks.latency import row, running
-from candles import store
+from candles.live.state import read_states, read_streams
 from tests.servers import Server, Site
 
 SYMBOLS = symbol_names(4)
@@ -62,7 +62,7 @@ class Ticking(Exchange):
 
 
 def owner(client: redis.Redis) -> str:
-    told = store.read_streams(client)
+    told = read_streams(client)
     return told[0].holder if told else ""
 
 
@@ -79,7 +79,7 @@ async def blow(
     owned = time.monotonic() - struck
     last = 0
     while last < FIRST_ID + printed:
-        states = store.read_states(client, exchange.symbols).values()
+        states = read_states(client, exchange.symbols).values()
         last = min(state.last_tick_id for state in states)
         await asyncio.sleep(0.005)
     folded = time.monotonic() - struck

@@ -6,10 +6,11 @@ from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
 
+from candles.comparison import FIELDS
 from candles.intervals import INTERVALS_MS
 from candles.models import Candle, CandleRevision
-from candles.verdicts import FIELDS
-from market.admin import Facts, OfSymbol
+from foundation.admin import Facts
+from market.admin import OfSymbol
 
 
 class OfInterval(admin.SimpleListFilter):

@@ -1,7 +1,7 @@
 """Candles and ticks over REST."""
 
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from functools import lru_cache
 from heapq import merge
 from typing import Any
@@ -16,36 +16,29 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from candles import store
 from candles.intervals import INTERVALS_MS
+from candles.live.state import KEPT_TICKS, SymbolState, read_states, recent_ticks
 from candles.models import Candle, Verdict
-from candles.schema import (
+from candles.representation import (
+    AMOUNTS,
     AllCandlesSerializer,
     LatestTicksSerializer,
+    Row,
     SeriesSerializer,
     SymbolTicksSerializer,
+    forming_json,
+    row_json,
+    span_json,
 )
-from candles.store import KEPT_TICKS, SymbolState
-from market.api import (
-    Json,
-    iso,
-    iso_ms,
-    plain_or_null,
-    refusals,
-    tick_json,
-)
-from market.decimals import plain
+from foundation.redis import connection
+from foundation.rest.errors import refusals
+from foundation.rest.fields import Json, iso
+from foundation.rest.parameters import OneOf, Query, TimeParameter, filters
 from market.models import Symbol
-from market.parameters import OneOf, Query, TimeParameter, filters, known_symbol
-from market.redis import connection
-from market.times import to_time
+from market.parameters import known_symbol
+from market.representation import tick_json
 
 MOST_CANDLES = 5000
-AMOUNTS = (
-    "open", "high", "low", "close", "volume", "quote_volume", "taker_volume", "taker_quote_volume",
-)  # fmt: skip
-# First and last instant as ISO 8601, differed, trades, verdict, revision, then AMOUNTS.
-Row = Sequence[Any]
 
 
 class CandleQuery(Query):
@@ -89,62 +82,6 @@ COLUMNS: list[Any] = [
 ]  # fmt: skip
 
 
-def candle_json(candle: Candle) -> Json:
-    """A closed candle."""
-    span = _span(candle.open_time, candle.interval)
-    amounts = [plain_or_null(getattr(candle, name)) for name in AMOUNTS]
-    row = (*span, candle.differed, candle.trades, candle.verdict, candle.revision, *amounts)
-    return _json(candle.symbol.name, candle.interval, row)
-
-
-def forming_json(symbol: str, state: SymbolState, interval: str | None = None) -> Json:
-    """The open candle of `interval`, by default the first one followed, with the last tick.
-
-    Raises KeyError for an interval that the stream does not follow.
-    """
-    interval = interval or state.intervals[0]
-    candle = state.forming[interval]
-    span = _span(to_time(candle.open_ms), interval)
-    amounts = [plain(getattr(candle, name)) for name in AMOUNTS]
-    return {
-        **_json(symbol, interval, (*span, None, candle.trades, None, None, *amounts)),
-        "last_price": plain(state.last_price),
-        "last_tick_id": state.last_tick_id,
-        "time": iso_ms(state.last_time_ms),
-    }
-
-
-def _span(open_time: datetime, interval: str) -> tuple[str, str]:
-    """The first and the last millisecond of a candle."""
-    last = open_time + timedelta(milliseconds=INTERVALS_MS[interval] - 1)
-    return iso(open_time), iso(last)
-
-
-def _json(symbol: str, interval: str, row: Row) -> Json:
-    """A candle; without verdict, revision and differences while it forms."""
-    open_time, close_time, differed, trades, verdict, revision, *amounts = row
-    first, high, low, last, volume, quote, *taker = amounts
-    return {
-        "symbol": symbol,
-        "interval": interval,
-        "open_time": open_time,
-        "close_time": close_time,
-        "open": first,
-        "high": high,
-        "low": low,
-        "close": last,
-        "volume": volume,
-        "quote_volume": quote,
-        "taker_volume": taker[0],
-        "taker_quote_volume": taker[1],
-        "trades": trades,
-        "verdict": verdict,
-        "revision": revision,
-        "differed": differed,
-        "closed": verdict is not None,
-    }
-
-
 def _series(
     symbol: Symbol, state: SymbolState | None, asked: dict[str, Any], limit: int
 ) -> list[Json]:
@@ -155,7 +92,7 @@ def _series(
     """
     start, end, interval = asked.get("start"), asked.get("end"), asked["interval"]
     rows = _closed_rows(symbol, asked, limit)
-    candles = [_json(symbol.name, interval, row) for row in rows]
+    candles = [row_json(symbol.name, interval, row) for row in rows]
     cut = start is not None and end is None and len(rows) == limit
     if state is not None and interval in state.intervals and not cut:
         forming = forming_json(symbol.name, state, interval)
@@ -190,7 +127,7 @@ def _read_differed(text: str) -> Json:
 @lru_cache(maxsize=20_000)  # the newest ones are asked for again and again, by every chart
 def _read_span(text: str, interval: str) -> tuple[str, str]:
     """The span of an open time as the database writes it: whole seconds, in UTC."""
-    return _span(datetime.fromisoformat(text[:19]).replace(tzinfo=UTC), interval)
+    return span_json(datetime.fromisoformat(text[:19]).replace(tzinfo=UTC), interval)
 
 
 def _asked(request: Request) -> dict[str, Any]:
@@ -200,7 +137,7 @@ def _asked(request: Request) -> dict[str, Any]:
 def _states(symbols: Sequence[Symbol], asked: dict[str, Any]) -> dict[str, SymbolState]:
     if not asked["forming"] or "verdict" in asked:
         return {}
-    return store.read_states(connection(), [symbol.name for symbol in symbols])
+    return read_states(connection(), [symbol.name for symbol in symbols])
 
 
 class CandlesView(APIView):
@@ -245,7 +182,7 @@ class TicksView(APIView):
     def get(self, request: Request) -> Response:
         Query.of(request)
         names = Symbol.objects.followed().values_list("name", flat=True)
-        ticks = [tick for name in names for tick in store.recent_ticks(connection(), name, 1)]
+        ticks = [tick for name in names for tick in recent_ticks(connection(), name, 1)]
         return Response({"ticks": [tick_json(tick) for tick in ticks]})
 
 
@@ -259,5 +196,5 @@ class SymbolTicksView(APIView):
     def get(self, request: Request, symbol: str) -> Response:
         limit = TickQuery.of(request)["limit"]
         known = known_symbol(symbol)
-        ticks = store.recent_ticks(connection(), known.name, limit)
+        ticks = recent_ticks(connection(), known.name, limit)
         return Response({"symbol": known.name, "ticks": [tick_json(tick) for tick in ticks]})

@@ -1,7 +1,7 @@
 """Facts about candles."""
 
 from candles.models import Candle
-from market.events import Event
+from foundation.events import Event
 
 candle_closed: Event[Candle] = Event("candle_closed")
 candle_revised: Event[Candle] = Event("candle_revised")  # closed before, and now different

@@ -3,7 +3,7 @@
 from django.db import models
 
 from candles.ohlcv import Cause
-from market.fields import ExactDecimalField
+from foundation.fields import ExactDecimalField
 from market.models import Symbol
 
 

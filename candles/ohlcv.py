@@ -12,7 +12,7 @@ from math import gcd
 import msgspec
 
 from candles.intervals import INTERVALS_MS, floor_ms
-from market.decimals import EXACT, ZERO
+from foundation.decimals import EXACT, ZERO
 from market.ticks import Tick
 
 

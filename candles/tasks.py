@@ -8,10 +8,10 @@ from celery import shared_task
 from django.conf import settings
 
 from candles import services
-from market.binance import BadFrame
-from market.redis import connection
+from foundation.redis import connection
+from foundation.times import to_time
 from market.rest import ExchangeUnreachable, MarketRest, market_rest
-from market.times import to_time
+from market.wire import BadFrame
 
 logger = structlog.get_logger(__name__)
 

@@ -1,72 +1,18 @@
 """Symbols in the admin, and what all admin pages of the system share."""
 
-from collections.abc import Callable
 from decimal import Decimal
-from functools import cache
-from typing import Any, TypeVar
+from typing import Any
 
 from django import forms
 from django.contrib import admin, messages
-from django.db.models import Model, QuerySet
+from django.db.models import QuerySet
 from django.http import HttpRequest
 
+from foundation.admin import PlainNumbers
+from foundation.decimals import floor_to_step, plain
 from market import services
-from market.decimals import floor_to_step, plain
-from market.fields import ExactDecimalField
 from market.models import Symbol
 from market.rules import SymbolRules
-
-Row = TypeVar("Row", bound=Model)
-
-
-@cache  # the admin compares the columns it asks for again and again
-def number(name: str) -> Callable[[Any], str]:
-    """A column that shows a decimal in plain digits.
-
-    It cannot be sorted by: on SQLite exact decimals are text, and "9" comes after "10".
-    """
-
-    @admin.display(description=name.replace("_", " "))
-    def column(row: Model) -> str:
-        value: Decimal | None = getattr(row, name)
-        return "-" if value is None else plain(value)
-
-    return column
-
-
-def shown(model: type[Model], name: Any) -> Any:
-    """The column of that name, decimals as `number` shows them."""
-    fields = {field.name: field for field in model._meta.get_fields()}
-    return number(name) if isinstance(fields.get(name), ExactDecimalField) else name
-
-
-class PlainNumbers(admin.ModelAdmin[Row]):
-    """Shows decimals in plain digits."""
-
-    def get_list_display(self, request: HttpRequest) -> list[Any]:
-        return [shown(self.model, name) for name in self.list_display]
-
-
-class Facts(PlainNumbers[Row]):
-    """Rows that say what happened: to be looked at, and changed by nobody."""
-
-    show_full_result_count = False
-    list_per_page = 50
-
-    def get_fields(self, request: HttpRequest, obj: Row | None = None) -> Any:
-        return [shown(self.model, field.name) for field in self.model._meta.fields]
-
-    def get_readonly_fields(self, request: HttpRequest, obj: Row | None = None) -> Any:
-        return self.get_fields(request, obj)
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Row | None = None) -> bool:
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Row | None = None) -> bool:
-        return False
 
 
 class OfSymbol(admin.SimpleListFilter):

@@ -2,7 +2,7 @@
 
 from django.db import models
 
-from market.fields import ExactDecimalField
+from foundation.fields import ExactDecimalField
 
 
 class SymbolQuerySet(models.QuerySet["Symbol"]):

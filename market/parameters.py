@@ -1,19 +1,12 @@
 """Query parameters of the REST endpoints: read once, refused by name where they are wrong."""
 
-from collections.abc import Iterable
-from datetime import UTC, datetime
 from typing import Any
 
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 from rest_framework.exceptions import NotFound
-from rest_framework.request import Request
 
 from market.models import Symbol
-from market.ticks import Side
-from market.times import to_time
-
-TIME_ALLOWED = "use ISO 8601, as 2026-01-02T03:04:05Z, or milliseconds since the epoch"
 
 
 def known_symbol(name: str) -> Symbol:
@@ -34,80 +27,3 @@ class SymbolParameter(serializers.Field[Symbol, str, str, Any]):
 
     def to_internal_value(self, data: str) -> Symbol:
         return known_symbol(data)
-
-
-@extend_schema_field({"type": "string", "example": "2026-01-02T03:04:05.678Z"})
-class TimeParameter(serializers.Field[datetime, str, str, Any]):
-    """ISO 8601, in UTC where it names no zone, or milliseconds since the epoch."""
-
-    default_error_messages = {"invalid": f"not a time; {TIME_ALLOWED}"}
-
-    def to_internal_value(self, data: str) -> datetime:
-        try:
-            if data.isdecimal():
-                return to_time(int(data))
-            # A + that was not written as %2B arrives as a blank.
-            time = datetime.fromisoformat(data.replace(" ", "+") if "T" in data else data)
-            return (time if time.tzinfo else time.replace(tzinfo=UTC)).astimezone(UTC)
-        except (ValueError, OverflowError, OSError):
-            self.fail("invalid")
-
-
-class OneOf(serializers.ChoiceField):
-    """One of a few words; the refusal lists them."""
-
-    def __init__(self, words: Iterable[str], **options: Any) -> None:
-        words = list(words)
-        super().__init__(choices=words, **options)
-        self.error_messages["invalid_choice"] = f"use one of {', '.join(words)}"
-
-
-class Query(serializers.Serializer[dict[str, Any]]):
-    """The query parameters of an endpoint. One that it does not know is refused, not ignored:
-    a misspelt filter must not answer with everything.
-    """
-
-    @classmethod
-    def of(cls, request: Request) -> dict[str, Any]:
-        query = cls(data=request.query_params.dict())
-        query.is_valid(raise_exception=True)
-        given: dict[str, Any] = query.validated_data
-        return given
-
-    def validate(self, given: dict[str, Any]) -> dict[str, Any]:
-        for name in self.initial_data:
-            if name not in self.fields:
-                known = ", ".join(self.fields) or "none"
-                raise serializers.ValidationError({name: f"no such parameter; there are {known}"})
-        if "start" in given and "end" in given and given["start"] > given["end"]:
-            raise serializers.ValidationError({"start": "lies after end"})
-        return given
-
-
-class PagedQuery(Query):
-    """A page of a list that grows, newest first."""
-
-    limit = serializers.IntegerField(
-        min_value=1, max_value=1000, default=100, help_text="Rows on a page."
-    )
-    cursor = serializers.CharField(
-        required=False, help_text="From `next` or `previous` of another page."
-    )
-
-
-class StrategyQuery(PagedQuery):
-    """Filters that all lists of what strategies did have in common."""
-
-    strategy = serializers.CharField(required=False, help_text="A strategy's name.")
-    start = TimeParameter(required=False, help_text="Not before this time.")
-    end = TimeParameter(required=False, help_text="Not after this time.")
-
-
-class SidedQuery(StrategyQuery):
-    symbol = SymbolParameter(required=False)
-    side = OneOf(list(Side), required=False)
-
-
-def filters(given: dict[str, Any], **columns: str) -> dict[str, Any]:
-    """ORM filters for the parameters that were given: `columns` names the column of each."""
-    return {column: given[name] for name, column in columns.items() if name in given}

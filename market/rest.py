@@ -5,13 +5,16 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from functools import cache
-from typing import Any, Protocol
+from typing import Any
 from urllib.parse import urlsplit
 
 import requests
 from django.conf import settings
 
-from market.binance import (
+from foundation.redis import connection
+from market.ratelimit.limiter import WEIGHTS, Budget, Priority, Spent, Taken
+from market.ticks import Tick
+from market.wire import (
     KlineRow,
     SymbolInfo,
     contradicts_itself,
@@ -22,12 +25,8 @@ from market.binance import (
     read_server_time,
     read_weight_limit,
 )
-from market.budget import WEIGHTS, Budget, Priority, Spent, Taken
-from market.redis import connection
-from market.ticks import Tick
 
 TIMEOUT_S = (3.05, 10)  # to connect, to answer: the exchange's own bound is 10 s
-LONGEST_WAY_MS = 1_000  # there and back; a slower answer says too little of the time
 NAMES_A_REQUEST = 100  # an address has to stay readable for everything on its way
 FRESH_S = 3600  # klines may be wrong for a moment, not for longer
 PAGE = 1000  # rows an answer holds at most
@@ -198,46 +197,6 @@ def _cause(error: requests.RequestException) -> str:
     while (inner := reason.__cause__ or reason.__context__) is not None:
         reason = inner
     return str(reason) or type(reason).__name__
-
-
-class Timekeeper(Protocol):
-    def server_time(self) -> int: ...
-
-
-class ExchangeClock:
-    """The exchange's time, measured against our monotonic clock.
-
-    `measure` takes the best of a few samples: the one with the shortest way there and back.
-    """
-
-    SAMPLES = 3
-
-    def __init__(self) -> None:
-        self._offset_ms: float | None = None  # exchange time minus monotonic time
-
-    @property
-    def known(self) -> bool:
-        return self._offset_ms is not None
-
-    def measure(self, rest: Timekeeper) -> None:
-        best_way = float("inf")
-        for _ in range(self.SAMPLES):
-            sent = time.monotonic() * 1000
-            server_ms = rest.server_time()
-            received = time.monotonic() * 1000
-            if received - sent < best_way and (received - sent < LONGEST_WAY_MS or not self.known):
-                best_way = received - sent
-                self._offset_ms = server_ms - (sent + received) / 2
-
-    def now_ms(self) -> int:
-        """Milliseconds since the epoch; the local wall clock until the first measurement."""
-        if self._offset_ms is None:
-            return int(time.time() * 1000)
-        return int(time.monotonic() * 1000 + self._offset_ms)
-
-    def ahead_ms(self) -> int:
-        """How far the exchange's clock is ahead of our wall clock."""
-        return self.now_ms() - int(time.time() * 1000)
 
 
 @cache

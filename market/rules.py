@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
-from market.decimals import EXACT, ZERO, floor_to_step, plain
+from foundation.decimals import EXACT, ZERO, floor_to_step, plain
 
 ORDER_QUANTITY = {"BTC": Decimal("0.001"), "ETH": Decimal("0.01")}
 NOTIONALS_PER_ORDER = 10  # the size of any other order, in smallest notionals

@@ -6,9 +6,9 @@ import structlog
 from django.conf import settings
 from django.db import transaction
 
-from market.binance import SymbolInfo
 from market.models import Symbol
 from market.rest import ExchangeRefused, ExchangeUnreachable, MarketRest, market_rest
+from market.wire import SymbolInfo
 
 __all__ = [
     "ExchangeUnreachable",

@@ -9,8 +9,9 @@ from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.utils import timezone
 
-from market.admin import Facts, OfSymbol, shown
-from market.decimals import plain
+from foundation.admin import Facts, shown
+from foundation.decimals import plain
+from market.admin import OfSymbol
 from orders import services
 from orders.models import (
     Alarm,

@@ -2,7 +2,6 @@
 
 import csv
 from collections.abc import AsyncIterator, Sequence
-from decimal import Decimal
 from typing import Any, cast
 
 from django.contrib.auth.models import User
@@ -17,116 +16,23 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from market.api import (
-    Json,
-    iso,
-    iso_ms,
-    iso_or_null,
-    plain_or_null,
-    refusals,
-    write_refusals,
-)
-from market.decimals import plain
-from market.parameters import OneOf, Query, SidedQuery, filters
+from foundation.rest.errors import refusals, write_refusals
+from foundation.rest.fields import Json
+from foundation.rest.parameters import OneOf, Query, filters
 from orders import services
-from orders.models import Halt, HaltLevel, Order, Position, Trade
-from orders.performance import unrealised
-from orders.schema import (
+from orders.models import Halt, HaltLevel, Order, Trade
+from orders.parameters import SidedQuery
+from orders.representation import (
     STATUSES,
     HaltSerializer,
     OrderSerializer,
     TradeSerializer,
+    halt_json,
+    order_json,
+    trade_json,
 )
-from orders.timeline import Step
 
 CSV_BATCH = 1000  # rows fetched at a time
-
-
-def order_json(order: Order) -> Json:
-    """An order with every state it was in."""
-    return {
-        "client_order_id": order.client_order_id,
-        "strategy": order.strategy,
-        "symbol": order.symbol.name,
-        "side": order.side,
-        "kind": order.kind,
-        "quantity": plain(order.quantity),
-        "stop_price": plain_or_null(order.stop_price),
-        "price_seen": plain(order.price_seen),
-        "stop_loss": plain_or_null(order.stop_loss),
-        "status": order.status,
-        "reason": order.reason,
-        "exchange_order_id": order.exchange_order_id,
-        "executed_quantity": plain(order.executed_quantity),
-        "executed_quote": plain(order.executed_quote),
-        "created_at": iso(order.created_at),
-        "expires_at": iso(order.expires_at),
-        "submitted_at": iso_or_null(order.submitted_at),
-        "ended_at": iso_or_null(order.ended_at),
-        "timeline": {step.value: _step(order, step) for step in Step},
-        "changes": [
-            {"status": change.status, "detail": change.detail, "at": iso(change.at)}
-            for change in order.changes.all()
-        ],
-    }
-
-
-def _step(order: Order, step: Step) -> str | None:
-    at_ms = order.timeline.get(step.value)
-    return None if at_ms is None else iso_ms(at_ms)
-
-
-def trade_json(trade: Trade) -> Json:
-    """One fill of ours."""
-    return {
-        "symbol": trade.symbol.name,
-        "strategy": trade.strategy,
-        "side": trade.side,
-        "client_order_id": trade.order.client_order_id,
-        "trade_id": trade.trade_id,
-        "position": trade.position_id,
-        "price": plain(trade.price),
-        "quantity": plain(trade.quantity),
-        "quote_quantity": plain(trade.quote_quantity),
-        "commission": plain(trade.commission),
-        "commission_asset": trade.commission_asset,
-        "time": iso(trade.time),
-    }
-
-
-def position_json(position: Position, last_price: Decimal | None) -> Json:
-    """A position; without a price, or once closed, its unrealised P&L is null."""
-    gain = None
-    if last_price is not None and position.status == Position.Status.OPEN:
-        gain = unrealised(position.quantity, position.cost, last_price)
-    return {
-        "id": position.pk,
-        "strategy": position.strategy,
-        "symbol": position.symbol.name,
-        "status": position.status,
-        "quantity": plain(position.quantity),
-        "cost": plain(position.cost),
-        "entry_price": plain(position.entry_price),
-        "stop_price": plain_or_null(position.stop_price),
-        "last_price": plain_or_null(last_price),
-        "unrealised": plain_or_null(gain),
-        "realised": plain(position.realised),
-        "fees": plain(position.fees),
-        "opened_at": iso(position.opened_at),
-        "closed_at": iso_or_null(position.closed_at),
-    }
-
-
-def halt_json(halt: Halt | None) -> Json:
-    """The halt that governs; None stands for the state before the first one, which is off."""
-    if halt is None:
-        return {"level": HaltLevel.OFF.value, "reason": "", "by": None, "at": None}
-    return {
-        "level": halt.level,
-        "reason": halt.reason,
-        "by": halt.by.get_username() if halt.by else None,
-        "at": iso(halt.at),
-    }
 
 
 class OrderQuery(SidedQuery):

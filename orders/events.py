@@ -1,6 +1,6 @@
 """Facts about orders, trades, positions and the halt."""
 
-from market.events import Event
+from foundation.events import Event
 from orders.models import Alarm, Halt, Order, Position, Trade
 
 order_opened: Event[Order] = Event("order_opened")  # written down for sending

@@ -4,10 +4,10 @@ from django.conf import settings
 from django.db import models
 from django.db.models import Q
 
-from market.fields import ExactDecimalField
+from foundation.fields import ExactDecimalField
 from market.models import Symbol
 from market.ticks import Side
-from orders.status import OrderStatus
+from orders.core.status import OrderStatus
 
 SIDES = [(side.value, side.value) for side in Side]
 STATUSES = [(status.value, status.value) for status in OrderStatus]
@@ -83,7 +83,7 @@ class Order(models.Model):
     expires_at = models.DateTimeField()
     submitted_at = models.DateTimeField(null=True)
     ended_at = models.DateTimeField(null=True)
-    timeline = models.JSONField(default=dict)  # of orders.timeline, as far as it is known
+    timeline = models.JSONField(default=dict)  # of orders.core.timeline, as far as it is known
 
     class Meta:
         ordering = ["-created_at", "-id"]

@@ -7,10 +7,10 @@ from celery import shared_task
 from django.utils import timezone
 
 from orders import services
-from orders.binance import exchange
-from orders.exchange import Busy
+from orders.core.status import OrderStatus
 from orders.models import Order
-from orders.status import OrderStatus
+from orders.venue.binance import exchange
+from orders.venue.exchange import Busy
 
 
 @shared_task

@@ -8,7 +8,8 @@ from django.contrib import admin, messages
 from django.db.models import QuerySet
 from django.http import HttpRequest
 
-from market.admin import Facts, OfSymbol, PlainNumbers
+from foundation.admin import Facts, PlainNumbers
+from market.admin import OfSymbol
 from strategies.models import Signal, Strategy, StrategyState
 from strategies.parameters import wrong_parameters
 from strategies.services.variants import STOP_LOSS_SETTINGS

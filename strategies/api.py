@@ -1,8 +1,6 @@
 """Strategies and signals over REST."""
 
-from collections.abc import Sequence
-from decimal import Decimal
-from typing import Any, NamedTuple
+from typing import Any
 
 from django.conf import settings
 from django.db import transaction
@@ -16,114 +14,22 @@ from rest_framework.response import Response
 from rest_framework.validators import UniqueValidator
 from rest_framework.views import APIView
 
-from candles.services import last_prices
-from market.api import Json, iso, iso_or_null, plain_or_null, refusals, write_refusals
-from market.decimals import plain
-from market.models import Symbol
-from market.parameters import OneOf, Query, SidedQuery, SymbolParameter, filters
-from market.times import to_ms
-from orders.api import position_json
-from orders.models import Position
-from strategies.keys import candle_key
-from strategies.models import Signal, SignalReason, Strategy, StrategyState
+from foundation.rest.errors import refusals, write_refusals
+from foundation.rest.fields import Json
+from foundation.rest.parameters import OneOf, Query, filters
+from market.parameters import SymbolParameter
+from orders.parameters import SidedQuery
+from strategies.models import Signal, SignalReason, Strategy
 from strategies.parameters import wrong_parameters
-from strategies.schema import SignalSerializer, StrategiesSerializer, StrategySerializer
-from strategies.services.series import interval_of
+from strategies.representation import (
+    SignalSerializer,
+    StrategiesSerializer,
+    StrategySerializer,
+    signal_json,
+    strategies_json,
+)
 
 NAME = Strategy._meta.get_field("name")
-NOT_JUDGED = "no candle judged yet"
-
-
-def signal_json(signal: Signal) -> Json:
-    """A signal with the values that led to it and what became of it."""
-    order = signal.order
-    return {
-        "key": signal.key,
-        "strategy": signal.strategy.name,
-        "symbol": signal.symbol.name,
-        "interval": signal.interval,
-        "reason": signal.reason,
-        "side": signal.side,
-        "candle_open_time": iso_or_null(signal.candle_open_time),
-        "candle_revision": signal.candle_revision,
-        "price": plain(signal.price),
-        "sma": plain_or_null(signal.sma),
-        "ema": plain_or_null(signal.ema),
-        "previous_sma": plain_or_null(signal.previous_sma),
-        "previous_ema": plain_or_null(signal.previous_ema),
-        "position": signal.position_id,
-        "client_order_id": order.client_order_id if order else None,
-        "order_status": order.status if order else None,
-        "outcome": signal.outcome,
-        "created_at": iso(signal.created_at),
-    }
-
-
-def strategies_json(strategies: Sequence[Strategy]) -> list[Json]:
-    """Strategies with their state on every symbol they trade, in as many queries for one as
-    for a hundred; `symbols` should be prefetched.
-    """
-    followed = list(Symbol.objects.followed())
-    positions = Position.objects.filter(status=Position.Status.OPEN).select_related("symbol")
-    states = list(StrategyState.objects.filter(strategy__in=strategies))
-    signals = Signal.objects.filter(key__in=map(_key, states)).order_by()
-    seen = _Seen(
-        states={(one.strategy_id, one.symbol_id, one.interval): one for one in states},
-        outcomes=dict(signals.values_list("key", "outcome")),
-        positions={(one.strategy, one.symbol_id): one for one in positions},
-        prices=last_prices([symbol.name for symbol in followed]),
-    )
-    return [_strategy_json(strategy, followed, seen) for strategy in strategies]
-
-
-class _Seen(NamedTuple):
-    """What there is of states, what came of their signals, open positions and prices, by key."""
-
-    states: dict[tuple[int, int, str], StrategyState]
-    outcomes: dict[str, str]
-    positions: dict[tuple[str, int], Position]
-    prices: dict[str, Decimal]
-
-
-def _strategy_json(strategy: Strategy, followed: Sequence[Symbol], seen: _Seen) -> Json:
-    named = list(strategy.symbols.all())
-    interval = interval_of(strategy)
-    traded = [symbol for symbol in followed if not named or symbol in named]
-    return {
-        "name": strategy.name,
-        "variant": f"{strategy.name} ({plain(strategy.stop_loss * 100)} %)",
-        "enabled": strategy.enabled,
-        "interval": interval,
-        "sma_period": strategy.sma_period,
-        "ema_period": strategy.ema_period,
-        "stop_loss": plain(strategy.stop_loss),
-        "symbols": [symbol.name for symbol in named],
-        "states": [_state_json(strategy, symbol, interval, seen) for symbol in traded],
-    }
-
-
-def _state_json(strategy: Strategy, symbol: Symbol, interval: str, seen: _Seen) -> Json:
-    state = seen.states.get((strategy.pk, symbol.pk, interval))
-    position = seen.positions.get((strategy.name, symbol.pk))
-    price = seen.prices.get(symbol.name)
-    return {
-        "symbol": symbol.name,
-        "open_time": iso(state.open_time) if state else None,
-        "sma": plain_or_null(state.sma) if state else None,
-        "ema": plain_or_null(state.ema) if state else None,
-        "note": _note(state, seen.outcomes.get(_key(state))) if state else NOT_JUDGED,
-        "position": position_json(position, price) if position else None,
-    }
-
-
-def _key(state: StrategyState) -> str:
-    """That of the signal which the candle of this state gave, if it gave one."""
-    open_ms = to_ms(state.open_time)
-    return candle_key(state.strategy_id, state.symbol_id, state.interval, open_ms)
-
-
-def _note(state: StrategyState, outcome: str | None) -> str:
-    return f"{state.note}; {outcome}" if outcome else state.note
 
 
 class SignalQuery(SidedQuery):

@@ -1,6 +1,6 @@
 """Facts about signals."""
 
-from market.events import Event
+from foundation.events import Event
 from strategies.models import Signal
 
 signal_raised: Event[Signal] = Event("signal_raised")

@@ -4,7 +4,7 @@ from django.core.validators import RegexValidator
 from django.db import models
 
 from candles.intervals import INTERVALS_MS
-from market.fields import ExactDecimalField
+from foundation.fields import ExactDecimalField
 from market.models import Symbol
 from market.ticks import Side
 from orders.models import Order, Position

@@ -4,16 +4,16 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
+from candles.comparison import FIELDS
 from candles.intervals import NAMES
 from candles.models import Candle
 from candles.ohlcv import OHLCV
-from candles.verdicts import FIELDS
-from market.binance import KlineEvent
 from market.models import Symbol
 from market.ticks import Side, Tick
+from market.wire import KlineEvent
+from orders.core.position import Fill
+from orders.core.risk import Intent
 from orders.models import Order
-from orders.position import Fill
-from orders.risk import Intent
 from orders.services import open_orders
 from strategies.models import Strategy
 

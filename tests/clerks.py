@@ -1,7 +1,7 @@
 """Waiting for the stream process's database thread."""
 
+from foundation.worker import Clerk
 from tests.servers import eventually
-from tradingsite.clerk import Clerk
 
 
 def work_off(clerk: Clerk) -> None:

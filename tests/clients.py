@@ -12,7 +12,7 @@ from drf_spectacular.generators import SchemaGenerator
 from rest_framework.authtoken.models import Token
 from rest_framework.test import APIClient
 
-from market.redis import connection
+from foundation.redis import connection
 
 
 def stranger() -> APIClient:

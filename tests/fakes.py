@@ -6,7 +6,9 @@ from dataclasses import replace
 from decimal import Decimal
 
 from market.ticks import Side
-from orders.exchange import (
+from orders.core.position import Fill
+from orders.core.status import ENDED, OrderStatus
+from orders.venue.exchange import (
     ExecutionReport,
     OrderRequest,
     OrderSeen,
@@ -14,8 +16,6 @@ from orders.exchange import (
     Refused,
     TradeSeen,
 )
-from orders.position import Fill
-from orders.status import ENDED, OrderStatus
 
 
 class FakeExchange:

@@ -7,12 +7,12 @@ from typing import Any
 
 import redis
 
+from candles.live.state import Batch, StreamState, SymbolState, TickRun, Writer, encode_ticks
 from candles.ohlcv import SymbolCandles
-from candles.store import Batch, StreamState, SymbolState, TickRun, Writer, encode_ticks
 from market.models import Symbol
 from market.ticks import Side, Tick
+from orders.core.status import OrderStatus
 from orders.models import Order, OrderChange, Position, Trade
-from orders.status import OrderStatus
 from strategies.models import Signal, Strategy
 from tests.builders import NOON
 

@@ -8,8 +8,8 @@ from django.core.asgi import get_asgi_application
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tradingsite.settings")
 django = get_asgi_application()  # sets Django up, before anything that needs its models
 
-from tradingsite.consumers import DashboardConsumer  # noqa: E402
-from tradingsite.stopping import finishing, stop_in_time  # noqa: E402
+from tradingsite.live.consumer import DashboardConsumer  # noqa: E402
+from tradingsite.shutdown import finishing, stop_in_time  # noqa: E402
 
 stop_in_time()
 application = ProtocolTypeRouter({"http": finishing(django), "websocket": DashboardConsumer()})

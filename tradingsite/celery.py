@@ -20,7 +20,7 @@ from celery.signals import (
 from kombu.exceptions import OperationalError as BrokerAway
 from redis.exceptions import RedisError
 
-from market.outages import AWAY, is_outage
+from foundation.outages import AWAY, is_outage
 from tradingsite import logs
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tradingsite.settings")
@@ -109,9 +109,9 @@ def _reconcile(**_: Any) -> None:
 
 
 def _warm_up(**_: Any) -> None:
-    from tradingsite import warmth
+    from tradingsite import warmup
 
-    warmth.warm_up()
+    warmup.warm_up()
 
 
 @worker_shutting_down.connect

@@ -258,12 +258,12 @@ REST_FRAMEWORK = {
         "rest_framework.authentication.TokenAuthentication",
         "rest_framework.authentication.SessionAuthentication",
     ],
-    "DEFAULT_PERMISSION_CLASSES": ["tradingsite.rest.ReadersAndStaff"],
-    "DEFAULT_RENDERER_CLASSES": ["tradingsite.rest.JsonRenderer"],
+    "DEFAULT_PERMISSION_CLASSES": ["tradingsite.rest.permissions.ReadersAndStaff"],
+    "DEFAULT_RENDERER_CLASSES": ["foundation.rest.renderers.JsonRenderer"],
     "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
-    "DEFAULT_PAGINATION_CLASS": "tradingsite.rest.NewestFirst",
+    "DEFAULT_PAGINATION_CLASS": "foundation.rest.pages.NewestFirst",
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
-    "EXCEPTION_HANDLER": "tradingsite.refusals.refuse",
+    "EXCEPTION_HANDLER": "tradingsite.rest.errors.refuse",
     "URL_FORMAT_OVERRIDE": None,  # `format` is a parameter of /trades alone
     "TEST_REQUEST_DEFAULT_FORMAT": "json",
 }
@@ -281,8 +281,8 @@ SPECTACULAR_SETTINGS = {
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "ENUM_GENERATE_CHOICE_DESCRIPTION": False,
     "ENUM_NAME_OVERRIDES": {
-        "OrderStatus": "orders.schema.STATUSES",
+        "OrderStatus": "orders.representation.STATUSES",
         "PositionStatus": "orders.models.Position.Status",
-        "Side": "orders.schema.SIDES",
+        "Side": "orders.representation.SIDES",
     },
 }

@@ -4,7 +4,7 @@ import time
 
 from celery import shared_task
 
-from market.redis import connection
+from foundation.redis import connection
 
 BEAT_KEY = "worker:beat"  # when a worker last answered beat, in ms
 

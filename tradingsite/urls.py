@@ -7,13 +7,16 @@ from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
 from candles import api as candles
 from orders import api as orders
 from strategies import api as strategies
-from tradingsite import pages, positions_api, symbols_api, views
+from tradingsite import pages
+from tradingsite.rest import health as views
+from tradingsite.rest import positions as positions_api
+from tradingsite.rest import symbols as symbols_api
 
 admin.site.site_header = "Trading system"
 admin.site.site_title = "Trading system"
 admin.site.index_title = "What it knows and what it did"
 
-handler500 = "tradingsite.views.fault"
+handler500 = "tradingsite.rest.health.fault"
 
 urlpatterns = [
     path("", pages.dashboard),

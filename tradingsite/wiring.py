@@ -4,12 +4,11 @@ from collections.abc import Sequence
 
 from django.conf import settings
 
-from candles.api import candle_json
 from candles.events import candle_closed, candle_revised, candle_verified
 from candles.models import Candle
+from candles.representation import candle_json
 from candles.services import last_prices
-from market.redis import connection
-from orders.api import order_json, position_json, trade_json
+from foundation.redis import connection
 from orders.events import (
     account_subscribed,
     alarm_changed,
@@ -20,15 +19,16 @@ from orders.events import (
     trade_booked,
 )
 from orders.models import Alarm, Halt, Order, Position, Trade
+from orders.representation import order_json, position_json, trade_json
 from orders.tasks import reconcile_account, write_trade_log
 from orders.tasks import send as send_to_exchange
-from strategies.api import signal_json
 from strategies.events import signal_raised
 from strategies.models import Signal
+from strategies.representation import signal_json
 from strategies.services import Closed
 from strategies.tasks import evaluate, flatten, guard_positions
-from tradingsite import live
-from tradingsite.stopwatch import positions_changed
+from tradingsite.live import publisher
+from tradingsite.stream.stop_monitor import positions_changed
 
 
 def connect() -> None:
@@ -74,34 +74,36 @@ def reconcile(_: Sequence[str]) -> None:
 
 
 def show_candles(candles: Sequence[Candle]) -> None:
-    live.publish([live.Message("candle", c.symbol.name, candle_json(c)) for c in candles])
+    publisher.publish([publisher.Message("candle", c.symbol.name, candle_json(c)) for c in candles])
 
 
 def show_signals(signals: Sequence[Signal]) -> None:
-    live.publish([live.Message("signal", s.symbol.name, signal_json(s)) for s in signals])
+    publisher.publish([publisher.Message("signal", s.symbol.name, signal_json(s)) for s in signals])
 
 
 def show_orders(orders: Sequence[Order]) -> None:
-    live.publish([live.Message("order", o.symbol.name, order_json(o)) for o in orders])
+    publisher.publish([publisher.Message("order", o.symbol.name, order_json(o)) for o in orders])
 
 
 def show_trades(trades: Sequence[Trade]) -> None:
-    live.publish([live.Message("trade", t.symbol.name, trade_json(t)) for t in trades])
+    publisher.publish([publisher.Message("trade", t.symbol.name, trade_json(t)) for t in trades])
 
 
 def show_positions(positions: Sequence[Position]) -> None:
     prices = last_prices([position.symbol.name for position in positions])
-    live.publish(
+    publisher.publish(
         [
-            live.Message("position", p.symbol.name, position_json(p, prices.get(p.symbol.name)))
+            publisher.Message(
+                "position", p.symbol.name, position_json(p, prices.get(p.symbol.name))
+            )
             for p in positions
         ]
     )
 
 
 def show_halt(_: Sequence[Halt]) -> None:
-    live.status()
+    publisher.status()
 
 
 def show_alarms(_: Sequence[Alarm]) -> None:
-    live.status()
+    publisher.status()

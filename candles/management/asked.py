@@ -10,11 +10,11 @@ from types import FrameType
 from django.core.management.base import CommandError
 
 from candles.intervals import INTERVALS_MS
-from market.binance import BadFrame
+from foundation.times import to_ms, to_time
 from market.models import Symbol
 from market.rest import ExchangeRefused, MarketRest
 from market.services import ExchangeUnreachable, UnknownSymbol, known
-from market.times import to_ms, to_time
+from market.wire import BadFrame
 
 STOPPED = 130  # what a shell says of a program that SIGINT ended
 

@@ -6,8 +6,8 @@ from decimal import Decimal
 import structlog
 from redis.exceptions import RedisError
 
-from candles import store
-from market.redis import connection
+from candles.live.state import read_states
+from foundation.redis import connection
 
 logger = structlog.get_logger(__name__)
 
@@ -15,7 +15,7 @@ logger = structlog.get_logger(__name__)
 def last_prices(symbols: Sequence[str]) -> dict[str, Decimal]:
     """The last price of each symbol that has one; none at all while Redis is away."""
     try:
-        states = store.read_states(connection(), symbols)
+        states = read_states(connection(), symbols)
     except RedisError as error:
         logger.warning("prices.unknown", error=str(error))
         return {}

@@ -10,12 +10,12 @@ from django.db import connection, transaction
 
 from candles.events import candle_closed
 from candles.intervals import HOUR_MS, INTERVALS_MS
+from candles.live.state import ClosedCandle
 from candles.models import Candle, Verdict
 from candles.ohlcv import OHLCV
-from candles.store import ClosedCandle
+from foundation.sql import ROWS_A_STATEMENT, Insert, Row
+from foundation.times import to_ms, to_time
 from market.models import Symbol
-from market.sql import ROWS_A_STATEMENT, Insert, Row
-from market.times import to_ms, to_time
 
 FRESH_MS = HOUR_MS
 ROWS_A_PAGE = 5_000  # of a long past, committed together

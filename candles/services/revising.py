@@ -8,13 +8,13 @@ from typing import Any
 import structlog
 from django.db import transaction
 
+from candles.comparison import FIELDS, Values, written
 from candles.events import candle_revised
 from candles.intervals import INTERVALS_MS, floor_ms
 from candles.models import Candle, CandleRevision, Verdict
 from candles.ohlcv import OHLCV, with_ticks
-from candles.verdicts import FIELDS, Values, written
+from foundation.times import to_ms, to_time
 from market.ticks import Tick
-from market.times import to_ms, to_time
 
 MOST_FLAT = 1_000  # empty candles in a row that follow one another's close
 logger = structlog.get_logger(__name__)

@@ -15,15 +15,15 @@ from typing import cast
 import redis
 import structlog
 
-from candles.fetch import SETTLED_MS, candle_of
 from candles.intervals import HOUR_MS, INTERVALS_MS, floor_ms
+from candles.klines import SETTLED_MS, candle_of
 from candles.models import Candle, Verdict
 from candles.ohlcv import OHLCV
 from candles.services.recording import record_history
-from candles.services.verdicts import hold_against, missing_from
+from candles.services.verification import hold_against, missing_from
+from foundation.times import to_ms, to_time
 from market.models import Symbol
 from market.rest import PAGE, ExchangeRefused, MarketRest
-from market.times import to_ms, to_time
 
 logger = structlog.get_logger(__name__)
 

@@ -1,16 +1,16 @@
 """What is done with orders: opened, sent, looked up, booked, halted, logged."""
 
-from orders.services.account import accept_alarm, raised_alarms, reconcile_account
 from orders.services.balances import read_balances
 from orders.services.booking import record
-from orders.services.halts import current_halt, set_halt
-from orders.services.hearing import hear, note_foreign
-from orders.services.losses import mark_day
-from orders.services.opening import open_orders, open_stops
+from orders.services.daily_loss import mark_day
+from orders.services.executions import hear, note_foreign
+from orders.services.halt import current_halt, set_halt
+from orders.services.pre_trade import open_orders, open_stops
 from orders.services.protection import carry_out, protect, unguarded, withdraw_astray
+from orders.services.reconciliation import accept_alarm, raised_alarms, reconcile_account
 from orders.services.results import results, timelines
 from orders.services.sending import reconcile, send_claimed, submit, unanswered, unsent
-from orders.services.tradelog import append_trade_log
+from orders.services.trade_log import append_trade_log
 
 __all__ = [
     "accept_alarm",

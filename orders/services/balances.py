@@ -6,10 +6,10 @@ from typing import Protocol
 
 import structlog
 
-from market.decimals import ZERO
+from foundation.decimals import ZERO
 from market.models import Symbol
-from orders.exchange import Busy, OutcomeUnknown, Refused
 from orders.models import Balance
+from orders.venue.exchange import Busy, OutcomeUnknown, Refused
 
 READ_EVERY = timedelta(seconds=15)
 logger = structlog.get_logger(__name__)

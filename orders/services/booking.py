@@ -9,17 +9,17 @@ from functools import reduce
 import structlog
 from django.db import transaction
 
-from market.decimals import EXACT, ZERO, plain
+from foundation.decimals import EXACT, ZERO, plain
+from foundation.times import to_time
 from market.models import Symbol
 from market.rules import SymbolRules
 from market.ticks import Side
-from market.times import to_time
+from orders.core.position import Fill, PositionState, stop_price
+from orders.core.status import ENDED, NOT_SENT, OrderStatus
 from orders.events import order_changed, position_changed, trade_booked
-from orders.exchange import ExecutionReport
 from orders.models import Order, Position, Trade
-from orders.position import Fill, PositionState, stop_price
-from orders.services.life import locked, move, note
-from orders.status import ENDED, NOT_SENT, OrderStatus
+from orders.services.transitions import locked, move, note
+from orders.venue.exchange import ExecutionReport
 
 logger = structlog.get_logger(__name__)
 

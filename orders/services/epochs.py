@@ -7,17 +7,17 @@ from decimal import Decimal
 import structlog
 from django.db import transaction
 
-from market.decimals import EXACT, plain
+from foundation.decimals import EXACT, plain
+from foundation.times import to_ms
 from market.models import Symbol
 from market.ticks import Side
-from market.times import to_ms
+from orders.core.status import OrderStatus
 from orders.events import alarm_changed, position_changed
-from orders.exchange import Exchange
 from orders.models import Alarm, Epoch, ForeignOrder, Order, OrdersCheck, Position, Trade
-from orders.services.life import locked, move
+from orders.queries import LIVE, RESTING
 from orders.services.sending import Clock, look_up
-from orders.statements import LIVE, RESTING
-from orders.status import OrderStatus
+from orders.services.transitions import locked, move
+from orders.venue.exchange import Exchange
 
 # Lists may lag behind; an order this old is in them, unless it was erased.
 SURELY_LISTED = timedelta(seconds=60)

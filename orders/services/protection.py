@@ -17,17 +17,17 @@ from django.db import transaction
 from django.db.models import Exists, OuterRef, QuerySet
 from django.utils import timezone
 
-from market.decimals import floor_to_step
+from foundation.decimals import floor_to_step
 from market.rules import SymbolRules
 from market.ticks import Side
-from orders.exchange import Busy, Exchange, ExecutionReport, OutcomeUnknown, Refused
+from orders.core.status import ENDED, OrderStatus
 from orders.models import Order, Position
+from orders.queries import LIVE
 from orders.services.booking import record
-from orders.services.life import locked, move
-from orders.services.opening import write
+from orders.services.pre_trade import write
 from orders.services.sending import Answer, Clock, reconcile, senders, submit
-from orders.statements import LIVE
-from orders.status import ENDED, OrderStatus
+from orders.services.transitions import locked, move
+from orders.venue.exchange import Busy, Exchange, ExecutionReport, OutcomeUnknown, Refused
 
 SEND_WITHIN = timedelta(seconds=60)
 logger = structlog.get_logger(__name__)

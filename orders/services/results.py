@@ -1,4 +1,4 @@
-"""Positions read as results, for `orders.performance`."""
+"""Positions read as results, for `orders.core.performance`."""
 
 from collections import defaultdict
 from collections.abc import Mapping
@@ -7,12 +7,12 @@ from decimal import Decimal
 
 from django.db.models import F, Q
 
-from market.decimals import EXACT, ZERO
+from foundation.decimals import EXACT, ZERO
+from foundation.times import to_ms
 from market.ticks import Side
-from market.times import to_ms
+from orders.core.performance import OtherFee, Result, unrealised
+from orders.core.timeline import Timeline
 from orders.models import Order, Position, Trade
-from orders.performance import OtherFee, Result, unrealised
-from orders.timeline import Timeline
 
 
 def results(

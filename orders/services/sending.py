@@ -13,17 +13,24 @@ from django.db import transaction
 from django.db.models import Q
 from django.utils import timezone
 
+from foundation.times import now_ms, to_ms
 from market.ticks import Side
-from market.times import now_ms, to_ms
-from orders.evidence import Finding, search
-from orders.exchange import Busy, Exchange, ExecutionReport, OrderRequest, OutcomeUnknown, Refused
+from orders.core.status import UNANSWERED, OrderStatus
+from orders.core.timeline import Step, known
 from orders.models import Order
+from orders.queries import GUARDED, RESTING
 from orders.services.booking import record
-from orders.services.halts import entries_halted
-from orders.services.life import locked, move, move_by_id, note
-from orders.statements import GUARDED, RESTING
-from orders.status import UNANSWERED, OrderStatus
-from orders.timeline import Step, known
+from orders.services.halt import entries_halted
+from orders.services.transitions import locked, move, move_by_id, note
+from orders.venue.exchange import (
+    Busy,
+    Exchange,
+    ExecutionReport,
+    OrderRequest,
+    OutcomeUnknown,
+    Refused,
+)
+from orders.venue.order_search import Finding, search
 
 SENDERS = 20  # threads; an order waits for the exchange, not for a processor
 HEAD_START_S = 0.25  # answers are booked from then on while others are still awaited

@@ -10,23 +10,23 @@ from django.conf import settings
 from django.db import transaction
 
 from candles.services import last_prices
+from foundation.times import now_ms, to_ms, to_time
 from market.models import Symbol
-from market.statements import read_symbols
+from market.queries import read_symbols
 from market.ticks import Side
-from market.times import now_ms, to_ms, to_time
+from orders.core.risk import Intent
+from orders.core.status import OrderStatus
+from orders.core.timeline import Step, Timeline, known
 from orders.models import Order
-from orders.risk import Intent
 from orders.services import open_orders
-from orders.status import OrderStatus
-from orders.timeline import Step, Timeline, known
-from strategies import statements
+from strategies import queries
 from strategies.events import signal_raised
 from strategies.keys import candle_key
 from strategies.models import Signal, SignalReason, StrategyState
-from strategies.rules import Judgement
-from strategies.services.judging import Judged, judge_all
+from strategies.queries import Place
+from strategies.rules.sma_ema import Judgement
+from strategies.services.evaluator import Judged, judge_all
 from strategies.services.series import Closed, Key, Watch, watches
-from strategies.statements import Place
 
 STALE_AFTER = 2  # intervals after its close a candle is no longer acted on
 LONGEST_WAIT_MS = 300_000  # nor is an order of a long interval sent later than that
@@ -70,7 +70,7 @@ def evaluate(closed: Sequence[Closed], now: datetime, *, claim: bool = False) ->
 
 def begin(judged: Sequence[Judged]) -> None:
     """Give new strategies their place in a series; they act from the next candle on."""
-    statements.begin(list(map(_place_of, judged)))
+    queries.begin(list(map(_place_of, judged)))
 
 
 @transaction.atomic
@@ -98,7 +98,7 @@ def _move_on(judged: Iterable[Judged]) -> set[Key]:
         level[watch.first_ms - watch.interval_ms].append(_place_of(last[key]))
     moved: set[Key] = set()
     for from_ms, places in level.items():
-        moved |= statements.advance(places, from_ms)
+        moved |= queries.advance(places, from_ms)
     return moved
 
 
@@ -147,7 +147,7 @@ def _raise_signals(crossings: Sequence[Crossing], now: datetime, claim: bool) ->
         _signal(crossing, symbols[crossing.watch.symbol_id], by_key.get(crossing.key), now)
         for crossing in crossings
     ]
-    statements.insert_signals(signals)
+    queries.insert_signals(signals)
     return signals
 
 

@@ -11,15 +11,15 @@ import structlog
 from django.db import transaction
 
 from candles.models import Candle
+from foundation.times import now_ms, to_ms
 from market.ticks import Side
-from market.times import now_ms, to_ms
+from orders.core.risk import Intent
+from orders.core.stops import Hit
+from orders.core.timeline import Step, Timeline, known
 from orders.models import HaltLevel, Position
-from orders.risk import Intent
+from orders.queries import under_way
 from orders.services import current_halt, open_orders
-from orders.statements import under_way
-from orders.stops import Hit
-from orders.timeline import Step, Timeline, known
-from strategies import statements
+from strategies import queries
 from strategies.events import signal_raised
 from strategies.keys import exit_key
 from strategies.models import Signal, SignalReason, Strategy
@@ -163,7 +163,7 @@ def _order(
     for signal, order in zip(signals, orders, strict=True):
         signal.order = order
         signal.outcome = outcome_of(order)
-    statements.insert_signals(signals)
+    queries.insert_signals(signals)
 
 
 def _intent(signal: Signal, now: datetime, timeline: Timeline) -> Intent:

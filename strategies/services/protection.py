@@ -3,10 +3,10 @@
 from datetime import datetime
 from itertools import takewhile
 
-from market.times import to_ms
+from foundation.times import to_ms
+from orders.core.status import OrderStatus
 from orders.models import HaltLevel, Order, Position
 from orders.services import current_halt, protect, unguarded
-from orders.status import OrderStatus
 from strategies.keys import stop_key
 from strategies.models import Signal, SignalReason, Strategy
 from strategies.services.exits import pause_after

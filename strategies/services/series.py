@@ -11,9 +11,9 @@ from django.conf import settings
 
 from candles.intervals import INTERVALS_MS
 from candles.models import Candle
-from market.statements import followed
-from market.times import now_ms, to_ms, to_time
-from strategies import statements
+from foundation.times import now_ms, to_ms, to_time
+from market.queries import followed
+from strategies import queries
 from strategies.indicators import history_needed
 from strategies.models import Strategy
 
@@ -124,7 +124,7 @@ def enabled_strategies() -> dict[Strategy, set[int]]:
     Read for every candle, so that what is changed in the admin or by API governs the next one.
     """
     named: dict[Strategy, set[int]] = {}
-    for strategy, symbol_id in statements.enabled():
+    for strategy, symbol_id in queries.enabled():
         named.setdefault(strategy, set())
         if symbol_id is not None:
             named[strategy].add(symbol_id)
@@ -170,7 +170,7 @@ def _read(
 ) -> dict[tuple[int, str], Closes]:
     interval_ms = INTERVALS_MS[interval]
     count = (end_ms - start_ms) // interval_ms + 1
-    stored = statements.closes(symbol_ids, interval, start_ms, end_ms)
+    stored = queries.closes(symbol_ids, interval, start_ms, end_ms)
     whole = {symbol_id for symbol_id, run in stored.items() if len(run.closes) == count}
     found = {
         (symbol_id, interval): Closes(start_ms, interval_ms, [*run.closes], run.revisions)

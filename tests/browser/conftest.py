@@ -10,7 +10,7 @@ import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 from redis import Redis
 
-from candles import store
+from candles.live.state import Batch, StreamState, Writer
 from candles.models import Candle, Verdict
 from market.models import Symbol
 from strategies.models import Strategy
@@ -49,12 +49,10 @@ def minute(back: int) -> datetime:
 def stream_is_up(redis: Redis) -> None:
     """As if a stream process had just said so, and would for an hour."""
     later_ms = int((time.time() + 3600) * 1000)
-    state = store.StreamState(
-        True, later_ms, later_ms, 5, 0, {}, holder="here:1", standbys=["there:2"]
-    )
-    writer = store.Writer(redis, "test:watched")
+    state = StreamState(True, later_ms, later_ms, 5, 0, {}, holder="here:1", standbys=["there:2"])
+    writer = Writer(redis, "test:watched")
     assert writer.take()
-    writer.save(store.Batch(stream=state))
+    writer.save(Batch(stream=state))
 
 
 @pytest.fixture

@@ -9,11 +9,11 @@ from django.contrib.auth.models import User
 from playwright.sync_api import Page, expect
 from redis import Redis
 
-from candles.api import candle_json
 from candles.models import Candle
+from candles.representation import candle_json
 from orders.models import Halt
 from tests.tradingsite.web import Web
-from tradingsite.live import Message, publish
+from tradingsite.live.publisher import Message, publish
 
 pytestmark = pytest.mark.browser
 

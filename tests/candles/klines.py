@@ -6,8 +6,8 @@ from typing import Any
 
 from candles.intervals import MINUTE_MS
 from candles.ohlcv import OHLCV
-from market.binance import KlineRow
 from market.rest import PAGE, ExchangeRefused, ExchangeUnreachable, MarketRest
+from market.wire import KlineRow
 from tests.builders import NOON_MS
 
 

@@ -6,10 +6,10 @@ import pytest
 from pytest_django import Settings
 from redis import Redis
 
-from candles.api import candle_json, forming_json
+from candles.live.state import read_states
 from candles.models import Candle, Verdict
-from candles.store import read_states
-from market.api import iso
+from candles.representation import candle_json, forming_json
+from foundation.rest.fields import iso
 from market.models import Symbol
 from tests.builders import NOON_MS, candle, symbol, tick
 from tests.clients import promised, redis_away, refused, stranger

@@ -5,13 +5,13 @@ from pathlib import Path
 import pytest
 
 from candles import services
-from candles.feed import SymbolFeed
-from candles.fetch import Joined
+from candles.live.feed import SymbolFeed
+from candles.live.joining import Joined
+from candles.live.state import ClosedCandle
 from candles.models import Candle, Verdict
 from candles.ohlcv import OHLCV
-from candles.store import ClosedCandle
-from market.binance import KlineEvent
 from market.ticks import Tick
+from market.wire import KlineEvent
 from sandbox.chart import Chart, Closed
 from sandbox.tape import Trade
 from tests import recorded as data

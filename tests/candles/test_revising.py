@@ -11,11 +11,11 @@ from pytest_django import DjangoCaptureOnCommitCallbacks
 
 from candles.events import candle_revised
 from candles.intervals import INTERVALS_MS, MINUTE_MS
+from candles.live.state import ClosedCandle
 from candles.models import Candle, CandleRevision, Verdict
 from candles.ohlcv import OHLCV, CandleBuilder
 from candles.services import add_late, hold_against, record_closed
 from candles.services.revising import ohlcv_of
-from candles.store import ClosedCandle
 from market.models import Symbol
 from market.ticks import Tick
 from tests.builders import NOON, NOON_MS, candle, symbol, tick

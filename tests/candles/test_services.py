@@ -5,20 +5,14 @@ import pytest
 from pytest_django import DjangoCaptureOnCommitCallbacks
 
 from candles.events import candle_closed
+from candles.history.backfill import CaughtUp, catch_up_history
 from candles.intervals import MINUTE_MS
+from candles.live.state import ClosedCandle
 from candles.models import Candle, Verdict
 from candles.ohlcv import OHLCV, flat
-from candles.services import (
-    CaughtUp,
-    catch_up_history,
-    record_closed,
-    record_history,
-    recording,
-    stored_until,
-)
-from candles.store import ClosedCandle
+from candles.services import record_closed, record_history, recording, stored_until
+from foundation.times import to_ms, to_time
 from market.models import Symbol
-from market.times import to_ms, to_time
 from tests.candles.klines import FakeKlines, kline, minute_ms
 
 pytestmark = pytest.mark.django_db

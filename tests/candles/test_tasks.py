@@ -3,11 +3,11 @@ from pytest_django import Settings
 from redis import Redis
 
 from candles import tasks
-from candles.fetch import past
+from candles.klines import past
 from candles.models import Candle, Verdict
 from candles.services import record_history
+from foundation.times import to_time
 from market.rest import MarketRest
-from market.times import to_time
 from tests.builders import symbol
 from tests.servers import Sandbox
 

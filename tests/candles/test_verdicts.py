@@ -7,12 +7,12 @@ import pytest
 from msgspec.structs import replace
 from pytest_django import DjangoCaptureOnCommitCallbacks
 
+from candles.comparison import FIELDS, differences
 from candles.events import candle_closed, candle_revised, candle_verified
 from candles.models import Candle, CandleRevision, Verdict
 from candles.ohlcv import OHLCV
 from candles.services import Held, hold_against, insert_missing, missing_from, settle
 from candles.services.settling import ASK_AGAIN_MS, MOST_REQUESTS
-from candles.verdicts import FIELDS, differences
 from market.models import Symbol
 from market.rest import ExchangeUnreachable
 from tests.builders import NOON, candle, symbol

@@ -29,8 +29,8 @@ class Step(NamedTuple):
 
 
 STEPS = [
-    Step("intent written, not committed", "orders.services.opening:write", before=False),
-    Step("committed, nobody told", "market.events:Event._tell", before=True),
+    Step("intent written, not committed", "orders.services.pre_trade:write", before=False),
+    Step("committed, nobody told", "foundation.events:Event._tell", before=True),
     Step("claimed, not committed", "orders.services.sending:note", before=False),
     Step("claimed, not sent", "orders.services.sending:_send", before=True),
     Step("sent, not answered", "urllib3.connection:HTTPConnection.getresponse", before=True),
@@ -38,8 +38,8 @@ STEPS = [
     Step("fills written, not committed", "orders.services.booking:_book_fills", before=False),
     Step("booked, the next one not", "orders.services.sending:_book_answer", before=False),
     Step("logged, not marked", "os:fsync", before=False),
-    Step("stop hit, not written", "tradingsite.stopwatch:stop_out", before=True),
-    Step("stop written and told", "tradingsite.stopwatch:stop_out", before=False),
+    Step("stop hit, not written", "tradingsite.stream.stop_monitor:stop_out", before=True),
+    Step("stop written and told", "tradingsite.stream.stop_monitor:stop_out", before=False),
     Step("stop cancelled, not booked", "orders.services.protection:_cancel", before=False),
     Step("stop ended, sale not sent", "orders.services.protection:_withdraw", before=False),
     Step("event heard, not booked", "orders.services:hear", before=True),

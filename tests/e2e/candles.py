@@ -6,7 +6,7 @@ from typing import Any
 
 import requests
 
-from market.times import to_ms
+from foundation.times import to_ms
 from tests.servers import Sandbox, Site
 
 # Where /api/v3/klines has what a candle of ours has.

@@ -13,9 +13,9 @@ import msgspec
 import pytest
 import redis as redis_library
 
-from candles import store
 from candles.intervals import INTERVALS_MS
-from market.decimals import plain
+from candles.live.state import read_states, read_streams
+from foundation.decimals import plain
 from tests import recorded as data
 from tests.e2e.candles import KLINE_FIELDS, klines, stored
 from tests.e2e.conftest import Built
@@ -65,7 +65,7 @@ class Storm(RedisBlows):
         """host:pid of the process that owns the symbols, by its own word of just now."""
         client = redis_library.Redis.from_url(self.site.redis.url, socket_timeout=1)
         now_ms = time.time() * 1000
-        told = store.read_streams(client)
+        told = read_streams(client)
         return next((one.holder for one in told if now_ms - one.beat_ms < 600), "")
 
     @contextmanager
@@ -110,7 +110,7 @@ def all_faults(site: Site, sandbox: Sandbox) -> list[str]:
 
 def counts(site: Site) -> dict[str, Any]:
     client = redis_library.Redis.from_url(site.redis.url)
-    states = store.read_states(client, SYMBOLS)
+    states = read_states(client, SYMBOLS)
     return {name: msgspec.to_builtins(state.counts) for name, state in states.items()}
 
 

@@ -5,8 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rest_framework.exceptions import ValidationError
 
-from market.api import iso
-from market.parameters import Query, TimeParameter
+from foundation.rest.fields import iso
+from foundation.rest.parameters import Query, TimeParameter
 
 AT = datetime(2026, 1, 2, 3, 4, 5, 678_000, tzinfo=UTC)
 DAYS = st.datetimes(datetime(2010, 1, 1), datetime(2100, 1, 1), timezones=st.just(UTC))

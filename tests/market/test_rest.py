@@ -1,6 +1,7 @@
 import pytest
 
-from market.rest import ExchangeClock, ExchangeRefused, ExchangeUnreachable, MarketRest
+from market.clock import ExchangeClock
+from market.rest import ExchangeRefused, ExchangeUnreachable, MarketRest
 from tests.servers import Sandbox
 
 

@@ -8,9 +8,9 @@ from pytest_django import DjangoAssertNumQueries
 from redis import Redis
 
 from market.models import Symbol
-from orders.api import halt_json, order_json, trade_json
+from orders.core.status import OrderStatus
 from orders.models import Halt, Trade
-from orders.status import OrderStatus
+from orders.representation import halt_json, order_json, trade_json
 from tests.builders import symbol
 from tests.clients import (
     promised,

@@ -6,9 +6,9 @@ import pytest
 from django.utils import timezone
 
 from orders import tasks
+from orders.core.status import OrderStatus
 from orders.models import Order
 from orders.services import append_trade_log, open_orders, reconcile, unanswered
-from orders.status import OrderStatus
 from tests.builders import intent, opened, symbol
 from tests.fakes import FakeExchange
 

@@ -6,11 +6,11 @@ from pytest_django import DjangoAssertNumQueries
 from redis import Redis
 from rest_framework.test import APIClient
 
+from foundation.times import to_ms
 from market.models import Symbol
-from market.times import to_ms
-from strategies.api import signal_json
 from strategies.keys import candle_key
 from strategies.models import Strategy, StrategyState
+from strategies.representation import signal_json
 from tests.builders import strategy, symbol, tick
 from tests.clients import promised, redis_away, refused, staff, stranger, user, with_token
 from tests.rows import at, order, position, signal, write_stream

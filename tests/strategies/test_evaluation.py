@@ -11,9 +11,9 @@ from redis import Redis
 from candles.models import Candle
 from market.models import Symbol
 from market.ticks import Side
+from orders.core.status import OrderStatus
 from orders.models import HaltLevel, Order
 from orders.services import set_halt
-from orders.status import OrderStatus
 from strategies.models import Signal, SignalReason, Strategy, StrategyState
 from strategies.services import Closed, catch_up, evaluate
 from tests.builders import NOON, candle, decimals, strategy, symbol, tick
@@ -272,7 +272,7 @@ class TestSweep:
 def test_an_order_is_written_with_its_signal_or_not_at_all(monkeypatch: pytest.MonkeyPatch) -> None:
     strategy()
     *_, last = closed(symbol(), [*FLAT, "11000"])
-    monkeypatch.setattr("strategies.statements.insert_signals", lambda _: 1 / 0)
+    monkeypatch.setattr("strategies.queries.insert_signals", lambda _: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         judged(last)
     assert (Order.objects.count(), StrategyState.objects.count()) == (0, 0)

@@ -6,10 +6,10 @@ from decimal import Decimal
 import pytest
 from pytest_django import Settings
 
-from orders.exchange import Refused
+from orders.core.stops import Hit, Stop, hit
 from orders.models import HaltLevel, Position
 from orders.services import open_stops, set_halt, submit
-from orders.stops import Hit, Stop, hit
+from orders.venue.exchange import Refused
 from strategies.models import Signal, Strategy
 from strategies.services import finish_exits, flatten, stop_out
 from tests.builders import NOON, NOON_MS, candle, opened, strategy, symbol, tick

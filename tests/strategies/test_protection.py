@@ -8,7 +8,8 @@ import pytest
 from pytest_django import Settings
 
 from market.ticks import Side
-from orders.exchange import Busy, OrderRequest, OutcomeUnknown, Refused
+from orders.core.status import OrderStatus
+from orders.core.stops import Hit, hit
 from orders.models import Alarm, Epoch, Order, Position
 from orders.services import (
     carry_out,
@@ -23,8 +24,7 @@ from orders.services import (
     unsent,
     withdraw_astray,
 )
-from orders.status import OrderStatus
-from orders.stops import Hit, hit
+from orders.venue.exchange import Busy, OrderRequest, OutcomeUnknown, Refused
 from strategies.services import finish_exits, flatten, guard, stop_out
 from strategies.tasks import guard_positions
 from tests.builders import FILTERS, NOON, NOON_MS, intent, opened, strategy, symbol, tick

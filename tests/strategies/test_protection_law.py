@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from market.models import Symbol
 from market.ticks import Side
-from orders.exchange import Busy, OutcomeUnknown, Refused
+from orders.core.stops import hit
 from orders.models import Order, Position
 from orders.services import (
     carry_out,
@@ -25,7 +25,7 @@ from orders.services import (
     unsent,
     withdraw_astray,
 )
-from orders.stops import hit
+from orders.venue.exchange import Busy, OutcomeUnknown, Refused
 from strategies.services import finish_exits, guard, stop_out
 from tests.builders import NOON, NOON_MS, intent, strategy, symbol, tick
 from tests.fakes import FakeExchange

@@ -11,11 +11,11 @@ from django.conf import settings as django_settings
 from django.utils import timezone
 from pytest_django import Settings
 
+from foundation.times import to_ms
 from market.models import Symbol
 from market.rest import shared_budget
 from market.ticks import Side
-from market.times import to_ms
-from orders.binance import BinanceExchange
+from orders.core.stops import Hit, Stop
 from orders.models import Alarm, Order, Position
 from orders.services import (
     carry_out,
@@ -26,7 +26,7 @@ from orders.services import (
     unsent,
     withdraw_astray,
 )
-from orders.stops import Hit, Stop
+from orders.venue.binance import BinanceExchange
 from sandbox.clock import MINUTE_MS
 from sandbox.exchange import Plan
 from strategies.services import finish_exits, guard, stop_out

@@ -8,14 +8,15 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
+from candles.comparison import Differences
+from candles.history.audit import Audited, audit, series_begins_ms
+from candles.history.backfill import Stretch
 from candles.intervals import HOUR_MS, INTERVALS_MS, floor_ms
 from candles.management.asked import STOPPED, asking, interval_asked, time_asked, written
 from candles.management.output import Progress, table
-from candles.services import Audited, Stretch, audit, series_begins_ms
-from candles.verdicts import Differences
+from foundation.times import to_time
 from market.models import Symbol
 from market.rest import MarketRest, market_rest
-from market.times import to_time
 
 RECORDED_MS = 10_000  # after its end a candle is here, and the exchange's no longer changes
 DAY_MS = 24 * HOUR_MS

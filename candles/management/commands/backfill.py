@@ -6,8 +6,9 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from candles.fetch import SETTLED_MS
+from candles.history.backfill import Stretch, backfill, first_kline_ms
 from candles.intervals import INTERVALS_MS, floor_ms
+from candles.klines import SETTLED_MS
 from candles.management.asked import (
     STOPPED,
     asking,
@@ -17,7 +18,6 @@ from candles.management.asked import (
     written,
 )
 from candles.management.output import Progress
-from candles.services import Stretch, backfill, first_kline_ms
 from market.rest import ExchangeUnreachable, MarketRest, market_rest
 
 

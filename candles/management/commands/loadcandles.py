@@ -8,13 +8,13 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from candles.archives import Archive, BadArchive
+from candles.history.archives import Archive, BadArchive
+from candles.history.loading import Loaded, load_archive
 from candles.management.asked import STOPPED, stoppable
 from candles.management.output import Progress, table
-from candles.services import Loaded, load_archive
+from foundation.times import to_time
 from market.rest import MarketRest, market_rest
 from market.services import UnknownSymbol, recorded
-from market.times import to_time
 
 
 class Command(BaseCommand):

@@ -12,17 +12,17 @@ import structlog
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
+from candles.live.state import Writer
 from candles.shards import Shard
-from candles.store import Writer
-from market.redis import connection
+from foundation.redis import connection
+from foundation.worker import DATABASE_GONE, RETRY_S
 from market.rest import ExchangeUnreachable, market_rest
 from market.services import UnknownSymbol, load_symbols
-from market.stream import MarketStream
+from market.stream.client import MarketStream
 from strategies.services import ensure_variants
 from tradingsite import logs
-from tradingsite.clerk import DATABASE_GONE, RETRY_S
-from tradingsite.stopwatch import VERSION_KEY
-from tradingsite.streaming import StreamProcess
+from tradingsite.stream.process import StreamProcess
+from tradingsite.stream.stop_monitor import VERSION_KEY
 
 # A closed candle must not wait for its database thread while this one is busy with ticks.
 SWITCH_S = 0.0005

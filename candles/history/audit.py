@@ -1,0 +1,94 @@
+"""Stored candles, however many, held against the exchange's own klines."""
+
+import threading
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from functools import partial
+
+from django.db.models import QuerySet
+
+from candles.comparison import FIELDS, Differences
+from candles.history.backfill import Stretch, patiently
+from candles.klines import candle_of
+from candles.models import Candle, Verdict
+from candles.ohlcv import OHLCV
+from candles.services.recording import pages, record_history
+from candles.services.verification import hold_against
+from foundation.times import to_ms, to_time
+from market.models import Symbol
+from market.rest import PAGE, MarketRest
+
+HELD_TOGETHER = 200  # candles that are locked at once
+
+
+@dataclass(frozen=True)
+class Audited:
+    """What a page of klines has shown. Times are open times in ms."""
+
+    until_ms: int  # what opens before it is done
+    checked: int  # stored candles
+    exact: int
+    not_there: int  # stored candles without a kline
+    repaired: dict[int, Differences]
+    differing: dict[int, Differences]  # and not repaired
+    missing: list[int]  # klines without a candle; inserted where that was asked
+
+
+def audit(
+    rest: MarketRest, stretch: Stretch, now: datetime, stopping: threading.Event, *, repair: bool
+) -> Iterator[Audited]:
+    """Hold all candles of a stretch against the exchange's klines, oldest first.
+
+    What equals becomes exact. Everything else stays as it is, unless it is to be repaired: then
+    candles become what the exchange says at once, and missing ones are inserted. Raises
+    ExchangeUnreachable where the exchange stays away, and once `stopping` is set.
+    """
+    symbol, interval, start_ms = stretch.symbol, stretch.interval, stretch.start_ms
+    while start_ms < stretch.end_ms:
+        ask = partial(rest.klines_page, symbol.name, interval, start_ms, stretch.end_ms)
+        klines = [candle_of(row, stretch.interval_ms) for row in patiently(ask, stopping)]
+        until_ms = klines[-1].open_ms + 1 if len(klines) == PAGE else stretch.end_ms
+        page = replace(stretch, start_ms=start_ms, end_ms=until_ms)
+        yield _hold(page, klines, now, repair)
+        start_ms = until_ms
+
+
+def _hold(page: Stretch, klines: Sequence[OHLCV], now: datetime, repair: bool) -> Audited:
+    symbol, interval = page.symbol, page.interval
+    within = {"open_time__gte": to_time(page.start_ms), "open_time__lt": to_time(page.end_ms)}
+    stored = Candle.objects.filter(symbol=symbol, interval=interval, **within)
+    proven = _proven(stored, klines)
+    checked, exact, not_repaired = stored.count(), len(proven), dict[int, Differences]()
+    repaired, missing = dict[int, Differences](), list[int]()
+    for part in pages((one for one in klines if one.open_ms not in proven), HELD_TOGETHER):
+        after = timedelta(0) if repair else None
+        held = hold_against(symbol.pk, interval, part, now, repair_after=after)
+        exact += len(held.exact)
+        not_repaired |= held.differing
+        repaired |= {to_ms(candle.open_time): candle.differed for candle in held.repaired}
+        missing += held.missing
+    if repair:
+        wanted = set(missing)
+        theirs = (one for one in klines if one.open_ms in wanted)
+        record_history(symbol.name, interval, theirs, now)
+    not_there = checked - exact - len(repaired) - len(not_repaired)
+    return Audited(page.end_ms, checked, exact, not_there, repaired, not_repaired, missing)
+
+
+def _proven(stored: QuerySet[Candle], klines: Sequence[OHLCV]) -> set[int]:
+    """Open times of those that have their verdict and equal their klines: nearly all.
+
+    Found without a lock, for which the stream would have to wait.
+    """
+    theirs = {one.open_ms: tuple(getattr(one, name) for name in FIELDS) for one in klines}
+    settled = stored.exclude(verdict=Verdict.UNVERIFIED).order_by()
+    rows = settled.values_list("open_time", *FIELDS)
+    return {ms for time, *ours in rows if theirs.get(ms := to_ms(time)) == tuple(ours)}
+
+
+def series_begins_ms(symbol: Symbol, interval: str) -> int | None:
+    """When a series' first stored candle opens; None where there is none."""
+    stored = Candle.objects.filter(symbol=symbol, interval=interval)
+    first = stored.order_by("open_time").values_list("open_time", flat=True).first()
+    return None if first is None else to_ms(first)

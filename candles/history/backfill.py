@@ -1,0 +1,126 @@
+"""The exchange's past klines written down, page by page, however long the past is."""
+
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import NamedTuple, TypeVar
+
+import structlog
+from django.utils.timezone import now
+
+from candles.intervals import INTERVALS_MS, floor_ms
+from candles.klines import SETTLED_MS, absence, candle_of, past
+from candles.services.recording import record_history, stored_until
+from candles.services.verification import missing_from
+from foundation.times import to_time
+from market.models import Symbol
+from market.rest import PAGE, PATIENCE_S, ExchangeUnreachable, MarketRest
+
+logger = structlog.get_logger(__name__)
+T = TypeVar("T")
+
+PAUSES_S = (1, 2, 5, 15, 30, 60)  # between tries, where the exchange doesn't answer
+EARLIEST_MS = 1_483_228_800_000  # 2017: earlier times are refused. Source: Spot REST, changelog
+
+
+class CaughtUp(NamedTuple):
+    """Of `[start_ms, end_ms)`, which a series lacked, all before `until_ms` is there."""
+
+    interval: str
+    start_ms: int
+    until_ms: int
+    end_ms: int
+
+
+def catch_up_history(
+    rest: MarketRest,
+    symbol: str,
+    intervals: Sequence[str],
+    now_ms: int,
+    told: Callable[[CaughtUp], None],
+) -> dict[str, int]:
+    """Write down what a followed symbol's series lack up to now; return where each ends, in ms.
+
+    Each page is committed on its own, oldest first, so whoever is interrupted goes on from there.
+    `told` hears after each page how far it is. Raises ExchangeUnreachable, ExchangeRefused, and
+    what the database raises while it is away.
+    """
+    until = stored_until(symbol, intervals)
+    for interval in intervals:
+        start_ms, end_ms = absence(interval, now_ms - SETTLED_MS, until.get(interval))
+        for page in past(rest, symbol, interval, start_ms, end_ms):
+            record_history(symbol, interval, page, to_time(now_ms))
+            until[interval] = page[-1].end_ms
+            told(CaughtUp(interval, start_ms, until[interval], end_ms))
+    return until
+
+
+@dataclass(frozen=True)
+class Stretch:
+    """The candles of one series that open in `[start_ms, end_ms)`."""
+
+    symbol: Symbol
+    interval: str
+    start_ms: int
+    end_ms: int
+
+    @property
+    def interval_ms(self) -> int:
+        return INTERVALS_MS[self.interval]
+
+    def __str__(self) -> str:
+        return f"{self.symbol} {self.interval}"
+
+    def candles_before(self, time_ms: int) -> int:
+        """How many of them open before that time."""
+        return max(0, time_ms - self.start_ms) // self.interval_ms
+
+
+class Filled(NamedTuple):
+    """How far a backfill is: nothing before `until_ms` is left to fetch."""
+
+    until_ms: int
+    fetched: int  # klines of this page
+
+
+def backfill(rest: MarketRest, stretch: Stretch, stopping: threading.Event) -> Iterator[Filled]:
+    """Write down the exchange's klines of a stretch that are not stored, oldest first.
+
+    Its bounds are multiples of the interval. Each page is committed before it is told of. Raises
+    ExchangeUnreachable where the exchange stays away, and once `stopping` is set.
+    """
+    symbol, interval, interval_ms = stretch.symbol, stretch.interval, stretch.interval_ms
+    # One less than an answer holds: where its klines leave the boundary there is one more.
+    page_length_ms = (PAGE - 1) * interval_ms
+    for page_ms in range(stretch.start_ms, stretch.end_ms, page_length_ms):
+        page_end_ms = min(page_ms + page_length_ms, stretch.end_ms)
+        missing = missing_from(symbol.pk, interval, page_ms, page_end_ms)
+        rows = []
+        if missing:
+            bounds = missing[0], missing[-1] + interval_ms
+            rows = patiently(partial(rest.klines_page, symbol.name, interval, *bounds), stopping)
+            candles = (candle_of(row, interval_ms) for row in rows)
+            record_history(symbol.name, interval, candles, now())
+        yield Filled(page_end_ms, len(rows))
+
+
+def first_kline_ms(
+    rest: MarketRest, symbol: str, interval: str, start_ms: int, end_ms: int
+) -> int | None:
+    """The start of the interval of the exchange's first kline from `start_ms` on; None: none."""
+    rows = rest.klines_page(symbol, interval, max(start_ms, EARLIEST_MS), end_ms, limit=1)
+    return floor_ms(rows[0][0], INTERVALS_MS[interval]) if rows else None
+
+
+def patiently(ask: Callable[[], T], stopping: threading.Event) -> T:
+    """Ask until there is an answer, with growing pauses; ExchangeUnreachable in the end."""
+    for pause_s in PAUSES_S:
+        try:
+            return ask()
+        except ExchangeUnreachable as error:
+            if stopping.is_set() or error.retry_after_s > PATIENCE_S:
+                raise
+            logger.warning("exchange.unreachable", error=str(error))
+            stopping.wait(max(pause_s, error.retry_after_s))
+    return ask()

@@ -1,0 +1,65 @@
+"""Read-only admin pages, and decimals in plain digits."""
+
+from collections.abc import Callable
+from decimal import Decimal
+from functools import cache
+from typing import Any, TypeVar
+
+from django.contrib import admin
+from django.db.models import Model
+from django.http import HttpRequest
+
+from foundation.decimals import plain
+from foundation.fields import ExactDecimalField
+
+Row = TypeVar("Row", bound=Model)
+
+
+@cache  # the admin compares the columns it asks for again and again
+def number(name: str) -> Callable[[Any], str]:
+    """A column that shows a decimal in plain digits.
+
+    It cannot be sorted by: on SQLite exact decimals are text, and "9" comes after "10".
+    """
+
+    @admin.display(description=name.replace("_", " "))
+    def column(row: Model) -> str:
+        value: Decimal | None = getattr(row, name)
+        return "-" if value is None else plain(value)
+
+    return column
+
+
+def shown(model: type[Model], name: Any) -> Any:
+    """The column of that name, decimals as `number` shows them."""
+    fields = {field.name: field for field in model._meta.get_fields()}
+    return number(name) if isinstance(fields.get(name), ExactDecimalField) else name
+
+
+class PlainNumbers(admin.ModelAdmin[Row]):
+    """Shows decimals in plain digits."""
+
+    def get_list_display(self, request: HttpRequest) -> list[Any]:
+        return [shown(self.model, name) for name in self.list_display]
+
+
+class Facts(PlainNumbers[Row]):
+    """Rows that say what happened: to be looked at, and changed by nobody."""
+
+    show_full_result_count = False
+    list_per_page = 50
+
+    def get_fields(self, request: HttpRequest, obj: Row | None = None) -> Any:
+        return [shown(self.model, field.name) for field in self.model._meta.fields]
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Row | None = None) -> Any:
+        return self.get_fields(request, obj)
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Row | None = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Row | None = None) -> bool:
+        return False

@@ -1,0 +1,44 @@
+"""Facts and what follows from them.
+
+A fact is announced inside the transaction that makes it true and told to its reactions once
+that has committed, all facts of one transaction together. A reaction may be lost with its
+process; sweeps finish what was left undone.
+"""
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Generic, TypeVar
+
+import structlog
+from django.db import transaction
+
+from foundation.outages import is_outage
+
+T = TypeVar("T")
+Reaction = Callable[[Sequence[T]], None]
+logger = structlog.get_logger(__name__)
+
+
+class Event(Generic[T]):
+    """One kind of fact. `tradingsite.wiring` says what follows from it."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.reactions: list[Reaction[T]] = []
+
+    def announce(self, facts: Sequence[T]) -> None:
+        """Tell `facts` to every reaction once the surrounding transaction has committed."""
+        if facts:
+            transaction.on_commit(partial(self._tell, list(facts)))
+
+    def _tell(self, facts: Sequence[T]) -> None:
+        for reaction in self.reactions:
+            try:
+                reaction(facts)
+            except Exception as error:
+                # The fact is committed: one failing reaction must not stop the others, nor
+                # whoever announced.
+                if is_outage(error):  # expected trouble, and what sweeps are for
+                    logger.warning("reaction.lost", fact=self.name, error=str(error).strip())
+                else:  # a test that gets here fails (tests/conftest.py)
+                    logger.exception("reaction.failed", fact=self.name, reaction=reaction.__name__)

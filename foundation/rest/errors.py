@@ -1,0 +1,35 @@
+"""Error responses of REST endpoints, for the schema."""
+
+from drf_spectacular.utils import OpenApiResponse
+from rest_framework import serializers
+
+from foundation.rest.fields import Json
+
+
+class ErrorSerializer(serializers.Serializer[Json]):
+    """What every endpoint answers where it cannot do what it was asked."""
+
+    error = serializers.CharField(help_text="A code that programs may rely on.")
+    detail = serializers.CharField(help_text="One line for people: what was wrong, what is right.")
+
+
+REFUSALS = {
+    400: "A parameter is wrong; `detail` names it.",
+    401: "Not signed in.",
+    403: "Signed in, but not as staff, or without the CSRF token.",
+    404: "There is no such symbol or row.",
+    409: "It contradicts what is there.",
+    503: "Redis, the database or the exchange does not answer; `error` says which.",
+}
+
+
+def refusals(*statuses: int) -> dict[int, OpenApiResponse]:
+    """How an endpoint refuses, for the schema. Any read may need a sign-in, see PUBLIC_READ."""
+    return {
+        status: OpenApiResponse(ErrorSerializer, REFUSALS[status])
+        for status in sorted({401, *statuses})
+    }
+
+
+def write_refusals(*statuses: int) -> dict[int, OpenApiResponse]:
+    return refusals(400, 403, *statuses)

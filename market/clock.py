@@ -1,0 +1,46 @@
+"""The exchange's clock, measured against our monotonic one."""
+
+import time
+from typing import Protocol
+
+LONGEST_WAY_MS = 1_000  # there and back; a slower answer says too little of the time
+
+
+class Timekeeper(Protocol):
+    def server_time(self) -> int: ...
+
+
+class ExchangeClock:
+    """The exchange's time, measured against our monotonic clock.
+
+    `measure` takes the best of a few samples: the one with the shortest way there and back.
+    """
+
+    SAMPLES = 3
+
+    def __init__(self) -> None:
+        self._offset_ms: float | None = None  # exchange time minus monotonic time
+
+    @property
+    def known(self) -> bool:
+        return self._offset_ms is not None
+
+    def measure(self, rest: Timekeeper) -> None:
+        best_way = float("inf")
+        for _ in range(self.SAMPLES):
+            sent = time.monotonic() * 1000
+            server_ms = rest.server_time()
+            received = time.monotonic() * 1000
+            if received - sent < best_way and (received - sent < LONGEST_WAY_MS or not self.known):
+                best_way = received - sent
+                self._offset_ms = server_ms - (sent + received) / 2
+
+    def now_ms(self) -> int:
+        """Milliseconds since the epoch; the local wall clock until the first measurement."""
+        if self._offset_ms is None:
+            return int(time.time() * 1000)
+        return int(time.monotonic() * 1000 + self._offset_ms)
+
+    def ahead_ms(self) -> int:
+        """How far the exchange's clock is ahead of our wall clock."""
+        return self.now_ms() - int(time.time() * 1000)

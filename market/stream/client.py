@@ -1,0 +1,285 @@
+"""The exchange's market stream: several connections, each replaced before it breaks."""
+
+import random
+import select
+import time
+from collections import deque
+from collections.abc import Generator, Iterable, Sequence
+
+import msgspec
+import structlog
+from websocket import WebSocketException
+
+from market.stream.connection import USUAL, Connection, Timing
+from market.stream.handover import Routes
+from market.stream.websocket import BATCH_BYTES
+from market.wire import Arrived
+
+logger = structlog.get_logger(__name__)
+
+WAIT_S = 0.05  # how long quiet sockets keep the caller from its other work
+PAUSE_S = 0.002  # between batches, so that they are worth their round trip to Redis
+WATCH_EVERY_S = 0.1
+MOST_ROUND_S = 1.0
+MOST_STREAMS = 1_000  # a connection; the exchange allows 1,024
+MOST_DIALS, DIALS_WITHIN_S = 100, 300.0  # the exchange allows 300, for all that share our address
+BACKOFF_S = (0.25, 60.0)
+
+
+def backoff_s(failures: int) -> float:
+    """How long to wait before dialling again after so many failures in a row, with jitter."""
+    first, most = BACKOFF_S
+    return random.uniform(0.5, 1) * min(most, first * 2.0 ** min(failures, 10))  # noqa: S311
+
+
+class ConnectionStatus(msgspec.Struct, frozen=True):
+    """One connection, for people to look at. Times in seconds."""
+
+    state: str  # waiting, dialling, open or retiring
+    age_s: float
+    quiet_s: float
+    symbols: int
+    live: int
+
+
+class MarketStream:
+    """Aggregate trades and kline events of the followed symbols.
+
+    A symbol is *live* while a connection is open that has acknowledged all its streams.
+    `newly_silent` and `newly_live` are for the caller to take and empty, in this order: the
+    first have stopped being live, of the second something may have been missed up to now.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        intervals: Sequence[str],
+        timing: Timing = USUAL,
+        most_streams: int = MOST_STREAMS,
+    ) -> None:
+        self.url = url.rstrip("/") + "/stream"
+        self.timing = timing
+        self.last_frame_s = 0.0  # time.monotonic()
+        self._kinds = ["aggTrade", *(f"kline_{interval}" for interval in intervals)]
+        self._most_symbols = max(1, most_streams // len(self._kinds))
+        self._followed: frozenset[str] = frozenset()
+        self._routed: frozenset[str] | None = None  # `_followed` when the routes were made
+        self._routes = Routes(timing)
+        self._connections: list[Connection] = []
+        self._poll = select.poll()
+        self._by_file: dict[int, Connection] = {}
+        self._dials: deque[float] = deque(maxlen=MOST_DIALS)
+        # Our clock all but stands still while the caller is away: what waits for us to read it
+        # is not late.
+        self._now_s = 0.0
+        self._next_watch_s = 0.0
+        self._stopping = False
+
+    @property
+    def live(self) -> set[str]:
+        return self._routes.live
+
+    @property
+    def newly_live(self) -> list[str]:
+        return self._routes.newly_live
+
+    @property
+    def newly_silent(self) -> list[str]:
+        return self._routes.newly_silent
+
+    @property
+    def connected(self) -> bool:
+        return bool(self._by_file)
+
+    def follow(self, symbols: Iterable[str]) -> None:
+        """Follow exactly `symbols`, on the open connections as far as they have room."""
+        self._followed = frozenset(symbols)
+
+    def stop(self) -> None:
+        """Let `batches` end after the batch at hand."""
+        self._stopping = True
+
+    def proven_ms(self, symbol: str) -> int:
+        """Up to when, by the exchange's clock, all of a symbol's ticks have come; 0 if unknown.
+
+        The event time of its newest kline event on the connection that carries it: within a
+        connection nothing overtakes. Ticks of a moment may be sent a little after the kline
+        event that counts them, so allow for some grace. Ticks prove the same, but they close
+        candles by themselves: proof is only needed where none come.
+        """
+        return self._routes.proven_ms(symbol)
+
+    def status(self) -> list[ConnectionStatus]:
+        return [
+            ConnectionStatus(
+                connection.state,
+                self._now_s - connection.opened_s if connection.is_open else 0.0,
+                self._now_s - connection.frame_s if connection.is_open else 0.0,
+                len(connection.wanted),
+                len(connection.live),
+            )
+            for connection in self._connections
+        ]
+
+    def batches(self) -> Generator[Arrived, None, None]:
+        """What the sockets hold, an empty batch where they hold nothing for WAIT_S.
+
+        Ends after `stop`; any trouble with a connection is logged and dialled away.
+        """
+        began_s = time.monotonic()
+        try:
+            while not self._stopping:
+                self._route()
+                self._open_and_ask()
+                arrived = self._read()
+                self._watch()
+                yield arrived
+                if arrived.ticks and not self._more_waiting():
+                    time.sleep(max(0.0, PAUSE_S - (time.monotonic() - began_s)))
+                self._now_s += min(time.monotonic() - began_s, MOST_ROUND_S)
+                began_s = time.monotonic()
+        finally:  # also where the caller has enough
+            self._hang_up()
+
+    # --- Reading -----------------------------------------------------------------------------
+
+    def _more_waiting(self) -> list[Connection]:
+        """Whose bytes are with us already, where the kernel does not show them."""
+        return [c for c in self._by_file.values() if c.socket and c.socket.more_waiting]
+
+    def _read(self) -> Arrived:
+        """One batch from each connection that has something, oldest connection first."""
+        ready = set(map(id, waiting := self._more_waiting()))
+        for file, _ in self._poll.poll(0 if waiting else WAIT_S * 1000):
+            ready.add(id(self._by_file[file]))
+        readable = [connection for connection in self._connections if id(connection) in ready]
+        arrived = Arrived()
+        for connection in readable:
+            self._read_one(connection, BATCH_BYTES // len(readable), arrived)
+        return arrived
+
+    def _read_one(self, connection: Connection, most_bytes: int, arrived: Arrived) -> None:
+        try:
+            came, acknowledged = connection.read(self._now_s, most_bytes)
+        except (OSError, WebSocketException) as error:
+            self._lose(connection, str(error))
+            return
+        self.last_frame_s = max(self.last_frame_s, connection.last_frame_s)
+        if arrived.ticks:
+            arrived.ticks += came.ticks
+        else:
+            arrived.ticks = came.ticks
+        arrived.klines += came.klines
+        self._routes.acknowledged(connection, acknowledged)
+        if came.shutdown:
+            self._retire(connection, "the server goes away")
+
+    # --- Connections that come and go --------------------------------------------------------
+
+    def _open_and_ask(self) -> None:
+        for connection in list(self._connections):
+            try:
+                if connection.is_open:
+                    connection.ask(self._now_s)
+                elif connection.dialling:
+                    self._await(connection)
+                elif self._now_s >= connection.dial_at_s and self._may_dial():
+                    self._dials.append(self._now_s)
+                    connection.dial(self._now_s)
+            except (OSError, WebSocketException) as error:
+                self._lose(connection, str(error))
+
+    def _may_dial(self) -> bool:
+        return len(self._dials) < MOST_DIALS or self._now_s - self._dials[0] > DIALS_WITHIN_S
+
+    def _await(self, connection: Connection) -> None:
+        if connection.opened(self._now_s) and connection.socket is not None:
+            file = connection.socket.fileno()
+            self._by_file[file] = connection
+            self._poll.register(file, select.POLLIN)
+            logger.info("stream.connected", url=self.url, symbols=len(connection.wanted))
+            connection.ask(self._now_s)
+
+    def _another(self, forerunner: Connection | None = None) -> Connection:
+        """A connection that will be dialled; after a forerunner only when it is time again."""
+        failures, dial_at_s = 0, self._now_s
+        if forerunner is not None:
+            failures = forerunner.failures + 1
+            dial_at_s += backoff_s(forerunner.failures)
+        connection = Connection(self.url, self._kinds, self.timing, dial_at_s, failures)
+        self._connections.append(connection)
+        return connection
+
+    def _close(self, connection: Connection) -> None:
+        if connection.socket is not None:
+            file = connection.socket.fileno()
+            self._poll.unregister(file)
+            del self._by_file[file]
+        connection.close()
+        self._connections.remove(connection)
+
+    def _hang_up(self) -> None:
+        for connection in list(self._connections):
+            self._close(connection)
+        self._routes.clear()
+        self._routed = None
+
+    def _lose(self, connection: Connection, why: str) -> None:
+        """Drop a connection at once; what only it carried waits for its successor."""
+        logger.warning("stream.lost", url=self.url, error=why, symbols=len(connection.wanted))
+        self._close(connection)
+        orphans = self._routes.lost(connection, self._now_s)
+        if orphans or not self._connections:
+            self._routes.succeed(connection, self._another(connection), orphans)
+
+    def _retire(self, connection: Connection, why: str) -> None:
+        """Replace a connection; it carries its symbols until its successor does."""
+        if connection.retiring:
+            return
+        if not self._routes.relies_on(connection):
+            self._lose(connection, why)
+            return
+        logger.info("stream.replaced", url=self.url, reason=why, symbols=len(connection.wanted))
+        connection.retiring = True
+        orphans = self._routes.retires(connection, self._now_s)
+        self._routes.succeed(connection, self._another(connection), orphans)
+
+    def _route(self) -> None:
+        """Find a connection for each followed symbol."""
+        if self._followed is self._routed:
+            return
+        self._routed = self._followed
+        self._routes.follow(self._routed, self._with_room)
+        if not self._connections:
+            self._another()
+
+    def _with_room(self, but: Connection | None = None) -> Connection:
+        for connection in self._connections:
+            has_room = len(connection.wanted) < self._most_symbols
+            if has_room and not connection.retiring and connection is not but:
+                return connection
+        return self._another()
+
+    # --- What goes wrong without a word ------------------------------------------------------
+
+    def _watch(self) -> None:
+        if self._now_s < self._next_watch_s:
+            return
+        self._next_watch_s = self._now_s + WATCH_EVERY_S
+        for connection in list(self._by_file.values()):
+            if connection.socket is not None and not connection.socket.more_waiting:
+                self._check(connection)
+        self._routes.hand_over(self._now_s)
+        for connection in list(self._connections):
+            if not connection.wanted and len(self._connections) > 1:
+                self._close(connection)
+
+    def _check(self, connection: Connection) -> None:
+        if self._now_s - connection.frame_s > self.timing.silence_s:
+            self._lose(connection, f"no frame for {self.timing.silence_s:g} s")
+        elif complaint := connection.complaint(self._now_s):
+            self._retire(connection, complaint)
+        elif not connection.retiring:
+            for symbol in self._routes.deaf(connection, self._now_s):
+                logger.info("stream.deaf", symbol=symbol)
+                self._routes.set_heir(symbol, self._with_room(but=connection))

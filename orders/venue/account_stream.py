@@ -1,0 +1,230 @@
+"""The account's own event stream: what becomes of its orders, told by the exchange itself.
+
+It finds out what an answer that was lost would have said. Answers are still the short way: an
+event is booked a moment after it came, by when the answer as a rule has been.
+"""
+
+import json
+import random
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+
+import orjson
+import structlog
+import websocket
+from django.db import InterfaceError, OperationalError, close_old_connections
+from redis.exceptions import RedisError
+from websocket import ABNF, WebSocketException, WebSocketTimeoutException
+
+from foundation.redis import connection
+from market.wire import BadFrame
+from orders.venue import wire
+from orders.venue.exchange import Execution
+from orders.venue.signing import signed_request
+
+STATE_KEY = "orders:account_stream"  # string, JSON: see `AccountStream.state`
+CONNECT_S = 10.0
+ANSWER_S = 10.0
+POLL_S = 0.1
+BOOK_AFTER_S = 0.5
+SILENCE_S = 45.0  # the exchange pings every 20 s: without any frame it is dead
+LIFETIME_S = 23 * 3600.0  # the exchange cuts after 24 h
+STEADY_S = 60.0  # a connection that held so long was no failure
+LONGEST_PAUSE_S = 60.0
+TELL_EVERY_S = 1.0
+STATE_LASTS_S = 15
+MOST_WAITING = 10_000  # while the database is away; what is dropped is found by reconciling
+STOP_WITHIN_S = 1.0
+RECV_WINDOW_MS = 5000
+ENDING = {"eventStreamTerminated", "serverShutdown"}
+DATABASE_GONE = (OperationalError, InterfaceError)
+logger = structlog.get_logger(__name__)
+
+
+class Lost(Exception):
+    """The connection is of no use any more."""
+
+
+class AccountStream:
+    """Listens in a thread of its own, and reconnects for ever, until `stop`.
+
+    `now_ms` is the exchange's clock. Nothing is replayed after an interruption, so
+    `on_subscribed` is called with the address at every new subscription, for somebody to
+    reconcile. Executions go to `apply`, several at a time; it may raise that the database is away.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        key: str,
+        secret: str,
+        now_ms: Callable[[], int],
+        *,
+        apply: Callable[[Sequence[Execution]], None],
+        on_subscribed: Callable[[Sequence[str]], None],
+    ) -> None:
+        self._url, self._key, self._secret = url, key, secret
+        self._now_ms = now_ms
+        self._apply, self._on_subscribed = apply, on_subscribed
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="account-stream", daemon=True)
+        self._waiting: deque[Execution] = deque(maxlen=MOST_WAITING)
+        self._book_at_s = 0.0
+        self._frame_ms = self._subscribed_ms = 0
+        self._tell_at_s = 0.0
+        self._error = ""
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Stop listening; what was heard and is not booked yet is found by reconciling."""
+        self._stopping.set()
+        if self._thread.is_alive():
+            self._thread.join(STOP_WITHIN_S)
+
+    @property
+    def state(self) -> dict[str, int | bool | str]:
+        """Times in ms since the epoch by our clock, 0 where there was none."""
+        return {
+            "subscribed": bool(self._subscribed_ms),
+            "last_frame_ms": self._frame_ms,
+            "beat_ms": _wall_ms(),
+            "error": self._error,
+        }
+
+    def _run(self) -> None:
+        failures = 0
+        while not self._stopping.is_set():
+            began_s = time.monotonic()
+            try:
+                self._listen()
+            # ValueError and IndexError are what the library makes of an answer that is no HTTP.
+            # Without the database nobody can be told of the subscription: the next one will be.
+            except (
+                OSError, WebSocketException, ValueError, IndexError, Lost, *DATABASE_GONE
+            ) as error:  # fmt: skip
+                self._error = str(error)[:200] or type(error).__name__
+                logger.warning("account_stream.lost", error=self._error)
+            failures = 0 if time.monotonic() - began_s > STEADY_S else failures + 1
+            self._subscribed_ms = 0
+            close_old_connections()
+            self._pause(min(LONGEST_PAUSE_S, 0.5 * 2.0 ** min(failures, 10)))
+
+    def _pause(self, longest_s: float) -> None:
+        until_s = time.monotonic() + random.uniform(0.5, 1) * longest_s  # noqa: S311
+        while time.monotonic() < until_s and not self._stopping.wait(POLL_S):
+            self._tell()
+            self._book()
+
+    # --- One connection ----------------------------------------------------------------------
+
+    def _listen(self) -> None:
+        """Until it is lost, has lived its time, or `stop`."""
+        socket = websocket.WebSocket()
+        try:
+            socket.connect(self._url, timeout=CONNECT_S, redirect_limit=0, http_no_proxy=["*"])
+            socket.settimeout(POLL_S)
+            opened_s = frame_s = time.monotonic()
+            socket.send(self._subscription())
+            while not self._stopping.is_set():
+                now_s = time.monotonic()
+                if self._receive(socket):
+                    frame_s = now_s
+                elif now_s - frame_s > (SILENCE_S if self._subscribed_ms else ANSWER_S):
+                    raise Lost(f"no frame for {now_s - frame_s:.0f} s")
+                if now_s - opened_s > LIFETIME_S:
+                    return
+                self._book()
+                self._tell()
+        finally:
+            socket.shutdown()
+
+    def _subscription(self) -> str:
+        """Source: Binance Spot WebSocket API, "Subscribe to User Data Stream through
+        signature subscription"."""
+        stamp: dict[str, str | int] = {
+            "apiKey": self._key,
+            "recvWindow": RECV_WINDOW_MS,
+            "timestamp": self._now_ms(),
+        }
+        return json.dumps(
+            {
+                "id": 1,
+                "method": "userDataStream.subscribe.signature",
+                "params": signed_request(self._secret, stamp),
+            }
+        )
+
+    def _receive(self, socket: websocket.WebSocket) -> bool:
+        """Take one frame; a ping, which the library answers, counts as one."""
+        try:
+            kind, payload = socket.recv_data(control_frame=True)
+        except WebSocketTimeoutException:
+            return False
+        self._frame_ms = _wall_ms()
+        if kind == ABNF.OPCODE_CLOSE:
+            raise Lost("closed by the exchange")
+        if kind == ABNF.OPCODE_TEXT:
+            self.take(payload)
+        return True
+
+    def take(self, text: bytes) -> None:
+        """Heed one message. Raises Lost where it ends the subscription."""
+        try:
+            message = wire.read_message(text)
+            if event := bytes(message.event):
+                self._heed(event)
+        except BadFrame as error:  # what it said is found by reconciling
+            logger.error("account_stream.bad_frame", error=str(error))
+            return
+        if message.error is not None:
+            raise Lost(f"not subscribed: {message.error.code} {message.error.msg}")
+        if message.status == 200 and not self._subscribed_ms:
+            self._subscribed_ms, self._error = _wall_ms(), ""
+            logger.info("account_stream.subscribed")
+            self._on_subscribed([self._url])
+
+    def _heed(self, event: bytes) -> None:
+        if wire.kind_of(event) in ENDING:
+            raise Lost("the exchange ends the stream")
+        execution = wire.read_execution(event)
+        if execution is not None:
+            if not self._waiting:
+                self._book_at_s = time.monotonic() + BOOK_AFTER_S
+            self._waiting.append(execution)
+
+    # --- What follows ------------------------------------------------------------------------
+
+    def _book(self) -> None:
+        """Book what has waited long enough; while the database is away, go on waiting."""
+        if not self._waiting or time.monotonic() < self._book_at_s:
+            return
+        heard = list(self._waiting)
+        try:
+            self._apply(heard)
+        except DATABASE_GONE as error:
+            logger.warning("database.unreachable", error=str(error).strip())
+            close_old_connections()
+            self._book_at_s = time.monotonic() + BOOK_AFTER_S
+            return
+        except Exception:
+            # One that cannot be booked must not end the thread; reconciling meets it again.
+            logger.exception("account_stream.not_booked")
+        self._waiting.clear()
+
+    def _tell(self) -> None:
+        """Have /health know how it stands."""
+        if time.monotonic() < self._tell_at_s:
+            return
+        self._tell_at_s = time.monotonic() + TELL_EVERY_S
+        try:
+            connection().set(STATE_KEY, orjson.dumps(self.state), ex=STATE_LASTS_S)
+        except RedisError as error:
+            logger.warning("redis.unreachable", error=str(error))
+
+
+def _wall_ms() -> int:
+    return time.time_ns() // 1_000_000

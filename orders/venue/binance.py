@@ -1,0 +1,329 @@
+"""Binance Spot as our exchange: signed HTTP."""
+
+import os
+import time
+from collections.abc import Mapping
+from decimal import Decimal
+from functools import cache
+from urllib.parse import urlsplit
+
+import requests
+import urllib3
+from django.conf import settings
+from requests.adapters import HTTPAdapter
+from requests.structures import CaseInsensitiveDict
+
+from foundation.decimals import plain
+from market.clock import ExchangeClock
+from market.ratelimit.limiter import WEIGHTS, Priority, Share, Spent, Taken
+from market.rest import shared_budget
+from market.ticks import Side
+from market.wire import BadFrame, read_server_time
+from orders.venue import wire
+from orders.venue.exchange import (
+    Busy,
+    ExecutionReport,
+    OrderRequest,
+    OrderSeen,
+    OutcomeUnknown,
+    Refused,
+    TradeSeen,
+)
+from orders.venue.signing import signed
+
+ACCOUNT_PATH = "/api/v3/account"
+ORDER_PATH = "/api/v3/order"
+OPEN_ORDERS_PATH = "/api/v3/openOrders"
+ALL_ORDERS_PATH = "/api/v3/allOrders"
+TRADES_PATH = "/api/v3/myTrades"
+TIME_PATH = "/api/v3/time"
+TRADES_OF_ORDER_WEIGHT = 5  # all others stand in WEIGHTS
+PAGE = 1000  # rows an answer holds at most
+LONGEST_NAME = 36  # characters of a client order id
+CANCEL = "-c"  # ends the client id that a cancel gives to an order
+Answer = tuple[bytes, Mapping[str, str]]  # body and headers
+TIMEOUT_S = (3.05, 12.0)  # to connect, to answer: the exchange gives its engine 10 s
+RECV_WINDOW_MS = 5000
+CONNECTIONS = 21  # kept open at most: one for each sending thread, one for the rest
+# A midpoint may err by half a round trip; a timestamp ahead of the server's is refused by no
+# larger window, one behind it is.
+BIAS_MS = 20
+CLOCK_AGE_S = 600.0
+MEASURE_AGAIN_S = 1.0  # orders that wait for the clock don't each try in vain
+IDLE_S = 20.0  # a connection that lies idle much longer may be closed at the other end
+
+
+class BinanceExchange:
+    """One account at one address. Any thread may call; they share the open connections.
+
+    Nothing is ever sent again on its own: the bare transport of `requests` retries nothing,
+    follows no redirect and heeds no proxy of the environment. The one exception is -1021, which
+    the exchange gives for requests that surely were not carried out.
+
+    What all processes share of the exchange's limits is taken first: a place for each order, and
+    for each reading request its weight. What became of an order and what there is to spend are
+    urgent, lists and the account as a whole are background. Placing has no weight and takes none.
+    """
+
+    def __init__(self, rest_url: str, key: str, secret: str) -> None:
+        self._url = rest_url.rstrip("/")
+        self._secret = secret
+        self._headers = {"X-MBX-APIKEY": key, "Accept": "application/json"}
+        self._transport = HTTPAdapter(pool_maxsize=CONNECTIONS)
+        self._clock = ExchangeClock()
+        self._clock_lost = False
+        self._measured_at = float("-inf")  # monotonic seconds
+        self._measure_again_at = float("-inf")
+        self._budget = shared_budget(self._url)
+
+    def __repr__(self) -> str:
+        return f"BinanceExchange({urlsplit(self._url).netloc})"
+
+    @property
+    def clock_known(self) -> bool:
+        """False where the exchange's time was asked for in vain and is not known from before."""
+        return self._clock.known or not self._clock_lost
+
+    def place(self, request: OrderRequest) -> ExecutionReport:
+        """Send a market or stop order. Source: Binance Spot REST, "New order".
+
+        It takes its place among the orders that the exchange allows: one round trip to Redis.
+        """
+        parameters = [
+            ("symbol", request.symbol),
+            ("side", request.side.value),
+            *_type_of(request),
+            ("quantity", plain(request.quantity)),
+            ("newClientOrderId", request.client_order_id),
+            ("newOrderRespType", "FULL"),
+        ]
+        self._measure(older_than_s=CLOCK_AGE_S)
+        try:
+            share = Share.ENTRY if request.side is Side.BUY else Share.EXIT
+            places = self._budget.take_place(share)
+        except Spent as spent:
+            raise _not_sent(spent) from None
+        body, headers = self._signed("POST", ORDER_PATH, parameters, request.claimed_ms)
+        self._budget.learn_orders(places, headers)
+        return wire.placed(body)
+
+    def cancel(self, symbol: str, client_order_id: str, exchange_order_id: int) -> ExecutionReport:
+        """Source: Binance Spot REST, "Cancel order". It counts against none of the limits.
+
+        Number and name must agree: after a reset the number may be another order's. The cancel
+        gives the order a new client id, made of its own.
+        """
+        parameters = [
+            ("symbol", symbol),
+            ("orderId", str(exchange_order_id)),
+            ("origClientOrderId", client_order_id),
+            ("newClientOrderId", f"{client_order_id[: LONGEST_NAME - len(CANCEL)]}{CANCEL}"),
+        ]
+        self._measure(older_than_s=CLOCK_AGE_S)
+        body, _ = self._signed("DELETE", ORDER_PATH, parameters, int(time.time() * 1000))
+        return wire.found(wire.read_order(body), [])
+
+    def lookup(
+        self, symbol: str, client_order_id: str, exchange_order_id: int | None
+    ) -> ExecutionReport | None:
+        """What became of an order. Source: Binance Spot REST, "Query order", "Account trades".
+
+        Asked by the exchange's id where that is known: a cancel renames the order.
+        """
+        which = ("origClientOrderId", client_order_id)
+        if exchange_order_id is not None:
+            which = ("orderId", str(exchange_order_id))
+        try:
+            order = wire.read_order(
+                self._read(ORDER_PATH, [("symbol", symbol), which], Priority.URGENT)
+            )
+        except Refused as refusal:
+            if refusal.code == wire.NO_SUCH_ORDER:
+                return None
+            raise
+        if not order.executed_qty:
+            return wire.found(order, [])
+        fills = [("symbol", symbol), ("orderId", str(order.order_id)), ("limit", "1000")]
+        return wire.found(order, wire.read_trades(self._read(TRADES_PATH, fills, Priority.URGENT)))
+
+    def open_orders(self, symbol: str) -> list[OrderSeen]:
+        """Source: Binance Spot REST, "Current open orders"."""
+        return wire.read_orders(self._read(OPEN_ORDERS_PATH, [("symbol", symbol)]))
+
+    def orders_since(self, symbol: str, start_ms: int) -> list[OrderSeen]:
+        """Source: Binance Spot REST, "All orders"."""
+        orders: list[OrderSeen] = []
+        where = ("startTime", self._theirs(start_ms))
+        while True:
+            page = wire.read_orders(self._read(ALL_ORDERS_PATH, _page_of(symbol, where)))
+            orders += page
+            if len(page) < PAGE:
+                return orders
+            where = ("orderId", str(page[-1].exchange_order_id + 1))
+
+    def trades_since(self, symbol: str, start_ms: int) -> list[TradeSeen]:
+        """Source: Binance Spot REST, "Account trade list"."""
+        trades: list[TradeSeen] = []
+        where = ("startTime", self._theirs(start_ms))
+        while True:
+            page = wire.read_trades(self._read(TRADES_PATH, _page_of(symbol, where)))
+            trades += page
+            if len(page) < PAGE:
+                return trades
+            where = ("fromId", str(page[-1].fill.trade_id + 1))
+
+    def balances(self) -> dict[str, Decimal]:
+        """Source: Binance Spot REST, "Account information"."""
+        return wire.read_balances(self._read(ACCOUNT_PATH, []))
+
+    def free_balances(self) -> dict[str, Decimal]:
+        """What is free of each asset that there is something of."""
+        only_some = [("omitZeroBalances", "true")]
+        return wire.read_free(self._read(ACCOUNT_PATH, only_some, Priority.URGENT))
+
+    def keep_ready(self) -> None:
+        """Have an open connection and a fresh clock, so that an order waits for neither.
+
+        The exchange closes what lies idle. Raises Busy where it does not answer.
+        """
+        self._measure(older_than_s=IDLE_S)
+
+    def server_time(self) -> int:
+        """The exchange's clock, asked over the connections that orders take."""
+        self._take(WEIGHTS[TIME_PATH], Priority.URGENT)
+        return read_server_time(self._send("GET", TIME_PATH, "")[0])
+
+    def _theirs(self, ours_ms: int) -> str:
+        """A time of our clock by the exchange's."""
+        self._measure(older_than_s=CLOCK_AGE_S)
+        return str(ours_ms + self._clock.ahead_ms())
+
+    def _read(
+        self,
+        path: str,
+        parameters: list[tuple[str, str]],
+        priority: Priority = Priority.BACKGROUND,
+    ) -> bytes:
+        """Ask, within the shared budget. Raises Busy where too little of that is left."""
+        self._measure(older_than_s=CLOCK_AGE_S)
+        taken = self._take(_weight(path, parameters), priority)
+        body, headers = self._signed("GET", path, parameters, int(time.time() * 1000))
+        self._budget.learn(taken, headers)
+        return body
+
+    def _take(self, weight: int, priority: Priority) -> Taken:
+        """Take a request's weight. Raises Busy where none is left."""
+        try:
+            return self._budget.take(weight, priority)
+        except Spent as spent:
+            raise _not_sent(spent) from None
+
+    def _signed(
+        self, method: str, path: str, parameters: list[tuple[str, str]], at_ms: int
+    ) -> Answer:
+        """Sign and send; where the exchange finds our clock wrong, measure it and sign anew."""
+        try:
+            return self._send(method, path, self._stamped(parameters, at_ms))
+        except Refused as refusal:
+            if refusal.code != wire.BAD_TIMESTAMP:
+                raise
+        self._measure(older_than_s=0)
+        try:
+            return self._send(method, path, self._stamped(parameters, at_ms))
+        except Refused as refusal:
+            if refusal.code != wire.BAD_TIMESTAMP:
+                raise
+            # By the exchange's clock the request has grown too old: it waited here.
+            raise Busy(1, f"not carried out: {refusal.message}") from None
+
+    def _stamped(self, parameters: list[tuple[str, str]], at_ms: int) -> str:
+        timestamp = at_ms + self._clock.ahead_ms() - BIAS_MS
+        stamp = [("recvWindow", str(RECV_WINDOW_MS)), ("timestamp", str(timestamp))]
+        return signed(self._secret, parameters + stamp)
+
+    def _send(self, method: str, path: str, payload: str) -> Answer:
+        request = self._request(method, path, payload)
+        try:
+            answer = self._transport.send(request, timeout=TIMEOUT_S)
+            body = answer.content
+        except requests.RequestException as error:
+            # Its text holds the address with the signature, so it is not passed on.
+            if never_sent(error):
+                raise Busy(1, f"not sent: no connection to {self!r}") from None
+            raise OutcomeUnknown(f"{type(error).__name__} while waiting for {self!r}") from None
+        if answer.status_code == 200:
+            return body, answer.headers
+        try:
+            wire.fail(answer.status_code, answer.headers.get("Retry-After"), body)
+        except Busy as busy:
+            self._budget.silence(busy.retry_after_s)
+            raise
+
+    def _request(self, method: str, path: str, payload: str) -> requests.PreparedRequest:
+        """A request that carries `payload` byte for byte, in the body or after the `?`."""
+        request = requests.PreparedRequest()
+        request.method, request.headers = method, CaseInsensitiveDict(self._headers)
+        request.url = f"{self._url}{path}"
+        if method == "POST":
+            request.body = payload.encode()
+            request.headers["Content-Type"] = "application/x-www-form-urlencoded"
+            request.headers["Content-Length"] = str(len(request.body))
+        elif payload:
+            request.url += f"?{payload}"
+        return request
+
+    def _measure(self, *, older_than_s: float) -> None:
+        """Learn the exchange's time. Nothing signed is sent while it is not known."""
+        if time.monotonic() - self._measured_at <= older_than_s:
+            return
+        wait_s = self._measure_again_at - time.monotonic()
+        if wait_s > 0:
+            raise Busy(wait_s, "not sent: the exchange's clock is not known")
+        try:
+            self._clock.measure(self)
+            self._measured_at = time.monotonic()
+        except (Refused, Busy, OutcomeUnknown, BadFrame) as error:
+            self._clock_lost = True
+            wait_s = max(MEASURE_AGAIN_S, getattr(error, "retry_after_s", 0.0))
+            self._measure_again_at = time.monotonic() + MEASURE_AGAIN_S
+            raise Busy(wait_s, f"not sent: the exchange's clock is not known ({error})") from None
+
+
+def _page_of(symbol: str, where: tuple[str, str]) -> list[tuple[str, str]]:
+    return [("symbol", symbol), where, ("limit", str(PAGE))]
+
+
+def _type_of(request: OrderRequest) -> list[tuple[str, str]]:
+    if request.stop_price is None:
+        return [("type", "MARKET")]
+    return [("type", "STOP_LOSS"), ("stopPrice", plain(request.stop_price))]
+
+
+def _weight(path: str, parameters: list[tuple[str, str]]) -> int:
+    if path == TRADES_PATH and "orderId" in dict(parameters):
+        return TRADES_OF_ORDER_WEIGHT
+    return WEIGHTS[path]
+
+
+def _not_sent(spent: Spent) -> Busy:
+    return Busy(spent.wait_s, f"not sent: {spent}")
+
+
+def never_sent(error: requests.RequestException) -> bool:
+    """Whether the connection was never made, so that nothing can have arrived."""
+    if isinstance(error, requests.ConnectTimeout):
+        return True
+    reason = getattr(error.args[0], "reason", None) if error.args else None
+    return isinstance(reason, urllib3.exceptions.NewConnectionError)
+
+
+@cache
+def exchange() -> BinanceExchange:
+    """The process's exchange, with its open connections."""
+    return BinanceExchange(
+        settings.BINANCE_REST_URL, settings.BINANCE_API_KEY, settings.BINANCE_API_SECRET
+    )
+
+
+# A forked worker must not share its parent's connections.
+os.register_at_fork(after_in_child=exchange.cache_clear)

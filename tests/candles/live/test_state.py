@@ -1,0 +1,144 @@
+import time
+from decimal import Decimal
+
+import pytest
+import redis as redis_library
+
+from candles.intervals import MINUTE_MS
+from candles.live import state as state_module
+from candles.live.state import (
+    Batch,
+    ClosedCandle,
+    Fenced,
+    StreamState,
+    SymbolState,
+    TickRun,
+    Writer,
+    encode_ticks,
+    read_states,
+    read_streams,
+    recent_ticks,
+)
+from candles.ohlcv import SymbolCandles, flat
+from tests.builders import tick
+
+STREAM = StreamState(True, 1, 2, 3, 4, {"ETHUSDT": 5})
+
+
+def state(last_tick_id: int) -> SymbolState:
+    candles = SymbolCandles(["1m", "5m"])
+    candles.add(
+        [tick("10.50", tick_id=1, time_ms=0), tick("9", tick_id=last_tick_id, time_ms=70_000)]
+    )
+    assert candles.builder.forming is not None
+    return SymbolState(
+        "BTCUSDT", last_tick_id, Decimal(9), 70_000, ["1m", "5m"],
+        candles.builder.forming, candles.parts,
+    )  # fmt: skip
+
+
+@pytest.fixture
+def writer(redis: redis_library.Redis) -> Writer:
+    writer = Writer(redis, watched="positions")
+    assert writer.take()
+    return writer
+
+
+def test_what_is_saved_is_read_to_the_digit(redis: redis_library.Redis, writer: Writer) -> None:
+    writer.save(Batch(STREAM, [state(2)]))
+    found = read_states(redis, ["BTCUSDT"])["BTCUSDT"]
+    assert found == state(2)
+    assert found.forming["5m"].high == Decimal("10.50")
+    assert found.forming["1m"].open == Decimal(9)
+    assert read_streams(redis) == [STREAM]
+
+
+def test_symbols_without_state_are_left_out(redis: redis_library.Redis, writer: Writer) -> None:
+    writer.save(Batch(STREAM, [state(2)]))
+    assert read_states(redis, ["ETHUSDT", "BTCUSDT"]) == {"BTCUSDT": state(2)}
+    assert read_states(redis, []) == {}
+
+
+def test_the_last_ticks_are_kept_and_no_more(redis: redis_library.Redis, writer: Writer) -> None:
+    ticks = [tick(tick_id=n) for n in range(1, 2501)]
+    for at in range(0, 2500, 50):
+        writer.save(
+            Batch(STREAM, runs=[TickRun("BTCUSDT", encode_ticks(ticks[at : at + 50]), keep=20)])
+        )
+    assert recent_ticks(redis, "BTCUSDT") == ticks[-1000:]
+    assert recent_ticks(redis, "BTCUSDT", 3) == ticks[-3:]
+    assert redis.llen("candles:ticks:BTCUSDT") == 20
+
+
+def closed(minute: int) -> ClosedCandle:
+    return ClosedCandle("BTCUSDT", "1m", flat(minute * MINUTE_MS, MINUTE_MS, Decimal(minute)))
+
+
+def test_closed_candles_wait_until_they_are_recorded(writer: Writer) -> None:
+    first = writer.save(Batch(STREAM, closed=[closed(1)]))
+    second = writer.save(Batch(STREAM, closed=[closed(2)]))
+    assert writer.unrecorded() == ([closed(1), closed(2)], second.newest)
+    writer.save(Batch(recorded=first.newest))
+    assert writer.unrecorded() == ([closed(2)], second.newest)
+    writer.save(Batch(recorded=second.newest))
+    assert writer.unrecorded() == ([], "")
+
+
+def test_a_candle_written_twice_waits_once(writer: Writer) -> None:
+    writer.save(Batch(STREAM, closed=[closed(1)]))
+    writer.save(Batch(STREAM, closed=[closed(1)]))
+    assert writer.unrecorded()[0] == [closed(1)]
+
+
+def test_a_run_of_ticks_written_twice_is_read_once(
+    redis: redis_library.Redis, writer: Writer
+) -> None:
+    run = TickRun("BTCUSDT", encode_ticks([tick(tick_id=1), tick(tick_id=2)]), keep=9)
+    writer.save(Batch(runs=[run]))
+    writer.save(Batch(runs=[run]))
+    assert [one.tick_id for one in recent_ticks(redis, "BTCUSDT")] == [1, 2]
+
+
+def test_who_stands_by_is_known_until_it_falls_silent_or_owns(
+    redis: redis_library.Redis, writer: Writer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    others = [Writer(redis, watched="none", holder=name) for name in ("b:2", "c:3")]
+    for other in others:
+        other.stand_by()
+    assert writer.standbys() == ["b:2", "c:3"]
+    writer.release()
+    assert others[0].take()
+    assert others[0].standbys() == ["c:3"]
+    monkeypatch.setattr(state_module, "STANDBY_EXPIRES_MS", -1)
+    assert others[0].standbys() == []
+
+
+def test_there_is_one_owner_at_a_time(redis: redis_library.Redis, writer: Writer) -> None:
+    other = Writer(redis, watched="positions")
+    assert not other.take()
+    writer.release()
+    assert other.take()
+
+
+def test_an_owner_that_slept_is_fenced_off(redis: redis_library.Redis, writer: Writer) -> None:
+    redis.delete("candles:owner:1/1")  # its time ran out
+    successor = Writer(redis, watched="positions")
+    assert successor.take()
+    successor.save(Batch(STREAM, [state(9)]))
+    with pytest.raises(Fenced):
+        writer.save(Batch(STREAM, [state(2)]))
+    assert read_states(redis, ["BTCUSDT"])["BTCUSDT"] == state(9)
+
+
+def test_an_owner_without_beats_loses_its_place(redis: redis_library.Redis, writer: Writer) -> None:
+    redis.pexpire("candles:owner:1/1", 30)
+    time.sleep(0.05)
+    assert Writer(redis, watched="positions").take()
+
+
+def test_a_save_tells_what_the_watched_key_holds(
+    redis: redis_library.Redis, writer: Writer
+) -> None:
+    assert writer.save(Batch(STREAM)).watched is None
+    redis.incr("positions")
+    assert writer.save(Batch(STREAM)).watched == b"1"

@@ -1,0 +1,186 @@
+"""What limits entries beyond their own series, as it stands in the database."""
+
+from datetime import datetime, timedelta
+from decimal import Decimal
+
+import pytest
+from pytest_django import Settings
+
+from market.ticks import Side
+from orders.models import Balance, DayResult, Order, Position
+from orders.services import mark_day, open_orders, read_balances, submit
+from orders.venue.binance import BinanceExchange
+from orders.venue.exchange import Busy
+from tests import rows
+from tests.builders import NOON, intent, opened, symbol
+from tests.fakes import FakeExchange
+from tests.servers import free_port
+
+pytestmark = pytest.mark.django_db
+
+
+def balance(free: str, read_at: datetime = NOON) -> Balance:
+    return Balance.objects.create(asset="USDT", free=Decimal(free), read_at=read_at)
+
+
+def later(seconds: float) -> datetime:
+    return NOON + timedelta(seconds=seconds)
+
+
+def test_the_balance_is_shared_by_what_is_wanted_at_once() -> None:
+    btc = symbol()
+    balance("119.99")
+    wishes = [intent(btc), intent(btc, number=2, strategy="B")]
+    first, second = open_orders(wishes, [btc], now=NOON)
+    assert first.status == "PENDING"
+    assert second.reason == "balance_too_low: 60 USDT are needed, 59.99 are free"
+
+
+def test_an_entry_under_way_has_spent_its_part() -> None:
+    btc = symbol()
+    balance("119.99", read_at=later(10))
+    opened(btc)  # asked for before the balance was read, and not filled yet
+    assert opened(btc, number=2, strategy="B").reason.startswith("balance_too_low")
+
+
+def test_what_was_filled_since_the_balance_was_read_counts() -> None:
+    btc = symbol()
+    balance("100", read_at=later(-10))
+    exchange = FakeExchange(price="50000")
+    submit([opened(btc).pk], exchange, lambda: NOON)
+    assert opened(btc, number=2, strategy="B").reason.endswith("60 USDT are needed, 50 are free")
+    submit([opened(btc, Side.SELL, number=3).pk], exchange, lambda: NOON)
+    assert opened(btc, number=4, strategy="B").status == "PENDING"
+
+
+def test_what_was_filled_before_the_balance_was_read_is_in_it() -> None:
+    btc = symbol()
+    submit([opened(btc).pk], FakeExchange(), lambda: NOON)
+    balance("60", read_at=later(1))
+    assert opened(btc, number=2, strategy="B").status == "PENDING"
+
+
+def test_a_balance_of_long_ago_denies_nothing() -> None:
+    balance("0", read_at=NOON - timedelta(minutes=6))
+    assert opened(symbol()).status == "PENDING"
+
+
+def test_another_asset_is_not_looked_at() -> None:
+    Balance.objects.create(asset="BTC", free=Decimal(0), read_at=NOON)
+    assert opened(symbol()).status == "PENDING"
+
+
+def test_balances_are_read_once_in_a_while_and_a_missing_one_is_nothing() -> None:
+    symbol()
+    symbol("ETHBTC", base_asset="ETH", quote_asset="BTC")
+    read_balances(FakeExchange(), NOON)
+    read_balances(FakeExchange(), later(10))
+    assert set(Balance.objects.values_list("asset", "free", "read_at")) == {
+        ("USDT", Decimal(10_000), NOON),
+        ("BTC", Decimal(0), NOON),
+    }
+
+
+def test_entries_of_the_last_hour_are_counted_by_strategy(settings: Settings) -> None:
+    settings.MAX_ENTRIES_PER_HOUR = 2
+    btc = symbol()
+    for number, minutes in enumerate((61, 59, 1), start=1):
+        rows.order(btc, number, created_at=NOON - timedelta(minutes=minutes))
+    rows.order(btc, 4, created_at=NOON, side=Side.SELL)
+    assert opened(btc, number=5).reason == (
+        "too_many_entries: 2 entries of A in the last hour, MAX_ENTRIES_PER_HOUR is 2"
+    )
+    assert opened(btc, number=6, strategy="B").status == "PENDING"
+
+
+def test_a_denied_entry_does_not_count(settings: Settings) -> None:
+    settings.MAX_ENTRIES_PER_HOUR = 1
+    btc = symbol()
+    rows.order(btc, 1, created_at=NOON, status="DENIED")
+    assert opened(btc, number=2).status == "PENDING"
+
+
+def held() -> Position:
+    """Bought for 60 USDT."""
+    return rows.position(symbol(), opened_at=NOON)
+
+
+def test_a_fall_from_the_peak_of_the_day_stops_entries_till_midnight(settings: Settings) -> None:
+    settings.MAX_DAILY_LOSS = Decimal(10)
+    btc = held().symbol
+    for price in (70_000, 61_000, 60_000, 70_000):  # +10, +1, 0, +10
+        mark_day({"BTCUSDT": Decimal(price)}, NOON)
+    eth = symbol("ETHUSDT")
+    assert opened(eth).reason == (
+        "loss_limit: A lost 10 USDT from the day's peak, MAX_DAILY_LOSS is 10"
+    )
+    assert opened(eth, number=2, strategy="B").reason.startswith("loss_limit: all strategies")
+    midnight = NOON + timedelta(hours=12)
+    mark_day({"BTCUSDT": Decimal(60_000)}, midnight)
+    wish = intent(eth, number=3, expires_ms=2**42)
+    assert open_orders([wish], [eth, btc], now=midnight)[0].status == "PENDING"
+
+
+def test_an_exit_passes_the_loss_limit(settings: Settings) -> None:
+    settings.MAX_DAILY_LOSS = Decimal(1)
+    btc = held().symbol
+    for price in (60_000, 50_000):
+        mark_day({"BTCUSDT": Decimal(price)}, NOON)
+    assert opened(btc, Side.SELL).status == "PENDING"
+
+
+def test_a_loss_counts_once_realised_as_well() -> None:
+    position = held()
+    mark_day({"BTCUSDT": Decimal(60_000)}, NOON)
+    position.status, position.realised, position.closed_at = "closed", Decimal(-7), NOON
+    position.save()
+    mark_day({}, later(1))
+    assert set(DayResult.objects.values_list("strategy", "pnl", "fall")) == {
+        ("A", Decimal(-7), Decimal(7)),
+        ("", Decimal(-7), Decimal(7)),
+    }
+
+
+def test_a_price_that_is_not_known_is_neither_gain_nor_loss() -> None:
+    held()
+    mark_day({"BTCUSDT": Decimal(50_000)}, NOON)
+    mark_day({}, later(1))  # worth its cost, it would have gained
+    assert set(DayResult.objects.values_list("pnl", "at")) == {(Decimal(-10), NOON)}
+
+
+def test_a_position_closed_yesterday_is_not_of_today() -> None:
+    rows.position(symbol(), status="closed", realised=Decimal(5), closed_at=later(-86_400))
+    mark_day({}, NOON)
+    assert not DayResult.objects.exists()
+
+
+def test_a_loss_of_all_together_is_their_sum() -> None:
+    btc = symbol()
+    for name in "AB":
+        rows.position(btc, strategy=name)
+    for price in (60_000, 54_000):
+        mark_day({"BTCUSDT": Decimal(price)}, NOON)
+    falls = dict(DayResult.objects.values_list("strategy", "fall"))
+    assert falls == {"A": Decimal(6), "B": Decimal(6), "": Decimal(12)}
+
+
+def test_the_last_price_is_held_against_the_price_of_the_signal() -> None:
+    btc = symbol()
+    wishes = [intent(btc), intent(btc, number=2, strategy="B")]
+    for price, status in ((61_201, "DENIED"), (61_200, "PENDING")):
+        Order.objects.all().delete()
+        prices = {"BTCUSDT": Decimal(price)}
+        found = open_orders(wishes, [btc], now=NOON, last_prices=prices)
+        assert {order.status for order in found} == {status}
+
+
+def test_without_the_clock_of_the_exchange_nothing_is_entered(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    away = BinanceExchange(f"http://127.0.0.1:{free_port()}", "key", "secret")
+    monkeypatch.setattr("orders.services.pre_trade.exchange", lambda: away)
+    btc = symbol()
+    assert opened(btc).status == "PENDING"  # nobody has asked for it yet
+    with pytest.raises(Busy):
+        away.keep_ready()
+    assert opened(btc, number=2, strategy="B").reason.startswith("clock_unknown")

@@ -1,0 +1,182 @@
+"""Real daphne, real Redis, real sockets."""
+
+import socket
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import websocket
+from django.contrib.auth.models import User
+from django.test import Client as Browser
+from redis import Redis
+from rest_framework.authtoken.models import Token
+
+from market.models import Symbol
+from tests.servers import Redis as RedisServer
+from tests.servers import eventually
+from tests.tradingsite.web import Web
+from tradingsite.live import publisher
+from tradingsite.live.client import Refusal, Wanted
+from tradingsite.live.messages import Told
+from tradingsite.live.publisher import Message, publish
+
+SMALL_WINDOW = (socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+
+
+def tell(kind: str, symbol: str | None, number: int, padding: int = 0) -> None:
+    publish([Message(kind, symbol, {"number": number, "padding": "x" * padding})])
+
+
+def test_the_query_says_which_messages_are_wanted() -> None:
+    wanted = Wanted.of(b"symbols=btcusdt,ETHUSDT&types=candle,signal")
+    assert wanted.wants(Told("candle", "BTCUSDT", ""))
+    assert wanted.wants(Told("signal", None, ""))
+    assert not wanted.wants(Told("candle", "BNBUSDT", ""))
+    assert not wanted.wants(Told("trade", "BTCUSDT", ""))
+
+
+@pytest.mark.parametrize("query", [b"types=kandle", b"symbols=BTC;ETH", b"symbol=BTCUSDT"])
+def test_a_strange_query_is_refused_by_name(query: bytes) -> None:
+    with pytest.raises(Refusal, match=query.split(b"=")[0].decode()) as refused:
+        Wanted.of(query)
+    assert refused.value.code == 4400
+
+
+def test_a_socket_gets_one_snapshot_and_then_what_is_told(web: Web) -> None:
+    client = web.connect("/")
+    snapshot = client.next()
+    assert (snapshot["type"], snapshot["seq"]) == ("snapshot", 1)
+    assert snapshot["data"]["symbols"] == ["BTCUSDT", "ETHUSDT"]
+    assert snapshot["data"]["status"]["stream"] == "stale"  # none runs
+    for number in range(3):
+        tell("candle", "BTCUSDT", number)
+    told = [client.next() for _ in range(3)]
+    assert [message["data"]["number"] for message in told] == [0, 1, 2]
+    assert [message["seq"] for message in told] == [2, 3, 4]
+
+
+def test_a_filter_leaves_out_what_was_not_asked_for(web: Web) -> None:
+    client = web.connect("/ws/?symbols=ETHUSDT&types=candle")
+    assert client.next()["data"] == {"symbols": ["ETHUSDT"], "candles": []}
+    tell("candle", "BTCUSDT", 1)
+    tell("signal", "ETHUSDT", 2)
+    tell("candle", "ETHUSDT", 3)
+    message = client.next()
+    assert (message["data"]["number"], message["seq"]) == (3, 2)
+
+
+@pytest.mark.parametrize(
+    ("path", "code", "named"),
+    [("/?types=kandle", 4400, "kandle"), ("/?symbols=NOPE", 4404, "NOPE")],
+)
+def test_a_refused_socket_is_told_why(web: Web, path: str, code: int, named: str) -> None:
+    client = web.connect(path)
+    error = client.next()
+    assert error["type"] == "error"
+    assert named in error["data"]["detail"]
+    assert client.close_code() == code
+
+
+@pytest.mark.parametrize("origin", ["http://evil.example", "null"])
+def test_a_strange_page_gets_no_socket(web: Web, origin: str) -> None:
+    with pytest.raises(websocket.WebSocketBadStatusException) as refused:
+        web.connect(origin=origin)
+    assert refused.value.status_code == 403
+    web.connect(origin=web.url).close()
+
+
+def test_one_long_message_closes_the_socket(web: Web) -> None:
+    client = web.connect()
+    client.socket.send("x" * 5000)
+    assert client.close_code() == 4413
+
+
+def test_forming_candles_come_at_most_twenty_times_a_second(web: Web) -> None:
+    client = web.connect("/?types=forming")
+    client.next()
+    for number in range(400):
+        tell("forming", ("BTCUSDT", "ETHUSDT")[number % 2], number)
+        time.sleep(0.0025)
+    numbers: list[int] = []
+    while not {398, 399} <= set(numbers):
+        numbers.append(client.next()["data"]["number"])
+    assert 10 < len(numbers) < 30  # over a second, and the last of each symbol among them
+
+
+def test_a_client_that_stops_reading_is_closed_and_slows_nobody(web: Web) -> None:
+    slow, fast = web.connect("/?types=candle"), web.connect("/?types=candle")
+    before = memory_mb(web.pid)
+    fast.next()
+    for number in range(3000):
+        tell("candle", "BTCUSDT", number, padding=2000)
+        message = fast.next()
+    assert message["data"]["number"] == 2999
+    assert eventually(lambda: "publisher.too_slow" in web.text())
+    assert memory_mb(web.pid) - before < 20
+    assert slow.close_code() == 4008
+
+
+def test_a_slow_client_that_reads_again_in_time_has_missed_only_forming_candles(web: Web) -> None:
+    slow = web.connect("/?types=forming,order", sockopt=[SMALL_WINDOW])
+    messages = [slow.next()]
+    for number in range(60):
+        tell("forming", "BTCUSDT", number, padding=20_000)
+        tell("order", "BTCUSDT", number)
+        time.sleep(0.03)
+    while messages[-1]["data"].get("number") != 59 or messages[-1]["type"] != "order":
+        messages.append(slow.next())
+    orders = [each["data"]["number"] for each in messages if each["type"] == "order"]
+    assert orders == list(range(60))
+    assert [each["seq"] for each in messages] == list(range(1, len(messages) + 1))
+    assert sum(each["type"] == "forming" for each in messages) < 30
+
+
+def test_pages_see_a_gap_where_a_message_was_lost(web: Web) -> None:
+    client = web.connect("/?types=status,order")
+    client.next()
+    tell("order", "BTCUSDT", 1)
+    assert client.next()["seq"] == 2
+    publisher._publisher().backlog.added += 1  # as if one had been dropped; nothing follows it
+    status = client.next()
+    assert (status["type"], status["seq"]) == ("status", 4)
+
+
+def test_pages_see_a_gap_when_redis_was_away(symbols: list[Symbol], tmp_path: Path) -> None:
+    first = RedisServer(tmp_path)
+    web = Web(tmp_path, REDIS_URL=first.url)
+    client = web.connect("/?types=status")
+    client.next()
+    first.kill()
+    assert eventually(lambda: "publisher.unheard" in web.text())
+    second = RedisServer(tmp_path)
+    assert client.next()["seq"] == 3
+    assert "Traceback" not in web.text()
+    web.stop()
+    second.stop()
+
+
+@pytest.fixture
+def private(symbols: list[Symbol], redis: Redis, tmp_path: Path) -> Iterator[Web]:
+    server = Web(tmp_path, PUBLIC_READ="false")
+    yield server
+    server.stop()
+
+
+def test_without_public_read_a_session_or_a_token_is_needed(private: Web) -> None:
+    user = User.objects.create_user("reader", password="reads-a-lot")
+    assert private.connect().close_code() == 4401
+    browser = Browser()
+    browser.force_login(user)
+    cookie = f"sessionid={browser.cookies['sessionid'].value}"
+    assert private.connect(cookie=cookie).next()["type"] == "snapshot"
+    token = Token.objects.create(user=user).key
+    assert private.connect(f"/?token={token}").next()["type"] == "snapshot"
+    header = {"Authorization": f"Token {token}"}
+    assert private.connect(header=header).next()["type"] == "snapshot"
+    assert private.connect("/?token=wrong").close_code() == 4401
+
+
+def memory_mb(pid: int) -> int:
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    return int(next(line for line in lines if line.startswith("VmRSS")).split()[1]) // 1024

@@ -1,0 +1,285 @@
+"""Roles of the stream process: over real Redis and database, with a line that a script speaks."""
+
+import threading
+import time
+from collections.abc import Callable, Generator, Iterator
+from decimal import Decimal
+from typing import Any
+
+import pytest
+import redis as redis_library
+
+from candles.intervals import MINUTE_MS
+from candles.live.state import Batch, ClosedCandle, SymbolState, Writer, read_states, read_streams
+from candles.models import Candle
+from candles.ohlcv import flat
+from candles.shards import Shard
+from market.models import Symbol
+from market.rest import MarketRest
+from market.ticks import Tick
+from market.wire import Arrived
+from tests.builders import symbol, tick
+from tests.servers import eventually
+from tradingsite.stream import leader as leader_module
+from tradingsite.stream import process as process_module
+from tradingsite.stream.process import StreamProcess
+from tradingsite.stream.standby import StandBy
+
+pytestmark = pytest.mark.django_db(transaction=True)
+BTC = "BTCUSDT"
+Script = Callable[["Line"], Iterator[Arrived]]
+
+
+def series(*numbers: int) -> list[Tick]:
+    return [tick(str(n), tick_id=n, time_ms=n * 10_000) for n in numbers]
+
+
+class Line:
+    """What `MarketStream` is to the process, spoken by a script."""
+
+    def __init__(self, script: Script) -> None:
+        self.script = script
+        self.live: set[str] = set()
+        self.newly_live: list[str] = []
+        self.newly_silent: list[str] = []
+        self.connected = True
+        self.last_frame_s = time.monotonic()
+        self.stopping = False
+
+    def follow(self, symbols: Any) -> None:
+        self.newly_live += set(symbols) - self.live
+        self.live |= set(symbols)
+
+    def stop(self) -> None:
+        self.stopping = True
+
+    def proven_ms(self, _: str) -> int:
+        return 0
+
+    def batches(self) -> Generator[Arrived, None, None]:
+        for arrived in self.script(self):
+            yield arrived
+            time.sleep(0.002)
+            if self.stopping:
+                return
+
+
+class Rest(MarketRest):
+    """Knows ticks and no klines; `asked` says from which ids it was asked."""
+
+    def __init__(self, ticks: list[Tick]) -> None:
+        super().__init__("http://127.0.0.1:9")
+        self.ticks = ticks
+        self.asked: list[int] = []
+
+    def server_time(self) -> int:
+        return 32_000
+
+    def agg_trades(self, symbol: str, **bounds: int) -> list[Tick]:
+        self.asked.append(first := bounds.get("fromId", 0))
+        last_ms = bounds.get("endTime", 10**9)
+        return [one for one in self.ticks if one.tick_id >= first and one.time_ms <= last_ms]
+
+    def klines_page(self, *_: Any, **__: Any) -> Any:
+        return []
+
+
+def until(happened: Callable[[], object], seconds: float = 10.0) -> Iterator[Arrived]:
+    """Nothing comes until it has happened."""
+    deadline = time.monotonic() + seconds
+    while not happened():
+        assert time.monotonic() < deadline, "it never happened"
+        yield Arrived()
+
+
+def stored(redis: redis_library.Redis, name: str = BTC) -> SymbolState | None:
+    return read_states(redis, [name]).get(name)
+
+
+def place(redis: redis_library.Redis) -> int:
+    state = stored(redis)
+    return state.last_tick_id if state else 0
+
+
+@pytest.fixture
+def btc() -> Symbol:
+    return symbol(BTC)
+
+
+@pytest.fixture
+def left_at_3(redis: redis_library.Redis) -> Writer:
+    """An owner that has folded ticks 1 to 3 and still lives."""
+    writer = Writer(redis, watched="none", holder="first:1")
+    assert writer.take()
+    base = flat(0, MINUTE_MS, Decimal(3))
+    state = SymbolState(BTC, 3, Decimal(3), 30_000, ["1m"], base, {})
+    writer.save(Batch(states=[state]))
+    return writer
+
+
+def run(
+    redis: redis_library.Redis, script: Script, rest: MarketRest | None = None, **kinds: Any
+) -> StreamProcess:
+    shard = kinds.get("shard", Shard())
+    writer = Writer(redis, watched="none", shard=str(shard), holder="second:2")
+    line: Any = Line(script)
+    process = StreamProcess(line, rest or Rest([]), writer, ["1m"], shard)
+    process.run()
+    return process
+
+
+def test_a_stand_by_goes_on_from_what_it_heard(
+    btc: Symbol, redis: redis_library.Redis, left_at_3: Writer
+) -> None:
+    rest = Rest([])
+
+    def script(line: Line) -> Iterator[Arrived]:
+        yield from until(lambda: line.live)
+        yield Arrived(series(2, 3, 4, 5))
+        yield from until(lambda: left_at_3.standbys() == ["second:2"])
+        left_at_3.release()  # as if it had died, and its time had run out
+        yield from until(lambda: place(redis) == 5)
+        yield Arrived(series(6, 7))
+        yield from until(Candle.objects.exists)
+
+    run(redis, script, rest)
+    assert rest.asked == []
+    assert Candle.objects.get().trades == 2
+
+
+def test_what_a_stand_by_has_not_heard_is_fetched(
+    btc: Symbol, redis: redis_library.Redis, left_at_3: Writer
+) -> None:
+    rest = Rest(series(1, 2, 3, 4, 5, 6))
+
+    def script(line: Line) -> Iterator[Arrived]:
+        yield from until(lambda: line.live)
+        yield Arrived(series(6))
+        left_at_3.release()
+        yield from until(lambda: place(redis) == 6)
+
+    run(redis, script, rest)
+    assert rest.asked == [4]
+    state = stored(redis)
+    assert state is not None
+    assert state.counts.refilled == 3
+
+
+def test_what_was_heard_before_a_cut_does_not_count(
+    btc: Symbol, redis: redis_library.Redis, left_at_3: Writer
+) -> None:
+    rest = Rest(series(4, 5, 6, 7))
+
+    def script(line: Line) -> Iterator[Arrived]:
+        yield from until(lambda: line.live)
+        yield Arrived(series(3, 4, 5))
+        line.newly_silent.append(BTC)
+        yield Arrived()
+        yield Arrived(series(7))
+        left_at_3.release()
+        yield from until(lambda: place(redis) == 7)
+
+    run(redis, script, rest)
+    assert rest.asked == [4]
+
+
+def test_an_owner_that_slept_stands_by_again(btc: Symbol, redis: redis_library.Redis) -> None:
+    def script(line: Line) -> Iterator[Arrived]:
+        yield from until(lambda: redis.exists("candles:owner:1/1"))
+        redis.delete("candles:owner:1/1")  # its time ran out while it slept
+        other = Writer(redis, watched="none", holder="other:3")
+        assert other.take()
+        yield from until(lambda: other.standbys() == ["second:2"])
+
+    process = run(redis, script)
+    assert isinstance(process._role, StandBy)
+
+
+def test_an_owner_that_is_cut_off_leaves_to_one_that_is_not(
+    btc: Symbol, redis: redis_library.Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(leader_module, "CUT_OFF_S", 0.05)
+    other = Writer(redis, watched="none", holder="other:3")
+
+    def script(line: Line) -> Iterator[Arrived]:
+        yield from until(lambda: redis.exists("candles:owner:1/1"))
+        line.connected = False
+        other.stand_by()
+        yield from until(other.take)
+
+    process = run(redis, script)
+    assert isinstance(process._role, StandBy)
+
+
+def test_who_is_cut_off_owns_where_nobody_else_is_there(
+    btc: Symbol, redis: redis_library.Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(process_module, "ALONE_POLL_S", 0.05)
+
+    def script(line: Line) -> Iterator[Arrived]:
+        line.connected = False
+        yield from until(lambda: read_streams(redis))
+
+    run(redis, script)
+    (told,) = read_streams(redis)
+    assert (told.holder, told.connected) == ("second:2", False)
+
+
+def test_an_owner_holds_what_closed_while_redis_is_away(
+    btc: Symbol, redis: redis_library.Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(leader_module, "RETRY_S", 0.01)
+    away = threading.Event()
+    save = Writer.save
+
+    def unless_away(self: Writer, batch: Batch) -> Any:
+        if away.is_set():
+            raise redis_library.ConnectionError("away")
+        return save(self, batch)
+
+    monkeypatch.setattr(Writer, "save", unless_away)
+
+    def script(line: Line) -> Iterator[Arrived]:
+        yield from until(lambda: place(redis) == 3)
+        away.set()
+        yield Arrived(series(*range(4, 14)))
+        yield from until(lambda: Candle.objects.count() == 2)
+        away.clear()
+        yield from until(lambda: place(redis) == 13)
+
+    run(redis, script, Rest(series(1, 2, 3)))
+    assert [one.trades for one in Candle.objects.order_by("open_time")] == [5, 6]
+
+
+def test_candles_that_an_owner_left_in_redis_are_recorded(
+    btc: Symbol, redis: redis_library.Redis, left_at_3: Writer
+) -> None:
+    left_at_3.save(Batch(closed=[ClosedCandle(BTC, "1m", flat(0, MINUTE_MS, Decimal(9)))]))
+    left_at_3.release()
+
+    def script(line: Line) -> Iterator[Arrived]:
+        yield from until(Candle.objects.exists)
+        yield from until(lambda: redis.xlen("candles:closed:1/1") == 0)
+
+    run(redis, script)
+    assert Candle.objects.get().close == Decimal(9)
+
+
+def test_shards_follow_each_their_own_and_symbols_that_come_later(
+    btc: Symbol, redis: redis_library.Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(process_module, "LOOK_S", 0.05)
+    mine = next(n for n in (1, 2) if Shard(n, 2).covers(BTC))
+    later = [f"COIN{n}USDT" for n in range(20)]
+    ours = {name for name in later if Shard(mine, 2).covers(name)}
+    assert 0 < len(ours) < len(later)
+
+    def script(line: Line) -> Iterator[Arrived]:
+        yield from until(lambda: line.live == {BTC})
+        for name in later:
+            symbol(name)
+        yield from until(lambda: line.live == {BTC} | ours)
+
+    process = run(redis, script, shard=Shard(mine, 2))
+    assert process.desk.symbols.keys() == {BTC} | ours
+    assert eventually(lambda: not redis.exists(f"candles:owner:{mine}/2"))

@@ -1,0 +1,148 @@
+from collections.abc import Iterator
+from decimal import Decimal
+from typing import Any
+
+import pytest
+import redis as redis_library
+from django.db import OperationalError
+
+from candles import services
+from candles.intervals import MINUTE_MS
+from candles.live.feed import Folded
+from candles.live.joining import Joined
+from candles.live.state import Batch, Writer
+from candles.models import Candle, Verdict
+from candles.ohlcv import OHLCV, flat
+from foundation import worker as clerk_module
+from foundation.worker import Clerk
+from market.models import Symbol
+from market.wire import KlineEvent
+from tests.builders import kline_event, symbol, tick
+from tests.clerks import work_off
+from tradingsite.stream import recorder
+from tradingsite.stream.recorder import Recorder
+
+pytestmark = pytest.mark.django_db(transaction=True)
+BTC = "BTCUSDT"
+
+
+@pytest.fixture
+def clerk(monkeypatch: pytest.MonkeyPatch) -> Iterator[Clerk]:
+    monkeypatch.setattr(clerk_module, "RETRY_S", 0.01)
+    monkeypatch.setattr(recorder, "CONFIRM_EVERY_S", 0.0)
+    clerk = Clerk()
+    yield clerk
+    clerk.stop(5)
+
+
+@pytest.fixture
+def writer(redis: redis_library.Redis) -> Writer:
+    writer = Writer(redis, watched="none")
+    assert writer.take()
+    return writer
+
+
+@pytest.fixture
+def symbols() -> dict[str, Symbol]:
+    return {BTC: symbol(BTC)}
+
+
+@pytest.fixture
+def keeper(clerk: Clerk, writer: Writer, symbols: dict[str, Symbol]) -> Recorder:
+    return Recorder(clerk, writer, symbols, ["1m"])
+
+
+def closed(minute: int) -> OHLCV:
+    return flat(minute * MINUTE_MS, MINUTE_MS, Decimal(10))
+
+
+def close(keeper: Recorder, *minutes: int, klines: tuple[KlineEvent, ...] = ()) -> None:
+    keeper.take({BTC: Folded([closed(minute) for minute in minutes])}, klines)
+
+
+def save(keeper: Recorder, writer: Writer) -> None:
+    unsaved = keeper.unsaved
+    keeper.saved(unsaved, writer.save(Batch(recorded=keeper.pop_recorded(), closed=unsaved)))
+
+
+def gone(*_: Any) -> None:
+    raise OperationalError("gone")
+
+
+def test_closed_candles_leave_redis_once_the_database_has_them(
+    keeper: Recorder, writer: Writer
+) -> None:
+    close(keeper, 1, 2)
+    save(keeper, writer)
+    work_off(keeper.clerk)
+    save(keeper, writer)
+    assert Candle.objects.count() == 2
+    assert writer.unrecorded() == ([], "")
+
+
+def test_while_the_database_is_gone_candles_wait_in_redis_and_survive_their_owner(
+    keeper: Recorder, writer: Writer, symbols: dict[str, Symbol], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(services, "record_closed", gone)
+        close(keeper, 1)
+        save(keeper, writer)
+        keeper.clerk.stop(1)
+    other = Clerk()
+    successor = Recorder(other, writer, symbols, ["1m"])
+    close(successor, 2)
+    work_off(other)
+    save(successor, writer)
+    other.stop(5)
+    assert Candle.objects.count() == 2
+    assert writer.unrecorded()[0] == []
+
+
+def test_candles_written_together_leave_redis_together(
+    keeper: Recorder, writer: Writer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    close(keeper, 1)
+    close(keeper, 2)
+    save(keeper, writer)
+    first, second = keeper._groups
+    first.recorded = True
+    assert keeper.pop_recorded() == ""
+    second.recorded = True
+    assert keeper.pop_recorded() == second.entry != ""
+
+
+def test_history_is_recorded_before_what_follows_on_it(keeper: Recorder) -> None:
+    keeper.add_history(Joined(BTC, {"1m": [closed(1), closed(2)]}, None, {}, [], None))
+    close(keeper, 3)
+    work_off(keeper.clerk)
+    assert list(Candle.objects.order_by("pk").values_list("verdict", flat=True)) == [
+        Verdict.EXACT, Verdict.EXACT, Verdict.UNVERIFIED,
+    ]  # fmt: skip
+
+
+def test_the_exchanges_last_word_proves_a_candle_exact(keeper: Recorder) -> None:
+    close(keeper, 1, 2, klines=(kline_event(closed(1)), kline_event(closed(2), close=Decimal(9))))
+    work_off(keeper.clerk)
+    verdicts = Candle.objects.order_by("open_time").values_list("verdict", flat=True)
+    assert list(verdicts) == [Verdict.EXACT, Verdict.UNVERIFIED]
+
+
+def test_a_candle_may_close_after_the_exchange_has_said_so(keeper: Recorder) -> None:
+    keeper.take({}, [kline_event(closed(1))])
+    work_off(keeper.clerk)
+    close(keeper, 1)
+    work_off(keeper.clerk)
+    assert Candle.objects.get().verdict == Verdict.EXACT
+
+
+def test_a_late_tick_holds_the_place_until_its_candle_is_revised(
+    keeper: Recorder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    close(keeper, 1)
+    late = tick("12", tick_id=7, time_ms=MINUTE_MS + 5)
+    keeper.take({BTC: Folded([], [late], [late])}, [])
+    assert list(keeper.revising) == [BTC]
+    work_off(keeper.clerk)
+    assert list(keeper.revising) == []
+    candle = Candle.objects.get()
+    assert (candle.close, candle.trades, candle.revision) == (Decimal(12), 1, 2)

@@ -1,0 +1,114 @@
+"""Stops watched on every tick, in the stream process."""
+
+import time
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
+from dataclasses import replace
+from functools import partial
+from itertools import chain
+
+import redis
+import structlog
+from django.utils.timezone import now
+
+from foundation.times import now_ms
+from foundation.worker import Clerk
+from market.ticks import Tick
+from orders.core.stops import Hit, Stop, hit
+from orders.services import open_stops
+from orders.venue.binance import exchange
+from orders.venue.exchange import Busy
+from strategies.services import stop_out
+
+logger = structlog.get_logger(__name__)
+
+VERSION_KEY = "orders:positions"  # rises whenever a position changes
+REREAD_S = 5.0  # stops are read again at least this often: the word of a change may be lost
+KEEP_READY_S = 10.0
+
+
+def positions_changed(client: redis.Redis) -> None:
+    """Tell every stream process to read the open stops again."""
+    client.incr(VERSION_KEY)
+
+
+class StopWatch:
+    """Knows the open stops, which the clerk reads, and has the seller sell what a tick has hit.
+
+    A hit is a fact, whatever the price does afterwards: it waits for as long as the database
+    is away. The seller sends what it writes (unless a protective stop has to be taken back
+    first, which a worker does): no queue of entries lies before an exit, and no ticks or closed
+    candles wait while it waits for the exchange. `recent` gives the last ticks
+    of a symbol.
+    """
+
+    def __init__(
+        self, clerk: Clerk, seller: Clerk, recent: Callable[[str], Iterable[Tick]]
+    ) -> None:
+        self.clerk = clerk
+        self.seller = seller
+        self.recent = recent
+        self._version: bytes | None = b"none read"
+        self._next_read_s = self._next_ready_s = 0.0
+        self._reading = False
+        self._stops: list[Stop] = []
+        self._hits: dict[int, Hit] = {}  # not sold yet, by position
+
+    @property
+    def unsold(self) -> Iterable[str]:
+        """Symbols with a stop that was hit and not sold yet: their place must not move on."""
+        return {one.stop.symbol for one in self._hits.values()}
+
+    def check(self, ticks: Iterable[Sequence[Tick]]) -> None:
+        """Hold runs of ticks, oldest first in each, against the stops; sell what they hit."""
+        if self._stops:
+            self._sell(hit(self._stops, chain.from_iterable(ticks)))
+
+    def heed(self, version: bytes | None) -> None:
+        """Read the stops again where `version` says that positions have changed, or it is time."""
+        self._keep_ready()
+        if self._reading or (version == self._version and time.monotonic() < self._next_read_s):
+            return
+        self._reading = True
+        self.clerk.do(open_stops, partial(self._read, version), urgent=True)
+
+    def _read(self, version: bytes | None, stops: Sequence[Stop]) -> None:
+        """Take the open stops over.
+
+        One that is new to us is held against the recent ticks of its symbol too: its position
+        may have been opened before they came.
+        """
+        self._reading = False
+        self._version, self._next_read_s = version, time.monotonic() + REREAD_S
+        known = {stop.position_id for stop in self._stops}
+        self._stops = [stop for stop in stops if stop.position_id not in self._hits]
+        for stop in list(self._stops):
+            if stop.position_id not in known:
+                self._sell(hit([stop], self.recent(stop.symbol)))
+
+    def _keep_ready(self) -> None:
+        """While there is something to sell, have a connection open and the clock measured."""
+        if self._stops and time.monotonic() >= self._next_ready_s:
+            self._next_ready_s = time.monotonic() + KEEP_READY_S
+            self.seller.do(_get_ready)
+
+    def _sell(self, hits: Sequence[Hit]) -> None:
+        if not hits:
+            return
+        received_ms = now_ms()
+        hits = [replace(one, received_ms=received_ms) for one in hits]
+        for one in hits:
+            logger.info("stop.hit", symbol=one.stop.symbol, price=one.price, tick=one.tick_id)
+            self._stops.remove(one.stop)
+            self._hits[one.stop.position_id] = one
+
+        def sold(_: object) -> None:
+            for one in hits:
+                self._hits.pop(one.stop.position_id, None)
+
+        self.seller.do(lambda: stop_out(hits, now(), claim=True), sold, urgent=True)
+
+
+def _get_ready() -> None:
+    with suppress(Busy):  # a sale will say so
+        exchange().keep_ready()

@@ -1,0 +1,100 @@
+"""How the stream processes are, as they say it themselves, read for pages and for /health."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
+
+from redis.exceptions import RedisError
+
+from candles.live.state import StreamState, SymbolState, read_streams
+from candles.shards import Shard
+from foundation.redis import connection
+
+BEAT_EXPIRES_MS = 3_000  # an owner says several times a second that it lives
+STALE_AFTER_MS = 60_000  # without a tick; quiet markets have such minutes, so it is no failure
+
+StreamWord = Literal["up", "down", "stale"]
+SymbolWord = Literal["live", "refilling", "stale", "down"]
+
+
+class Gist(NamedTuple):
+    """What a page has to know at once when it changes."""
+
+    word: StreamWord
+    refilling: dict[str, int]
+    standbys: int
+
+
+@dataclass(frozen=True)
+class Streams:
+    """The shards as the newest split has them; `now_ms` is when they were looked at."""
+
+    shards: Sequence[StreamState]
+    now_ms: int
+
+    @classmethod
+    def read(cls) -> "Streams":
+        """Without Redis nobody can say how the streams are: then there are none."""
+        now_ms = time.time_ns() // 1_000_000
+        try:
+            told = read_streams(connection())
+        except RedisError:
+            told = []
+        return cls(_newest_split(told), now_ms)
+
+    @property
+    def word(self) -> StreamWord:
+        """`down`: one runs and has no connection. `stale`: nothing is heard of one any more."""
+        split = Shard.parse(self.shards[0].shard).count if self.shards else 1
+        if len(self.shards) < split or any(map(self.silent, self.shards)):
+            return "stale"
+        return "up" if all(shard.connected for shard in self.shards) else "down"
+
+    @property
+    def lag_ms(self) -> int | None:
+        return max((shard.lag_ms for shard in self.shards), default=None)
+
+    @property
+    def last_frame_ms(self) -> int | None:
+        """When the shard that waits longest had its last frame; None where one had none."""
+        return min((shard.last_frame_ms for shard in self.shards), default=0) or None
+
+    @property
+    def refilling(self) -> dict[str, int]:
+        return {symbol: left for shard in self.shards for symbol, left in shard.refilling.items()}
+
+    @property
+    def standbys(self) -> int:
+        return sum(len(shard.standbys) for shard in self.shards)
+
+    @property
+    def gist(self) -> Gist:
+        return Gist(self.word, self.refilling, self.standbys)
+
+    def of(self, symbol: str) -> StreamState | None:
+        """The shard that follows `symbol`; None where none ever ran."""
+        ours = (one for one in self.shards if Shard.parse(one.shard).covers(symbol))
+        return next(ours, None)
+
+    def silent(self, shard: StreamState) -> bool:
+        return self.now_ms - shard.beat_ms > BEAT_EXPIRES_MS
+
+    def symbol_word(self, symbol: str, state: SymbolState | None) -> SymbolWord:
+        """How the ticks of one symbol come in; `state` is None before the first."""
+        shard = self.of(symbol)
+        if shard is None or self.silent(shard) or not shard.connected:
+            return "down"
+        if symbol in shard.refilling:
+            return "refilling"
+        old = state is None or self.now_ms - state.last_time_ms > STALE_AFTER_MS
+        return "stale" if old else "live"
+
+
+def _newest_split(told: Sequence[StreamState]) -> list[StreamState]:
+    """Shards of as many shares as the last one heard of; others are of an earlier split."""
+    if not told:
+        return []
+    newest = max(told, key=lambda shard: shard.beat_ms)
+    count = Shard.parse(newest.shard).count
+    return [shard for shard in told if Shard.parse(shard.shard).count == count]

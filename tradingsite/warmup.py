@@ -1,0 +1,28 @@
+"""A worker process made ready before its first task, so that no order waits for it."""
+
+import gc
+
+import structlog
+from django.db import DatabaseError, connection
+from redis.exceptions import RedisError
+
+from foundation import redis
+from orders.venue.binance import exchange
+from orders.venue.exchange import Busy
+
+logger = structlog.get_logger(__name__)
+
+
+def warm_up() -> None:
+    """Open the connections that the way to an order needs; one that fails is opened later.
+
+    What was imported stays for good: the garbage collector need not walk over it again.
+    """
+    gc.collect()
+    gc.freeze()
+    try:
+        connection.ensure_connection()
+        redis.connection().ping()
+        exchange().keep_ready()
+    except (DatabaseError, RedisError, Busy) as error:
+        logger.warning("worker.not_warm", error=str(error))
