@@ -112,7 +112,7 @@ def test_a_client_that_stops_reading_is_closed_and_slows_nobody(web: Web) -> Non
         tell("candle", "BTCUSDT", number, padding=2000)
         message = fast.next()
     assert message["data"]["number"] == 2999
-    assert eventually(lambda: "publisher.too_slow" in web.text())
+    assert eventually(lambda: "live.too_slow" in web.text())
     assert memory_mb(web.pid) - before < 20
     assert slow.close_code() == 4008
 
@@ -148,7 +148,7 @@ def test_pages_see_a_gap_when_redis_was_away(symbols: list[Symbol], tmp_path: Pa
     client = web.connect("/?types=status")
     client.next()
     first.kill()
-    assert eventually(lambda: "publisher.unheard" in web.text())
+    assert eventually(lambda: "live.unheard" in web.text())
     second = RedisServer(tmp_path)
     assert client.next()["seq"] == 3
     assert "Traceback" not in web.text()

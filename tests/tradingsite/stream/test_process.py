@@ -22,6 +22,7 @@ from tests.builders import symbol, tick
 from tests.servers import eventually
 from tradingsite.stream import leader as leader_module
 from tradingsite.stream import process as process_module
+from tradingsite.stream import standby as standby_module
 from tradingsite.stream.process import StreamProcess
 from tradingsite.stream.standby import StandBy
 
@@ -214,7 +215,7 @@ def test_an_owner_that_is_cut_off_leaves_to_one_that_is_not(
 def test_who_is_cut_off_owns_where_nobody_else_is_there(
     btc: Symbol, redis: redis_library.Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(process_module, "ALONE_POLL_S", 0.05)
+    monkeypatch.setattr(standby_module, "ALONE_POLL_S", 0.05)
 
     def script(line: Line) -> Iterator[Arrived]:
         line.connected = False
