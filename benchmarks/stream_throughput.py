@@ -23,6 +23,7 @@ from pathlib import Path
 
 from benchmarks.exchange import FIRST_ID, symbol_names
 from benchmarks.flood import rounds_of, trades_of
+from candles.live.lease import Lease
 from candles.live.state import SymbolState
 from tests.servers import PYTHON, Redis, Server, answers, free_port
 
@@ -41,7 +42,7 @@ def ours(symbols: int, ticks: int) -> dict[str, float]:
     from django.conf import settings
     from django.core.management import call_command
 
-    from candles.live.state import Writer, read_states
+    from candles.live.state import StateWriter, read_states
     from foundation.redis import connection
     from market.rest import market_rest
     from market.services import load_symbols
@@ -52,7 +53,9 @@ def ours(symbols: int, ticks: int) -> dict[str, float]:
     rest = market_rest()
     load_symbols(rest)
     stream = MarketStream(settings.BINANCE_STREAM_URL, settings.INTERVALS)
-    process = StreamProcess(stream, rest, Writer(connection(), "none"), settings.INTERVALS)
+    process = StreamProcess(
+        stream, rest, StateWriter(Lease(connection()), "none"), settings.INTERVALS
+    )
     names, rounds = symbol_names(symbols), rounds_of(symbols, ticks)
     last_ids = {name: FIRST_ID - 1 + trades_of(place, rounds) for place, name in enumerate(names)}
     sent = sum(last_ids.values()) - symbols * (FIRST_ID - 1)

@@ -7,7 +7,8 @@ from typing import Any
 
 import redis
 
-from candles.live.state import Batch, StreamState, SymbolState, TickRun, Writer, encode_ticks
+from candles.live.lease import Lease
+from candles.live.state import Batch, StateWriter, StreamState, SymbolState, TickRun, encode_ticks
 from candles.ohlcv import SymbolCandles
 from market.models import Symbol
 from market.ticks import Side, Tick
@@ -111,8 +112,8 @@ def write_stream(client: redis.Redis, ticks: list[Tick], **fields: Any) -> None:
     by_symbol: dict[str, list[Tick]] = {}
     for tick in ticks:
         by_symbol.setdefault(tick.symbol, []).append(tick)
-    writer = Writer(client, watched="positions")
-    assert writer.take()
+    writer = StateWriter(Lease(client), watched="positions")
+    assert writer.lease.acquire()
     writer.save(
         Batch(
             stream=stream_state(**fields),
@@ -122,7 +123,7 @@ def write_stream(client: redis.Redis, ticks: list[Tick], **fields: Any) -> None:
             ],
         )
     )
-    writer.release()
+    writer.lease.release()
 
 
 def _state(symbol: str, ticks: list[Tick]) -> SymbolState:

@@ -1,39 +1,34 @@
-"""Forming candles in Redis, together with the place in the stream they stand for.
+"""Forming candles in Redis, together with the offset in the stream that they stand for.
 
-The process that owns the symbols holds their candles and writes absolute state: one script
-call a batch, all of it or nothing. Whoever else owned them before is fenced off: every owner
-takes a token of its own, and a write with another one changes nothing.
+The leader of a shard holds its candles and writes absolute state: one script call a batch, all
+of it or nothing, and only while its lease holds (candles.live.lease).
 
-Keys, `{shard}` being the owner's share of the symbols:
+Keys, `{shard}` being the leader's share of the symbols:
 
     candles:state              hash    symbol -> SymbolState
     candles:ticks:{symbol}     list    runs of ticks, newest last, KEPT_TICKS or a few more
     candles:closed:{shard}     stream  closed candles that may not have reached the database
     candles:streams            hash    shard -> StreamState
-    candles:owner:{shard}      string  token of the living owner; expires without a beat
-    candles:fence:{shard}      string  token of the last owner
-    candles:standby:{shard}    hash    name of a process that stands by -> when it said so, in ms
 """
 
 from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any, cast
-from uuid import uuid4
 
 import msgspec
 import redis
 
 from candles.intervals import INTERVALS_MS
+from candles.live.lease import LEASE_MS, Fenced, Lease, lua
 from candles.ohlcv import OHLCV, Cause, forming_of
 from market.ticks import Tick
 
 KEPT_TICKS = 1000
-OWNER_EXPIRES_MS = 1000  # another process takes over after this long without a write
-STANDBY_EXPIRES_MS = 1500
+SAVE = lua("save")
 
 
 class Counts(msgspec.Struct):
-    """What a symbol's line has done so far, in ticks.
+    """Irregularities of a symbol's stream so far, in ticks.
 
     `refilled` were fetched over REST, `holes` are ids that the exchange says it doesn't have,
     `given_up` ids that it never gave, and `late` came after their candle had closed.
@@ -76,7 +71,7 @@ class ClosedCandle(msgspec.Struct, frozen=True):
 
 
 class StreamState(msgspec.Struct, frozen=True):
-    """What the owner of a shard says about itself. Times are wall-clock milliseconds.
+    """The leader of a shard as it describes itself. Times are wall-clock milliseconds.
 
     `lag_ms` is the age of the newest tick when it was received, by the exchange's clock;
     `refilling` says per symbol how many ticks are still to be fetched.
@@ -102,79 +97,14 @@ class TickRun(msgspec.Struct, frozen=True):
 
 
 class Batch(msgspec.Struct):
-    """What one write carries. Closed candles up to `recorded` are in the database by now."""
+    """One write. Closed candles up to `recorded` are in the database by now."""
 
-    stream: StreamState | None = None  # None: as it was told last
+    stream: StreamState | None = None  # None: unchanged since the last write
     states: list[SymbolState] = []
     closed: list[ClosedCandle] = []
     runs: list[TickRun] = []
     recorded: str = ""
 
-
-class Fenced(Exception):
-    """Another process owns these symbols now; nothing was written."""
-
-
-# KEYS: fence, owner, streams, states, closed, watched, standby.
-# ARGV: token, expiry, shard, stream state or nothing, the newest recorded entry or nothing, then
-# counted runs of states (symbol, JSON), of closed candles (JSON), and of runs of ticks (key, how
-# many runs to keep, JSON).
-SAVE = """
-if redis.call('GET', KEYS[1]) ~= ARGV[1] then return {0} end
-redis.call('SET', KEYS[2], ARGV[1], 'PX', ARGV[2])
-if ARGV[4] ~= '' then redis.call('HSET', KEYS[3], ARGV[3], ARGV[4]) end
-if ARGV[5] ~= '' then
-  redis.call('XTRIM', KEYS[5], 'MINID', ARGV[5])
-  redis.call('XDEL', KEYS[5], ARGV[5])
-end
-local at = 6
-for _ = 1, tonumber(ARGV[at]) do
-  redis.call('HSET', KEYS[4], ARGV[at + 1], ARGV[at + 2])
-  at = at + 2
-end
-at = at + 1
-local newest = ''
-for _ = 1, tonumber(ARGV[at]) do
-  newest = redis.call('XADD', KEYS[5], '*', 'candle', ARGV[at + 1])
-  at = at + 1
-end
-at = at + 1
-for _ = 1, tonumber(ARGV[at]) do
-  redis.call('RPUSH', ARGV[at + 1], ARGV[at + 3])
-  redis.call('LTRIM', ARGV[at + 1], -tonumber(ARGV[at + 2]), -1)
-  at = at + 3
-end
-return {1, redis.call('GET', KEYS[6]), newest}
-"""
-
-# KEYS: owner, fence, standby. ARGV: token, expiry, name. Says 0 while an owner is alive.
-TAKE = """
-if redis.call('EXISTS', KEYS[1]) == 1 then return 0 end
-redis.call('SET', KEYS[2], ARGV[1])
-redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
-redis.call('HDEL', KEYS[3], ARGV[3])
-return 1
-"""
-
-# KEYS: owner, fence. ARGV: token. Lets a successor in at once.
-RELEASE = """
-if redis.call('GET', KEYS[2]) == ARGV[1] then redis.call('DEL', KEYS[1]) end
-"""
-
-# KEYS: standby. ARGV: name or nothing, longest silence in ms. Says who stands by, and forgets
-# those that no longer do; the time is Redis's own, for the processes' clocks may differ.
-STAND_BY = """
-local time = redis.call('TIME')
-local now = time[1] * 1000 + math.floor(time[2] / 1000)
-if ARGV[1] ~= '' then redis.call('HSET', KEYS[1], ARGV[1], now) end
-local names = {}
-local all = redis.call('HGETALL', KEYS[1])
-for at = 1, #all, 2 do
-  if now - all[at + 1] > tonumber(ARGV[2]) then redis.call('HDEL', KEYS[1], all[at])
-  else names[#names + 1] = all[at] end
-end
-return names
-"""
 
 _encode = msgspec.json.Encoder().encode
 _state = msgspec.json.Decoder(SymbolState)
@@ -197,63 +127,36 @@ def _ticks_key(symbol: str) -> str:
 
 
 class Saved(msgspec.Struct, frozen=True):
-    """What Redis answered to a batch: what `watched` holds, and the newest closed entry."""
+    """Redis's answer to a batch: what `watched` holds, and the newest closed entry."""
 
     watched: bytes | None
     newest: str
 
 
-class Writer:
-    """The right to write one shard's candles, held or stood by for under the name `holder`.
+class StateWriter:
+    """Writes a shard's state, as long as its lease holds.
 
-    Every write answers what the key `watched` holds, so that the owner learns of a change
+    Every write answers what the key `watched` holds, so that the leader learns of a change
     there in a round trip that it makes anyway.
     """
 
-    def __init__(
-        self, client: redis.Redis, watched: str, shard: str = "1/1", holder: str = ""
-    ) -> None:
-        self.client = client
-        self.shard = shard
-        self.holder = holder
-        self.token = ""
-        self._owner = f"candles:owner:{shard}"
-        self._fence = f"candles:fence:{shard}"
-        self._closed = f"candles:closed:{shard}"
-        self._standby = f"candles:standby:{shard}"
+    def __init__(self, lease: Lease, watched: str) -> None:
+        self.lease = lease
+        self.client = lease.client
+        self._closed = f"candles:closed:{lease.shard}"
         self._keys = [
-            self._fence, self._owner, "candles:streams", "candles:state", self._closed, watched,
+            lease.fence_key, lease.key, "candles:streams", "candles:state", self._closed, watched,
         ]  # fmt: skip
-        self._save = client.register_script(SAVE)
-        self._take = client.register_script(TAKE)
-        self._release = client.register_script(RELEASE)
-        self._stand_by = client.register_script(STAND_BY)
-
-    def take(self) -> bool:
-        """Become the owner unless another one is alive."""
-        token = uuid4().hex
-        keys = [self._owner, self._fence, self._standby]
-        taken = bool(self._take(keys=keys, args=[token, OWNER_EXPIRES_MS, self.holder]))
-        self.token = token if taken else ""
-        return taken
-
-    def release(self) -> None:
-        """Let another process take over without waiting."""
-        self._release(keys=[self._owner, self._fence], args=[self.token])
-
-    def stand_by(self) -> None:
-        """Say that we are connected and would take over."""
-        self._stand_by(keys=[self._standby], args=[self.holder, STANDBY_EXPIRES_MS])
-
-    def standbys(self) -> list[str]:
-        """Who would take over."""
-        names = self._stand_by(keys=[self._standby], args=["", STANDBY_EXPIRES_MS])
-        return sorted(name.decode() for name in cast(list[bytes], names))
+        self._save = self.client.register_script(SAVE)
 
     def save(self, batch: Batch) -> Saved:
-        """Write a batch, all of it or nothing. Raises Fenced where another owner came."""
-        told = _encode(batch.stream) if batch.stream else b""
-        args: list[Any] = [self.token, OWNER_EXPIRES_MS, self.shard, told, batch.recorded]
+        """Write a batch, all of it or nothing, and renew the lease.
+
+        Raises Fenced where another process leads by now.
+        """
+        stream = _encode(batch.stream) if batch.stream else b""
+        lease = self.lease
+        args: list[Any] = [lease.token, LEASE_MS, lease.shard, stream, batch.recorded]
         args.append(len(batch.states))
         for state in batch.states:
             args += (state.symbol, _encode(state))
@@ -302,6 +205,6 @@ def recent_ticks(client: redis.Redis, symbol: str, limit: int = KEPT_TICKS) -> l
 
 
 def read_streams(client: redis.Redis) -> list[StreamState]:
-    """What the owner of each shard last said about itself; none before one ever ran."""
+    """The last StreamState of each shard; none before a leader ever ran."""
     texts = cast(dict[bytes, bytes], client.hgetall("candles:streams"))
     return [_stream.decode(text) for text in texts.values()]

@@ -10,7 +10,8 @@ import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 from redis import Redis
 
-from candles.live.state import Batch, StreamState, Writer
+from candles.live.lease import Lease
+from candles.live.state import Batch, StateWriter, StreamState
 from candles.models import Candle, Verdict
 from market.models import Symbol
 from strategies.models import Strategy
@@ -50,8 +51,8 @@ def stream_is_up(redis: Redis) -> None:
     """As if a stream process had just said so, and would for an hour."""
     later_ms = int((time.time() + 3600) * 1000)
     state = StreamState(True, later_ms, later_ms, 5, 0, {}, holder="here:1", standbys=["there:2"])
-    writer = Writer(redis, "test:watched")
-    assert writer.take()
+    writer = StateWriter(Lease(redis), "test:watched")
+    assert writer.lease.acquire()
     writer.save(Batch(stream=state))
 
 

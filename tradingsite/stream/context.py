@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 
 from candles.live.feed import GRACE_MS
-from candles.live.state import Writer
+from candles.live.state import StateWriter
 from candles.ohlcv import base_interval_ms
 from candles.shards import Shard
 from foundation.worker import Clerk
@@ -23,7 +23,7 @@ class Desk:
 
     stream: MarketStream
     rest: MarketRest
-    writer: Writer
+    writer: StateWriter
     intervals: list[str]
     shard: Shard
     symbols: dict[str, Symbol] = field(default_factory=dict)

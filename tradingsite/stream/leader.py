@@ -110,7 +110,7 @@ class Ownership:
         """Let a successor in at once."""
         self._stop()
         try:
-            self.writer.release()
+            self.writer.lease.release()
         except RedisError as error:
             logger.warning("redis.unreachable", error=str(error))
 
@@ -240,11 +240,11 @@ class Ownership:
 
     def _look_around(self) -> None:
         """See who stands by, and leave to them where they are better off."""
-        self.standbys = self.writer.standbys()
+        self.standbys = self.writer.lease.standbys()
         if self.stream.connected:
             self._connected_s = time.monotonic()
         elif self.standbys and time.monotonic() - self._connected_s > CUT_OFF_S:
-            self.writer.release()
+            self.writer.lease.release()
             raise CutOff(f"no connection to the exchange; {self.standbys[0]} has one")
 
     def _recent_ticks(self, symbol: str) -> Iterable[Tick]:
@@ -277,8 +277,8 @@ class Ownership:
             lag_ms=self.lag_ms,
             clock_offset_ms=self.clock.ahead_ms(),
             refilling={symbol: feed.missing for symbol, feed in feeds if not feed.whole},
-            shard=self.writer.shard,
-            holder=self.writer.holder,
+            shard=self.writer.lease.shard,
+            holder=self.writer.lease.holder,
             standbys=self.standbys,
         )
 

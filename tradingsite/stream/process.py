@@ -10,7 +10,8 @@ from collections.abc import Sequence
 
 import structlog
 
-from candles.live.state import Fenced, Writer
+from candles.live.lease import Fenced
+from candles.live.state import StateWriter
 from candles.shards import Shard
 from foundation.worker import RETRY_S
 from market.models import Symbol
@@ -35,7 +36,7 @@ class StreamProcess:
         self,
         stream: MarketStream,
         rest: MarketRest,
-        writer: Writer,
+        writer: StateWriter,
         intervals: Sequence[str],
         shard: Shard = Shard(),  # noqa: B008  # a frozen value
     ) -> None:
@@ -66,7 +67,7 @@ class StreamProcess:
         if isinstance(self._role, StandBy):
             self._role.take(arrived)
             if self._role.due() and self._role.takes_over():
-                shard, holder = str(self.desk.shard), self.desk.writer.holder
+                shard, holder = str(self.desk.shard), self.desk.writer.lease.holder
                 logger.info("stream.owner", shard=shard, holder=holder)
                 self._role = Ownership(self.desk, self._role.heard)
             return

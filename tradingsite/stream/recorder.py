@@ -12,7 +12,7 @@ from candles import services
 from candles.intervals import NAMES
 from candles.live.feed import Folded
 from candles.live.joining import Joined
-from candles.live.state import ClosedCandle, Saved, Writer
+from candles.live.state import ClosedCandle, Saved, StateWriter
 from candles.ohlcv import OHLCV, Cause
 from foundation.times import now_ms
 from foundation.worker import Clerk
@@ -44,7 +44,7 @@ class Recorder:
     def __init__(
         self,
         clerk: Clerk,
-        writer: Writer,
+        writer: StateWriter,
         symbols: Mapping[str, Symbol],
         intervals: Sequence[str],
     ) -> None:

@@ -49,10 +49,10 @@ class StandBy:
     def takes_over(self) -> bool:
         """Say that we stand by, or become the owner where none is alive."""
         try:
-            if self.writer.take():
+            if self.writer.lease.acquire():
                 return True
             if self.stream.connected:
-                self.writer.stand_by()
+                self.writer.lease.stand_by()
         except RedisError as error:
             logger.warning("redis.unreachable", error=str(error))
             self._polled_s = time.monotonic() + RETRY_S

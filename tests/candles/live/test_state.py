@@ -1,19 +1,17 @@
-import time
 from decimal import Decimal
 
 import pytest
 import redis as redis_library
 
 from candles.intervals import MINUTE_MS
-from candles.live import state as state_module
+from candles.live.lease import Fenced, Lease
 from candles.live.state import (
     Batch,
     ClosedCandle,
-    Fenced,
+    StateWriter,
     StreamState,
     SymbolState,
     TickRun,
-    Writer,
     encode_ticks,
     read_states,
     read_streams,
@@ -38,13 +36,15 @@ def state(last_tick_id: int) -> SymbolState:
 
 
 @pytest.fixture
-def writer(redis: redis_library.Redis) -> Writer:
-    writer = Writer(redis, watched="positions")
-    assert writer.take()
+def writer(redis: redis_library.Redis) -> StateWriter:
+    writer = StateWriter(Lease(redis), watched="positions")
+    assert writer.lease.acquire()
     return writer
 
 
-def test_what_is_saved_is_read_to_the_digit(redis: redis_library.Redis, writer: Writer) -> None:
+def test_what_is_saved_is_read_to_the_digit(
+    redis: redis_library.Redis, writer: StateWriter
+) -> None:
     writer.save(Batch(STREAM, [state(2)]))
     found = read_states(redis, ["BTCUSDT"])["BTCUSDT"]
     assert found == state(2)
@@ -53,13 +53,17 @@ def test_what_is_saved_is_read_to_the_digit(redis: redis_library.Redis, writer: 
     assert read_streams(redis) == [STREAM]
 
 
-def test_symbols_without_state_are_left_out(redis: redis_library.Redis, writer: Writer) -> None:
+def test_symbols_without_state_are_left_out(
+    redis: redis_library.Redis, writer: StateWriter
+) -> None:
     writer.save(Batch(STREAM, [state(2)]))
     assert read_states(redis, ["ETHUSDT", "BTCUSDT"]) == {"BTCUSDT": state(2)}
     assert read_states(redis, []) == {}
 
 
-def test_the_last_ticks_are_kept_and_no_more(redis: redis_library.Redis, writer: Writer) -> None:
+def test_the_last_ticks_are_kept_and_no_more(
+    redis: redis_library.Redis, writer: StateWriter
+) -> None:
     ticks = [tick(tick_id=n) for n in range(1, 2501)]
     for at in range(0, 2500, 50):
         writer.save(
@@ -74,7 +78,7 @@ def closed(minute: int) -> ClosedCandle:
     return ClosedCandle("BTCUSDT", "1m", flat(minute * MINUTE_MS, MINUTE_MS, Decimal(minute)))
 
 
-def test_closed_candles_wait_until_they_are_recorded(writer: Writer) -> None:
+def test_closed_candles_wait_until_they_are_recorded(writer: StateWriter) -> None:
     first = writer.save(Batch(STREAM, closed=[closed(1)]))
     second = writer.save(Batch(STREAM, closed=[closed(2)]))
     assert writer.unrecorded() == ([closed(1), closed(2)], second.newest)
@@ -84,14 +88,14 @@ def test_closed_candles_wait_until_they_are_recorded(writer: Writer) -> None:
     assert writer.unrecorded() == ([], "")
 
 
-def test_a_candle_written_twice_waits_once(writer: Writer) -> None:
+def test_a_candle_written_twice_waits_once(writer: StateWriter) -> None:
     writer.save(Batch(STREAM, closed=[closed(1)]))
     writer.save(Batch(STREAM, closed=[closed(1)]))
     assert writer.unrecorded()[0] == [closed(1)]
 
 
 def test_a_run_of_ticks_written_twice_is_read_once(
-    redis: redis_library.Redis, writer: Writer
+    redis: redis_library.Redis, writer: StateWriter
 ) -> None:
     run = TickRun("BTCUSDT", encode_ticks([tick(tick_id=1), tick(tick_id=2)]), keep=9)
     writer.save(Batch(runs=[run]))
@@ -99,45 +103,18 @@ def test_a_run_of_ticks_written_twice_is_read_once(
     assert [one.tick_id for one in recent_ticks(redis, "BTCUSDT")] == [1, 2]
 
 
-def test_who_stands_by_is_known_until_it_falls_silent_or_owns(
-    redis: redis_library.Redis, writer: Writer, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    others = [Writer(redis, watched="none", holder=name) for name in ("b:2", "c:3")]
-    for other in others:
-        other.stand_by()
-    assert writer.standbys() == ["b:2", "c:3"]
-    writer.release()
-    assert others[0].take()
-    assert others[0].standbys() == ["c:3"]
-    monkeypatch.setattr(state_module, "STANDBY_EXPIRES_MS", -1)
-    assert others[0].standbys() == []
-
-
-def test_there_is_one_owner_at_a_time(redis: redis_library.Redis, writer: Writer) -> None:
-    other = Writer(redis, watched="positions")
-    assert not other.take()
-    writer.release()
-    assert other.take()
-
-
-def test_an_owner_that_slept_is_fenced_off(redis: redis_library.Redis, writer: Writer) -> None:
-    redis.delete("candles:owner:1/1")  # its time ran out
-    successor = Writer(redis, watched="positions")
-    assert successor.take()
+def test_a_former_leader_changes_nothing(redis: redis_library.Redis, writer: StateWriter) -> None:
+    writer.lease.release()
+    successor = StateWriter(Lease(redis), watched="positions")
+    assert successor.lease.acquire()
     successor.save(Batch(STREAM, [state(9)]))
     with pytest.raises(Fenced):
         writer.save(Batch(STREAM, [state(2)]))
     assert read_states(redis, ["BTCUSDT"])["BTCUSDT"] == state(9)
 
 
-def test_an_owner_without_beats_loses_its_place(redis: redis_library.Redis, writer: Writer) -> None:
-    redis.pexpire("candles:owner:1/1", 30)
-    time.sleep(0.05)
-    assert Writer(redis, watched="positions").take()
-
-
 def test_a_save_tells_what_the_watched_key_holds(
-    redis: redis_library.Redis, writer: Writer
+    redis: redis_library.Redis, writer: StateWriter
 ) -> None:
     assert writer.save(Batch(STREAM)).watched is None
     redis.incr("positions")

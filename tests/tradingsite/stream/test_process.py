@@ -10,7 +10,15 @@ import pytest
 import redis as redis_library
 
 from candles.intervals import MINUTE_MS
-from candles.live.state import Batch, ClosedCandle, SymbolState, Writer, read_states, read_streams
+from candles.live.lease import Lease
+from candles.live.state import (
+    Batch,
+    ClosedCandle,
+    StateWriter,
+    SymbolState,
+    read_states,
+    read_streams,
+)
 from candles.models import Candle
 from candles.ohlcv import flat
 from candles.shards import Shard
@@ -108,10 +116,10 @@ def btc() -> Symbol:
 
 
 @pytest.fixture
-def left_at_3(redis: redis_library.Redis) -> Writer:
+def left_at_3(redis: redis_library.Redis) -> StateWriter:
     """An owner that has folded ticks 1 to 3 and still lives."""
-    writer = Writer(redis, watched="none", holder="first:1")
-    assert writer.take()
+    writer = StateWriter(Lease(redis, holder="first:1"), watched="none")
+    assert writer.lease.acquire()
     base = flat(0, MINUTE_MS, Decimal(3))
     state = SymbolState(BTC, 3, Decimal(3), 30_000, ["1m"], base, {})
     writer.save(Batch(states=[state]))
@@ -122,7 +130,7 @@ def run(
     redis: redis_library.Redis, script: Script, rest: MarketRest | None = None, **kinds: Any
 ) -> StreamProcess:
     shard = kinds.get("shard", Shard())
-    writer = Writer(redis, watched="none", shard=str(shard), holder="second:2")
+    writer = StateWriter(Lease(redis, shard=str(shard), holder="second:2"), watched="none")
     line: Any = Line(script)
     process = StreamProcess(line, rest or Rest([]), writer, ["1m"], shard)
     process.run()
@@ -130,15 +138,15 @@ def run(
 
 
 def test_a_stand_by_goes_on_from_what_it_heard(
-    btc: Symbol, redis: redis_library.Redis, left_at_3: Writer
+    btc: Symbol, redis: redis_library.Redis, left_at_3: StateWriter
 ) -> None:
     rest = Rest([])
 
     def script(line: Line) -> Iterator[Arrived]:
         yield from until(lambda: line.live)
         yield Arrived(series(2, 3, 4, 5))
-        yield from until(lambda: left_at_3.standbys() == ["second:2"])
-        left_at_3.release()  # as if it had died, and its time had run out
+        yield from until(lambda: left_at_3.lease.standbys() == ["second:2"])
+        left_at_3.lease.release()  # as if it had died, and its time had run out
         yield from until(lambda: place(redis) == 5)
         yield Arrived(series(6, 7))
         yield from until(Candle.objects.exists)
@@ -149,14 +157,14 @@ def test_a_stand_by_goes_on_from_what_it_heard(
 
 
 def test_what_a_stand_by_has_not_heard_is_fetched(
-    btc: Symbol, redis: redis_library.Redis, left_at_3: Writer
+    btc: Symbol, redis: redis_library.Redis, left_at_3: StateWriter
 ) -> None:
     rest = Rest(series(1, 2, 3, 4, 5, 6))
 
     def script(line: Line) -> Iterator[Arrived]:
         yield from until(lambda: line.live)
         yield Arrived(series(6))
-        left_at_3.release()
+        left_at_3.lease.release()
         yield from until(lambda: place(redis) == 6)
 
     run(redis, script, rest)
@@ -167,7 +175,7 @@ def test_what_a_stand_by_has_not_heard_is_fetched(
 
 
 def test_what_was_heard_before_a_cut_does_not_count(
-    btc: Symbol, redis: redis_library.Redis, left_at_3: Writer
+    btc: Symbol, redis: redis_library.Redis, left_at_3: StateWriter
 ) -> None:
     rest = Rest(series(4, 5, 6, 7))
 
@@ -177,7 +185,7 @@ def test_what_was_heard_before_a_cut_does_not_count(
         line.newly_silent.append(BTC)
         yield Arrived()
         yield Arrived(series(7))
-        left_at_3.release()
+        left_at_3.lease.release()
         yield from until(lambda: place(redis) == 7)
 
     run(redis, script, rest)
@@ -188,9 +196,9 @@ def test_an_owner_that_slept_stands_by_again(btc: Symbol, redis: redis_library.R
     def script(line: Line) -> Iterator[Arrived]:
         yield from until(lambda: redis.exists("candles:owner:1/1"))
         redis.delete("candles:owner:1/1")  # its time ran out while it slept
-        other = Writer(redis, watched="none", holder="other:3")
-        assert other.take()
-        yield from until(lambda: other.standbys() == ["second:2"])
+        other = StateWriter(Lease(redis, holder="other:3"), watched="none")
+        assert other.lease.acquire()
+        yield from until(lambda: other.lease.standbys() == ["second:2"])
 
     process = run(redis, script)
     assert isinstance(process._role, StandBy)
@@ -200,13 +208,13 @@ def test_an_owner_that_is_cut_off_leaves_to_one_that_is_not(
     btc: Symbol, redis: redis_library.Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(leader_module, "CUT_OFF_S", 0.05)
-    other = Writer(redis, watched="none", holder="other:3")
+    other = StateWriter(Lease(redis, holder="other:3"), watched="none")
 
     def script(line: Line) -> Iterator[Arrived]:
         yield from until(lambda: redis.exists("candles:owner:1/1"))
         line.connected = False
-        other.stand_by()
-        yield from until(other.take)
+        other.lease.stand_by()
+        yield from until(other.lease.acquire)
 
     process = run(redis, script)
     assert isinstance(process._role, StandBy)
@@ -231,14 +239,14 @@ def test_an_owner_holds_what_closed_while_redis_is_away(
 ) -> None:
     monkeypatch.setattr(leader_module, "RETRY_S", 0.01)
     away = threading.Event()
-    save = Writer.save
+    save = StateWriter.save
 
-    def unless_away(self: Writer, batch: Batch) -> Any:
+    def unless_away(self: StateWriter, batch: Batch) -> Any:
         if away.is_set():
             raise redis_library.ConnectionError("away")
         return save(self, batch)
 
-    monkeypatch.setattr(Writer, "save", unless_away)
+    monkeypatch.setattr(StateWriter, "save", unless_away)
 
     def script(line: Line) -> Iterator[Arrived]:
         yield from until(lambda: place(redis) == 3)
@@ -253,10 +261,10 @@ def test_an_owner_holds_what_closed_while_redis_is_away(
 
 
 def test_candles_that_an_owner_left_in_redis_are_recorded(
-    btc: Symbol, redis: redis_library.Redis, left_at_3: Writer
+    btc: Symbol, redis: redis_library.Redis, left_at_3: StateWriter
 ) -> None:
     left_at_3.save(Batch(closed=[ClosedCandle(BTC, "1m", flat(0, MINUTE_MS, Decimal(9)))]))
-    left_at_3.release()
+    left_at_3.lease.release()
 
     def script(line: Line) -> Iterator[Arrived]:
         yield from until(Candle.objects.exists)

@@ -10,7 +10,8 @@ from candles import services
 from candles.intervals import MINUTE_MS
 from candles.live.feed import Folded
 from candles.live.joining import Joined
-from candles.live.state import Batch, Writer
+from candles.live.lease import Lease
+from candles.live.state import Batch, StateWriter
 from candles.models import Candle, Verdict
 from candles.ohlcv import OHLCV, flat
 from foundation import worker as clerk_module
@@ -36,9 +37,9 @@ def clerk(monkeypatch: pytest.MonkeyPatch) -> Iterator[Clerk]:
 
 
 @pytest.fixture
-def writer(redis: redis_library.Redis) -> Writer:
-    writer = Writer(redis, watched="none")
-    assert writer.take()
+def writer(redis: redis_library.Redis) -> StateWriter:
+    writer = StateWriter(Lease(redis), watched="none")
+    assert writer.lease.acquire()
     return writer
 
 
@@ -48,7 +49,7 @@ def symbols() -> dict[str, Symbol]:
 
 
 @pytest.fixture
-def keeper(clerk: Clerk, writer: Writer, symbols: dict[str, Symbol]) -> Recorder:
+def keeper(clerk: Clerk, writer: StateWriter, symbols: dict[str, Symbol]) -> Recorder:
     return Recorder(clerk, writer, symbols, ["1m"])
 
 
@@ -60,7 +61,7 @@ def close(keeper: Recorder, *minutes: int, klines: tuple[KlineEvent, ...] = ()) 
     keeper.take({BTC: Folded([closed(minute) for minute in minutes])}, klines)
 
 
-def save(keeper: Recorder, writer: Writer) -> None:
+def save(keeper: Recorder, writer: StateWriter) -> None:
     unsaved = keeper.unsaved
     keeper.saved(unsaved, writer.save(Batch(recorded=keeper.pop_recorded(), closed=unsaved)))
 
@@ -70,7 +71,7 @@ def gone(*_: Any) -> None:
 
 
 def test_closed_candles_leave_redis_once_the_database_has_them(
-    keeper: Recorder, writer: Writer
+    keeper: Recorder, writer: StateWriter
 ) -> None:
     close(keeper, 1, 2)
     save(keeper, writer)
@@ -81,7 +82,10 @@ def test_closed_candles_leave_redis_once_the_database_has_them(
 
 
 def test_while_the_database_is_gone_candles_wait_in_redis_and_survive_their_owner(
-    keeper: Recorder, writer: Writer, symbols: dict[str, Symbol], monkeypatch: pytest.MonkeyPatch
+    keeper: Recorder,
+    writer: StateWriter,
+    symbols: dict[str, Symbol],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     with monkeypatch.context() as patch:
         patch.setattr(services, "record_closed", gone)
@@ -99,7 +103,7 @@ def test_while_the_database_is_gone_candles_wait_in_redis_and_survive_their_owne
 
 
 def test_candles_written_together_leave_redis_together(
-    keeper: Recorder, writer: Writer, monkeypatch: pytest.MonkeyPatch
+    keeper: Recorder, writer: StateWriter, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     close(keeper, 1)
     close(keeper, 2)

@@ -12,7 +12,8 @@ import structlog
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
-from candles.live.state import Writer
+from candles.live.lease import Lease
+from candles.live.state import StateWriter
 from candles.shards import Shard
 from foundation.redis import connection
 from foundation.worker import DATABASE_GONE, RETRY_S
@@ -49,7 +50,7 @@ class Command(BaseCommand):
         process = StreamProcess(
             MarketStream(settings.BINANCE_STREAM_URL, settings.INTERVALS),
             market_rest(),
-            Writer(connection(), watched=VERSION_KEY, shard=str(shard), holder=holder),
+            StateWriter(Lease(connection(), shard=str(shard), holder=holder), watched=VERSION_KEY),
             settings.INTERVALS,
             shard,
         )
