@@ -33,12 +33,26 @@ class Event(Generic[T]):
 
     def _tell(self, facts: Sequence[T]) -> None:
         for reaction in self.reactions:
-            try:
-                reaction(facts)
-            except Exception as error:
-                # The fact is committed: one failing reaction must not stop the others, nor
-                # whoever announced.
-                if is_outage(error):  # expected trouble, and what sweeps are for
-                    logger.warning("reaction.lost", fact=self.name, error=str(error).strip())
-                else:  # a test that gets here fails (tests/conftest.py)
-                    logger.exception("reaction.failed", fact=self.name, reaction=reaction.__name__)
+            _react(self.name, reaction, facts)
+
+
+def after_commit(name: str, reaction: Reaction[T], facts: Sequence[T]) -> None:
+    """Call `reaction` with `facts` once the surrounding transaction has committed.
+
+    For what the caller itself does next, before anybody is told; it may be lost like any reaction.
+    """
+    if facts:
+        transaction.on_commit(partial(_react, name, reaction, list(facts)))
+
+
+def _react(name: str, reaction: Reaction[T], facts: Sequence[T]) -> None:
+    try:
+        reaction(facts)
+    except Exception as error:
+        # The fact is committed: one failing reaction must not stop the others, nor whoever
+        # announced.
+        if is_outage(error):  # expected trouble, and what sweeps are for
+            logger.warning("reaction.lost", fact=name, error=str(error).strip())
+        else:  # a test that gets here fails (tests/conftest.py)
+            called = getattr(reaction, "func", reaction)
+            logger.exception("reaction.failed", fact=name, reaction=called.__name__)

@@ -3,7 +3,6 @@
 from foundation.events import Event
 from orders.models import Alarm, Halt, Order, Position, Trade
 
-order_opened: Event[Order] = Event("order_opened")  # written down for sending
 order_changed: Event[Order] = Event("order_changed")
 trade_booked: Event[Trade] = Event("trade_booked")
 position_changed: Event[Position] = Event("position_changed")

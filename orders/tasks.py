@@ -1,16 +1,20 @@
 """What workers do with orders."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from contextlib import suppress
 
+import structlog
 from celery import shared_task
 from django.utils import timezone
 
+from foundation.outages import is_outage
 from orders import services
 from orders.core.status import OrderStatus
 from orders.models import Order
 from orders.venue.binance import exchange
 from orders.venue.exchange import Busy
+
+logger = structlog.get_logger(__name__)
 
 
 @shared_task
@@ -46,16 +50,23 @@ def write_trade_log() -> None:
     services.append_trade_log()
 
 
-def send(orders: Sequence[Order]) -> None:
-    """The reaction to `order_opened`: into the exchange by the shortest way.
+def queue_orders(orders: Iterable[Order | None]) -> None:
+    """Have a worker send the new orders among these: called once they are committed.
 
-    What was claimed as it was opened is sent from where it was: another trip through the queue
-    would double the time from candle to order, or from a hit stop to its sale. Of the rest a
-    worker gets told: what a page asked for, and the sale of what a protective stop guards.
+    Those are the ones that wait as PENDING: what nobody claimed as it was opened, and the sale of
+    what a protective stop guards. One that a busy exchange sent back waits for the sweep, and so
+    do all where the broker is away.
     """
-    claimed = [order for order in orders if order.status == OrderStatus.SUBMITTED]
-    pending = [order.pk for order in orders if order.status == OrderStatus.PENDING]
-    if pending:
-        submit_orders.delay(pending)
-    if claimed:
-        services.send_claimed(claimed, exchange())
+    waiting = [order.pk for order in orders if order is not None and _is_new(order)]
+    if not waiting:
+        return
+    try:
+        submit_orders.delay(waiting)
+    except Exception as error:
+        if not is_outage(error):
+            raise
+        logger.warning("orders.queue_failed", orders=len(waiting), error=str(error).strip())
+
+
+def _is_new(order: Order) -> bool:
+    return order.status == OrderStatus.PENDING and order.submitted_at is None

@@ -1,8 +1,14 @@
-"""What workers do with closed candles and open positions."""
+"""What workers do with closed candles and open positions.
+
+A new order is sent from here where `send` says so, as soon as it is committed; of the rest a worker
+is told once they are.
+"""
 
 from celery import shared_task
 from django.utils import timezone
 
+from orders.tasks import queue_orders
+from orders.venue.binance import exchange
 from strategies import services
 from strategies.services import Closed
 
@@ -10,31 +16,36 @@ from strategies.services import Closed
 @shared_task
 def evaluate(closed: list[Closed]) -> None:
     """Judge all candles that closed together, and send what they lead to from here."""
-    services.evaluate([Closed(*candle) for candle in closed], timezone.now(), claim=True)
+    candles = [Closed(*candle) for candle in closed]
+    signals = services.evaluate(candles, timezone.now(), exchange(), send=True)
+    queue_orders(signal.order for signal in signals)
 
 
 @shared_task
 def sweep_candles() -> None:
     """Judge what was never judged."""
-    services.catch_up(timezone.now())
+    signals = services.catch_up(timezone.now(), exchange())
+    queue_orders(signal.order for signal in signals)
 
 
 @shared_task
 def flatten() -> None:
     """Sell what is held if the halt says flatten."""
-    services.flatten_if_halted(timezone.now())
+    signals = services.flatten_if_halted(timezone.now(), exchange())
+    queue_orders(signal.order for signal in signals)
 
 
 @shared_task
 def guard_positions() -> None:
     """Have a protective stop rest at the exchange for what is held."""
-    services.guard(timezone.now())
+    queue_orders(services.guard(timezone.now()))
 
 
 @shared_task
 def sweep_exits() -> None:
     """Sell what should have been sold and is still held, guard the rest, and look how much was
     lost today."""
-    services.finish_exits(timezone.now())
-    services.guard(timezone.now())
+    signals = services.finish_exits(timezone.now(), exchange())
+    queue_orders(signal.order for signal in signals)
+    queue_orders(services.guard(timezone.now()))
     services.watch_losses(timezone.now())

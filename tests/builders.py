@@ -16,6 +16,7 @@ from orders.core.risk import Intent
 from orders.models import Order
 from orders.services import open_orders
 from strategies.models import Strategy
+from tests.fakes import FakeExchange
 
 NOON = datetime(2026, 1, 2, 12, tzinfo=UTC)
 NOON_MS = int(NOON.timestamp() * 1000)
@@ -121,7 +122,7 @@ def intent(of: Symbol, side: Side = Side.BUY, number: int = 1, **fields: Any) ->
 
 def opened(of: Symbol, side: Side = Side.BUY, number: int = 1, **fields: Any) -> Order:
     """Strategy A's order, written down at noon."""
-    return open_orders([intent(of, side, number, **fields)], [of], now=NOON)[0]
+    return open_orders([intent(of, side, number, **fields)], [of], FakeExchange(), now=NOON)[0]
 
 
 def decimals(*texts: str) -> tuple[Decimal, ...]:

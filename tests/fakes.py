@@ -56,6 +56,7 @@ class FakeExchange:
         self.placed: list[OrderRequest] = []  # every request that arrived
         self.asked: list[str] = []  # client order ids that were looked up
         self.reports: dict[str, ExecutionReport] = {}  # the ledger
+        self.clock_known = True
         self.held = {"USDT": Decimal(1_000_000), "BTC": Decimal(10), "ETH": Decimal(100)}
         self._requests: dict[str, OrderRequest] = {}
         self._trade_id = 0

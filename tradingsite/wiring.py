@@ -14,14 +14,12 @@ from orders.events import (
     alarm_changed,
     halt_changed,
     order_changed,
-    order_opened,
     position_changed,
     trade_booked,
 )
 from orders.models import Alarm, Halt, Order, Position, Trade
 from orders.representation import order_json, position_json, trade_json
 from orders.tasks import reconcile_account, write_trade_log
-from orders.tasks import send as send_to_exchange
 from strategies.events import signal_raised
 from strategies.models import Signal
 from strategies.representation import signal_json
@@ -37,7 +35,6 @@ def connect() -> None:
     candle_revised.reactions = [show_candles]
     candle_verified.reactions = [show_candles]
     signal_raised.reactions = [show_signals]
-    order_opened.reactions = [send_to_exchange]
     order_changed.reactions = [show_orders]
     trade_booked.reactions = [log_trades, show_trades]
     position_changed.reactions = [watch_stops, guard, show_positions]

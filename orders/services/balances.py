@@ -1,32 +1,24 @@
 """What the account has to spend, asked for now and then."""
 
 from datetime import datetime, timedelta
-from decimal import Decimal
-from typing import Protocol
 
 import structlog
 
 from foundation.decimals import ZERO
 from market.models import Symbol
 from orders.models import Balance
-from orders.venue.exchange import Busy, OutcomeUnknown, Refused
+from orders.venue.exchange import Busy, Exchange, OutcomeUnknown, Refused
 
 READ_EVERY = timedelta(seconds=15)
 logger = structlog.get_logger(__name__)
 
 
-class Account(Protocol):
-    """Raises Refused, Busy or OutcomeUnknown."""
-
-    def free_balances(self) -> dict[str, Decimal]: ...
-
-
-def read_balances(account: Account, now: datetime) -> None:
+def read_balances(exchange: Exchange, now: datetime) -> None:
     """Ask for the balances of the quote assets, unless that was done a moment ago."""
     if Balance.objects.filter(read_at__gt=now - READ_EVERY).exists():
         return
     try:
-        free = account.free_balances()
+        free = exchange.free_balances()
     except (Refused, Busy, OutcomeUnknown) as failure:
         logger.warning("balances.unread", reason=str(failure))
         return

@@ -3,12 +3,14 @@
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
+from functools import partial
 from types import MappingProxyType
 
 from django.conf import settings
 from django.db import transaction
 from django.db.models import Exists, OuterRef
 
+from foundation.events import after_commit
 from foundation.times import to_ms, to_time
 from market.models import Symbol
 from market.rules import SymbolRules
@@ -17,12 +19,13 @@ from orders import queries
 from orders.core.risk import Circumstances, Intent, deny, quantity_of
 from orders.core.status import OrderStatus
 from orders.core.stops import Stop
-from orders.events import order_changed, order_opened
+from orders.events import order_changed
 from orders.models import Order, Position
 from orders.queries import LIVE
 from orders.services.entry_limits import ALL, standing_for
+from orders.services.sending import send_claimed
 from orders.services.transitions import REASON_LENGTH, step
-from orders.venue.binance import exchange
+from orders.venue.exchange import Exchange
 
 
 # Within a caller's transaction it stands or falls with that: a savepoint would only take time.
@@ -30,16 +33,18 @@ from orders.venue.binance import exchange
 def open_orders(
     intents: Sequence[Intent],
     symbols: Iterable[Symbol],
+    exchange: Exchange,
     *,
     now: datetime,
-    claim: bool = False,
+    send: bool = False,
     last_prices: Mapping[str, Decimal] = MappingProxyType({}),
 ) -> list[Order]:
     """Write orders down for sending or, with the reason, as denied; in the order given.
 
-    Who sends them from this very process, as soon as they are committed, claims them with that
-    (`claim`); else they wait as PENDING for whoever comes first. So does in any case a sale of what
-    a protective stop guards: that has to end first.
+    With `send` they are claimed as they are written, and sent from this very process as soon as
+    they are committed, before anybody is told of them. Else they wait as PENDING for a worker, and
+    so does in any case a sale of what a protective stop guards: that has to end first. The caller
+    has a worker come for them (`orders.tasks.queue_orders`); if it can't, the sweep does.
 
     The same client order id twice is the same order. An earlier intent counts for a later one:
     a strategy has at most one order under way on a symbol. `last_prices` are by symbol, as far
@@ -47,7 +52,7 @@ def open_orders(
     """
     if any(intent.side is Side.BUY for intent in intents):
         queries.take_turn()  # before positions are locked: no sale of one waits for a turn
-    situation = _Situation(intents, symbols, now, last_prices)
+    situation = _Situation(intents, symbols, exchange, now, last_prices)
     orders = _known(intents)  # not before the series are locked: another worker may be writing them
     fresh = []
     for intent in intents:
@@ -56,8 +61,10 @@ def open_orders(
             orders[intent.client_order_id] = order
             fresh.append(order)
     if fresh:
-        ready = [order for order in fresh if not situation.guards(order)]
-        write(fresh, now, claimed=ready if claim else ())
+        if send:  # registered first: an order leaves before anybody is told of it
+            claimed = _claim([order for order in fresh if not situation.guards(order)], now)
+            after_commit("orders.send", partial(send_claimed, exchange=exchange), claimed)
+        write(fresh, now)
     return [orders[intent.client_order_id] for intent in intents]
 
 
@@ -72,11 +79,13 @@ class _Situation:
         self,
         intents: Sequence[Intent],
         symbols: Iterable[Symbol],
+        exchange: Exchange,
         now: datetime,
         last_prices: Mapping[str, Decimal],
     ) -> None:
         series = {(intent.strategy, intent.symbol_id) for intent in intents}
         self._now = now
+        self._clock_known = exchange.clock_known
         self._symbols = {symbol.pk: symbol for symbol in symbols}
         self._last_prices = last_prices
         self._held = queries.lock_held(series)
@@ -128,7 +137,7 @@ class _Situation:
             unreconciled=symbol.pk in self._alarmed,
             quote_asset=symbol.quote_asset,
             limits=standing.limits,
-            clock_known=exchange().clock_known,
+            clock_known=self._clock_known,
             entries=standing.entries[intent.strategy],
             fall=standing.fall(intent.strategy, symbol.quote_asset),
             total_fall=standing.fall(ALL, symbol.quote_asset),
@@ -168,15 +177,19 @@ def _known(intents: Sequence[Intent]) -> dict[str, Order]:
     return {order.client_order_id: order for order in orders}
 
 
-def write(orders: Sequence[Order], now: datetime, *, claimed: Iterable[Order] = ()) -> None:
-    """Write new orders with their history: a claimed one was pending for no time at all."""
-    to_send = [order for order in orders if order.status == OrderStatus.PENDING]
-    claimed = [order for order in claimed if order.status == OrderStatus.PENDING]
+def _claim(orders: Iterable[Order], now: datetime) -> list[Order]:
+    """Take those that are not denied for sending; none of them is written yet."""
+    claimed = [order for order in orders if order.status == OrderStatus.PENDING]
     for order in claimed:
         order.status, order.submitted_at = OrderStatus.SUBMITTED, now
+    return claimed
+
+
+def write(orders: Sequence[Order], now: datetime) -> None:
+    """Write new orders with their history: a claimed one was pending for no time at all."""
+    claimed = [order for order in orders if order.status == OrderStatus.SUBMITTED]
     queries.insert_orders(orders)
     first = [step(order, OrderStatus.PENDING, now) for order in claimed]
     first += [step(order, order.status, now) for order in orders]
     queries.insert_changes(first)
-    order_opened.announce(to_send)
     order_changed.announce([order for order in orders if order.status != OrderStatus.SUBMITTED])

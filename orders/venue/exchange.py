@@ -120,6 +120,11 @@ class OutcomeUnknown(Exception):
 class Exchange(Protocol):
     """One account at one venue. Raises Refused, Busy or OutcomeUnknown and nothing else."""
 
+    @property
+    def clock_known(self) -> bool:
+        """False where the exchange's time was asked for in vain and is not known from before."""
+        ...
+
     def place(self, request: OrderRequest) -> ExecutionReport: ...
 
     def cancel(self, symbol: str, client_order_id: str, exchange_order_id: int) -> ExecutionReport:
@@ -148,6 +153,10 @@ class Exchange(Protocol):
 
     def balances(self) -> dict[str, Decimal]:
         """What the account holds of each asset, free and locked together."""
+        ...
+
+    def free_balances(self) -> dict[str, Decimal]:
+        """What the account has to spend of each asset that there is something of."""
         ...
 
     def keep_ready(self) -> None:

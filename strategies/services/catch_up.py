@@ -7,13 +7,14 @@ from django.db.models import OuterRef, Subquery
 from candles.models import Candle
 from foundation.times import to_ms
 from market.models import Symbol
+from orders.venue.exchange import Exchange
 from strategies.models import Signal, StrategyState
 from strategies.services.evaluation import begin, evaluate
 from strategies.services.evaluator import judge_all
 from strategies.services.series import Closed, Key, enabled_strategies, interval_of, watches
 
 
-def catch_up(now: datetime) -> list[Signal]:
+def catch_up(now: datetime, exchange: Exchange) -> list[Signal]:
     """Judge every candle that lies behind a strategy's state, in order.
 
     A strategy without a state gets one at the newest closed candle and acts from the next on.
@@ -29,7 +30,7 @@ def catch_up(now: datetime) -> list[Signal]:
         for watch in watched
         if places.get(watch.key, watch.target_ms) < watch.target_ms
     }
-    return evaluate([one for one in newest if (one.symbol_id, one.interval) in late], now)
+    return evaluate([one for one in newest if (one.symbol_id, one.interval) in late], now, exchange)
 
 
 def _newest_candles() -> list[Closed]:

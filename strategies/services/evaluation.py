@@ -19,6 +19,7 @@ from orders.core.status import OrderStatus
 from orders.core.timeline import Step, Timeline, known
 from orders.models import Order
 from orders.services import open_orders
+from orders.venue.exchange import Exchange
 from strategies import queries
 from strategies.events import signal_raised
 from strategies.keys import candle_key
@@ -53,17 +54,19 @@ class Crossing:
         return self.open_ms + (1 + STALE_AFTER) * self.watch.interval_ms
 
 
-def evaluate(closed: Sequence[Closed], now: datetime, *, claim: bool = False) -> list[Signal]:
+def evaluate(
+    closed: Sequence[Closed], now: datetime, exchange: Exchange, *, send: bool = False
+) -> list[Signal]:
     """Judge candles that closed together, and whatever lies between them and the last judged.
 
     Twice is once: a strategy's place in a series moves on by compare-and-set, and a signal has
     a natural key. What is decided depends on the candles alone; whether it is acted on, on the
-    time and on our risk checks. `claim` is for `orders.services.open_orders`.
+    time and on our risk checks. `exchange` and `send` are for `orders.services.open_orders`.
     """
     signals: list[Signal] = []
     waiting = watches(closed)
     while waiting:
-        raised, waiting = _act(judge_all(waiting), now, claim)
+        raised, waiting = _act(judge_all(waiting), now, exchange, send)
         signals += raised
     return signals
 
@@ -74,14 +77,16 @@ def begin(judged: Sequence[Judged]) -> None:
 
 
 @transaction.atomic
-def _act(judged: Sequence[Judged], now: datetime, claim: bool) -> tuple[list[Signal], list[Watch]]:
+def _act(
+    judged: Sequence[Judged], now: datetime, exchange: Exchange, send: bool
+) -> tuple[list[Signal], list[Watch]]:
     """Write down what is due, each series in order; with it, what has still to be judged.
 
     Nearly always a series is level: the candle after its place is the newest one. So that is
     judged first, and only where the place turns out to lie further back, the candles between.
     """
     moved = _move_on(judged)
-    signals = _raise_signals(_crossings(judged, moved), now, claim)
+    signals = _raise_signals(_crossings(judged, moved), now, exchange, send)
     signal_raised.announce(signals)
     return signals, _still_to_judge(judged, moved)
 
@@ -134,14 +139,16 @@ def _crossings(judged: Iterable[Judged], moved: Collection[Key]) -> list[Crossin
     ]
 
 
-def _raise_signals(crossings: Sequence[Crossing], now: datetime, claim: bool) -> list[Signal]:
+def _raise_signals(
+    crossings: Sequence[Crossing], now: datetime, exchange: Exchange, send: bool
+) -> list[Signal]:
     """Write signals, and an order for the newest of each series where it is not stale."""
     if not crossings:
         return []
     newest = {crossing.watch.key: crossing for crossing in crossings}.values()
     fresh = [crossing for crossing in newest if to_ms(now) <= crossing.stale_ms]
     symbols = read_symbols({crossing.watch.symbol_id for crossing in crossings})
-    orders = _open(fresh, symbols, now, claim) if fresh else []
+    orders = _open(fresh, symbols, now, exchange, send) if fresh else []
     by_key = {order.client_order_id: order for order in orders}
     signals = [
         _signal(crossing, symbols[crossing.watch.symbol_id], by_key.get(crossing.key), now)
@@ -152,7 +159,11 @@ def _raise_signals(crossings: Sequence[Crossing], now: datetime, claim: bool) ->
 
 
 def _open(
-    crossings: Sequence[Crossing], symbols: Mapping[int, Symbol], now: datetime, claim: bool
+    crossings: Sequence[Crossing],
+    symbols: Mapping[int, Symbol],
+    now: datetime,
+    exchange: Exchange,
+    send: bool,
 ) -> list[Order]:
     """An order for each crossing; entries are held against the last price as well."""
     entered = {c.watch.symbol_id for c in crossings if c.side is Side.BUY}
@@ -160,7 +171,7 @@ def _open(
     if entered and settings.MAX_PRICE_MOVE:
         prices = last_prices([symbols[symbol_id].name for symbol_id in entered])
     intents = [_intent(crossing, now) for crossing in crossings]
-    return open_orders(intents, symbols.values(), now=now, claim=claim, last_prices=prices)
+    return open_orders(intents, symbols.values(), exchange, now=now, send=send, last_prices=prices)
 
 
 def _intent(crossing: Crossing, now: datetime) -> Intent:

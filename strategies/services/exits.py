@@ -19,6 +19,7 @@ from orders.core.timeline import Step, Timeline, known
 from orders.models import HaltLevel, Position
 from orders.queries import under_way
 from orders.services import current_halt, open_orders
+from orders.venue.exchange import Exchange
 from strategies import queries
 from strategies.events import signal_raised
 from strategies.keys import exit_key
@@ -32,39 +33,42 @@ LONGEST_PAUSE = timedelta(seconds=60)
 logger = structlog.get_logger(__name__)
 
 
-def stop_out(hits: Sequence[Hit], now: datetime, *, claim: bool = False) -> list[Signal]:
+def stop_out(
+    hits: Sequence[Hit], now: datetime, exchange: Exchange, *, send: bool = False
+) -> list[Signal]:
     """Sell the positions whose stops were hit: signal and order in one transaction.
 
-    `claim` is for `orders.services.open_orders`.
+    `exchange` and `send` are for `orders.services.open_orders`.
 
     A position has one sale under way at a time. A hit is a fact, whatever the price does next:
     where a sale ends without selling everything, `finish_exits` makes the next attempt.
     """
     prices = {hit.stop.position_id: hit.price for hit in hits}
     timelines = {hit.stop.position_id: _timeline(hit) for hit in hits}
-    return _sell(prices, SignalReason.STOP_LOSS, now, timelines, claim=claim)
+    return _sell(prices, SignalReason.STOP_LOSS, now, exchange, timelines, send=send)
 
 
-def flatten(now: datetime) -> list[Signal]:
+def flatten(now: datetime, exchange: Exchange) -> list[Signal]:
     """Sell every open position."""
     positions = Position.objects.filter(status=Position.Status.OPEN).select_related("symbol")
     prices = {position.pk: _price_of(position) for position in positions}
-    return _sell(prices, SignalReason.HALT, now)
+    return _sell(prices, SignalReason.HALT, now, exchange)
 
 
-def flatten_if_halted(now: datetime) -> list[Signal]:
+def flatten_if_halted(now: datetime, exchange: Exchange) -> list[Signal]:
     """Go on selling while the trading halt says flatten."""
     halt = current_halt()
-    return flatten(now) if halt and halt.level == HaltLevel.FLATTEN else []
+    return flatten(now, exchange) if halt and halt.level == HaltLevel.FLATTEN else []
 
 
-def finish_exits(now: datetime) -> list[Signal]:
+def finish_exits(now: datetime, exchange: Exchange) -> list[Signal]:
     """Sell what was stopped out and is still held, and all that is held in a flattening halt."""
     stopped = Signal.objects.filter(
         reason=SignalReason.STOP_LOSS, position__status=Position.Status.OPEN
     )
     prices = dict(stopped.order_by("created_at", "pk").values_list("position", "price"))
-    return _sell(prices, SignalReason.STOP_LOSS, now) + flatten_if_halted(now)
+    stopped_out = _sell(prices, SignalReason.STOP_LOSS, now, exchange)
+    return stopped_out + flatten_if_halted(now, exchange)
 
 
 @transaction.atomic
@@ -72,9 +76,10 @@ def _sell(
     prices: Mapping[int, Decimal],
     reason: SignalReason,
     now: datetime,
+    exchange: Exchange,
     timelines: Mapping[int, Timeline] = MappingProxyType({}),
     *,
-    claim: bool = False,
+    send: bool = False,
 ) -> list[Signal]:
     """`prices` are those that led to the sale, by position; `timelines` say when that was."""
     if not prices:
@@ -112,7 +117,7 @@ def _sell(
                     created_at=now,
                 )
             )
-    _order(signals, now, timelines, claim=claim)
+    _order(signals, now, exchange, timelines, send=send)
     signal_raised.announce(signals)
     return signals
 
@@ -153,13 +158,19 @@ def pause_after(failures: int) -> timedelta:
 
 
 def _order(
-    signals: Sequence[Signal], now: datetime, timelines: Mapping[int, Timeline], *, claim: bool
+    signals: Sequence[Signal],
+    now: datetime,
+    exchange: Exchange,
+    timelines: Mapping[int, Timeline],
+    *,
+    send: bool,
 ) -> None:
     """Write the signals down, each with its order."""
     if not signals:
         return
     intents = [_intent(one, now, timelines.get(one.position_id or 0, {})) for one in signals]
-    orders = open_orders(intents, [signal.symbol for signal in signals], now=now, claim=claim)
+    symbols = [signal.symbol for signal in signals]
+    orders = open_orders(intents, symbols, exchange, now=now, send=send)
     for signal, order in zip(signals, orders, strict=True):
         signal.order = order
         signal.outcome = outcome_of(order)

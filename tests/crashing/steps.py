@@ -30,7 +30,8 @@ class Step(NamedTuple):
 
 STEPS = [
     Step("intent written, not committed", "orders.services.pre_trade:write", before=False),
-    Step("committed, nobody told", "foundation.events:Event._tell", before=True),
+    Step("committed, nobody told", "foundation.events:_react", before=True),
+    Step("committed, nobody told", "orders.tasks:submit_orders.delay", before=True),
     Step("claimed, not committed", "orders.services.sending:note", before=False),
     Step("claimed, not sent", "orders.services.sending:_send", before=True),
     Step("sent, not answered", "urllib3.connection:HTTPConnection.getresponse", before=True),
@@ -91,13 +92,13 @@ class Crasher:
 
 
 def _counts(step: Step, args: Sequence[Any]) -> bool:
-    """Of all requests those that place an order, of all facts a new order, of all notes those of a
-    claim, which say nothing; no taking back of no stops at all.
+    """Of all requests those that place an order, of all reactions the sending, of all notes those
+    of a claim, which say nothing; no taking back of no stops at all.
     """
     if "getresponse" in step.where:
         return getattr(_placing, "now", False)
-    if "_tell" in step.where:
-        return bool(args[0].name == "order_opened")
+    if "_react" in step.where:
+        return bool(args[0] == "orders.send")
     if "sending:note" in step.where:
         return len(args) == 2
     return bool(args[0]) if "_withdraw" in step.where else True

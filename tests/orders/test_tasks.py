@@ -4,6 +4,7 @@ from datetime import timedelta
 
 import pytest
 from django.utils import timezone
+from pytest_django import DjangoCaptureOnCommitCallbacks
 
 from orders import tasks
 from orders.core.status import OrderStatus
@@ -28,15 +29,18 @@ def order() -> Order:
     return opened(symbol(), expires_ms=4_000_000_000_000)
 
 
-def claimed() -> Order:
+def claimed(exchange: FakeExchange) -> Order:
     btc = symbol()
     wish = intent(btc, expires_ms=4_000_000_000_000)
-    return open_orders([wish], [btc], now=timezone.now(), claim=True)[0]
+    return open_orders([wish], [btc], exchange, now=timezone.now(), send=True)[0]
 
 
-def test_an_order_claimed_as_it_was_opened_is_sent_from_there(exchange: FakeExchange) -> None:
-    order = claimed()
-    tasks.send([order])
+def test_an_order_claimed_as_it_was_opened_is_sent_once_that_is_committed(
+    exchange: FakeExchange, django_capture_on_commit_callbacks: DjangoCaptureOnCommitCallbacks
+) -> None:
+    with django_capture_on_commit_callbacks(execute=True):
+        order = claimed(exchange)
+        assert exchange.placed == []
     assert order.status == OrderStatus.FILLED
     history = [change.status for change in order.changes.all()]
     assert history == ["PENDING", "SUBMITTED", "FILLED"]
@@ -45,7 +49,7 @@ def test_an_order_claimed_as_it_was_opened_is_sent_from_there(exchange: FakeExch
 def test_one_whose_process_died_before_sending_is_looked_up_and_never_sent(
     exchange: FakeExchange,
 ) -> None:
-    order = claimed()
+    order = claimed(exchange)
     soon, late = (order.created_at + timedelta(seconds=s) for s in (4, 25))
     tasks.sweep_orders.apply(throw=True)
     assert unanswered(soon) == [order.pk]
@@ -60,7 +64,7 @@ def test_elsewhere_the_order_is_queued(
 ) -> None:
     queued: list[list[int]] = []
     monkeypatch.setattr(tasks.submit_orders, "delay", queued.append)
-    tasks.send([order])
+    tasks.queue_orders([order, None])
     assert (queued, exchange.placed) == ([[order.pk]], [])
 
 

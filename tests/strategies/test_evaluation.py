@@ -17,6 +17,7 @@ from orders.services import set_halt
 from strategies.models import Signal, SignalReason, Strategy, StrategyState
 from strategies.services import Closed, catch_up, evaluate
 from tests.builders import NOON, candle, decimals, strategy, symbol, tick
+from tests.fakes import FakeExchange
 from tests.rows import write_stream
 
 # Entries are held against the last price, which tests before may have left in Redis.
@@ -37,7 +38,7 @@ def after(candle: Candle) -> datetime:
 
 
 def judged(*candles: Candle) -> list[Signal]:
-    return evaluate(list(map(Closed.of, candles)), after(candles[-1]))
+    return evaluate(list(map(Closed.of, candles)), after(candles[-1]), FakeExchange())
 
 
 def test_a_cross_becomes_a_signal_with_its_order() -> None:
@@ -91,7 +92,7 @@ def test_candles_that_were_missed_are_judged_first_and_in_order() -> None:
     *_, last = closed(btc, FLAT)
     judged(last)
     *_, last = closed(btc, ["11000", "9000"], first=len(FLAT))
-    buy, sell = evaluate([Closed.of(last)], after(last))
+    buy, sell = evaluate([Closed.of(last)], after(last), FakeExchange())
     assert (buy.side, buy.outcome[:9]) == (Side.BUY, "overtaken")
     assert (sell.side, sell.outcome) == (
         Side.SELL,
@@ -111,7 +112,9 @@ def test_a_signal_of_an_old_candle_is_kept_but_not_acted_on() -> None:
     strategy()
     *_, last = closed(symbol(), [*FLAT, "11000"])
     closed_at = last.open_time + timedelta(minutes=1)
-    [signal] = evaluate([Closed.of(last)], closed_at + timedelta(minutes=2, seconds=1))
+    [signal] = evaluate(
+        [Closed.of(last)], closed_at + timedelta(minutes=2, seconds=1), FakeExchange()
+    )
     assert signal.order is None
     assert signal.outcome == "stale: judged 1.0 s after it was too late to act"
 
@@ -119,7 +122,7 @@ def test_a_signal_of_an_old_candle_is_kept_but_not_acted_on() -> None:
 def test_a_candle_of_two_intervals_is_still_acted_on() -> None:
     strategy()
     *_, last = closed(symbol(), [*FLAT, "11000"])
-    [signal] = evaluate([Closed.of(last)], last.open_time + timedelta(minutes=3))
+    [signal] = evaluate([Closed.of(last)], last.open_time + timedelta(minutes=3), FakeExchange())
     assert signal.outcome == "ordered"
 
 
@@ -218,7 +221,7 @@ def test_an_entry_is_held_against_the_last_price(redis: Redis) -> None:
 def test_orders_that_are_claimed_stand_so_with_their_signal() -> None:
     strategy()
     *_, last = closed(symbol(), [*FLAT, "11000"])
-    [signal] = evaluate([Closed.of(last)], after(last), claim=True)
+    [signal] = evaluate([Closed.of(last)], after(last), FakeExchange(), send=True)
     order = Order.objects.get(pk=signal.order_id)
     assert (order.status, order.submitted_at) == (OrderStatus.SUBMITTED, after(last))
     assert [step.status for step in order.changes.all()] == ["PENDING", "SUBMITTED"]
@@ -231,18 +234,18 @@ class TestSweep:
         *_, last = closed(btc, FLAT)
         judged(last)
         *_, last = closed(btc, ["11000", "11000"], first=len(FLAT))
-        [signal] = catch_up(after(last))
+        [signal] = catch_up(after(last), FakeExchange())
         assert (signal.side, signal.candle_open_time) == (Side.BUY, FLAT_END)
-        assert catch_up(after(last)) == []
+        assert catch_up(after(last), FakeExchange()) == []
 
     def test_a_new_strategy_begins_at_the_newest_candle_and_acts_on_the_next(self) -> None:
         strategy()
         btc = symbol()
         *_, last = closed(btc, [*FLAT, "11000"])
-        assert catch_up(after(last)) == []
+        assert catch_up(after(last), FakeExchange()) == []
         assert StrategyState.objects.get().open_time == last.open_time
         *_, last = closed(btc, ["9000"], first=len(FLAT) + 1)
-        assert [signal.side for signal in catch_up(after(last))] == [Side.SELL]
+        assert [signal.side for signal in catch_up(after(last), FakeExchange())] == [Side.SELL]
 
     def test_a_long_absence_is_caught_up_with(self) -> None:
         strategy()
@@ -250,7 +253,7 @@ class TestSweep:
         *_, last = closed(btc, FLAT)
         judged(last)
         *_, last = closed(btc, ["11000", "9000"] * 400, first=len(FLAT))
-        signals = catch_up(after(last))
+        signals = catch_up(after(last), FakeExchange())
         assert len(signals) == 800
         assert [s.outcome.split(":")[0] for s in signals[-4:]] == [
             "stale",
@@ -266,7 +269,7 @@ class TestSweep:
         judged(last)
         left.symbols.add(eth)
         *_, last = closed(btc, ["11000"], first=len(FLAT))
-        assert catch_up(after(last)) == []
+        assert catch_up(after(last), FakeExchange()) == []
 
 
 def test_an_order_is_written_with_its_signal_or_not_at_all(monkeypatch: pytest.MonkeyPatch) -> None:

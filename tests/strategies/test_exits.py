@@ -50,7 +50,7 @@ def sell(signal: Signal | None, exchange: FakeExchange, at: datetime = LATER) ->
 
 
 def test_a_hit_stop_sells_the_position(position: Position, exchange: FakeExchange) -> None:
-    [signal] = stop_out(hits(), LATER)
+    [signal] = stop_out(hits(), LATER, FakeExchange())
     assert (signal.reason, signal.side, signal.price) == ("stop_loss", "SELL", Decimal(53999))
     assert signal.outcome == "ordered"
     sell(signal, exchange)
@@ -60,26 +60,28 @@ def test_a_hit_stop_sells_the_position(position: Position, exchange: FakeExchang
 
 def test_the_same_hit_twice_sells_once(position: Position) -> None:
     seen = hits()
-    assert len(stop_out(seen, LATER)) == 1
-    assert stop_out(seen, LATER) == []
-    assert finish_exits(LATER + timedelta(hours=1)) == []  # the first is still under way
+    assert len(stop_out(seen, LATER, FakeExchange())) == 1
+    assert stop_out(seen, LATER, FakeExchange()) == []
+    assert (
+        finish_exits(LATER + timedelta(hours=1), FakeExchange()) == []
+    )  # the first is still under way
 
 
 def test_a_hit_of_a_position_already_sold_does_nothing(
     position: Position, exchange: FakeExchange
 ) -> None:
     seen = hits()
-    sell(stop_out(seen, LATER)[0], exchange)
-    assert stop_out(seen, LATER) == []
+    sell(stop_out(seen, LATER, FakeExchange())[0], exchange)
+    assert stop_out(seen, LATER, FakeExchange()) == []
 
 
 def test_a_sale_that_failed_is_tried_again_after_a_pause(
     position: Position, exchange: FakeExchange
 ) -> None:
     exchange.failures = [REFUSED]
-    sell(stop_out(hits(), LATER)[0], exchange)
-    assert finish_exits(LATER + timedelta(seconds=1)) == []
-    [second] = finish_exits(LATER + timedelta(seconds=2))
+    sell(stop_out(hits(), LATER, FakeExchange())[0], exchange)
+    assert finish_exits(LATER + timedelta(seconds=1), FakeExchange()) == []
+    [second] = finish_exits(LATER + timedelta(seconds=2), FakeExchange())
     assert second.key.endswith("-2")
     sell(second, exchange, LATER + timedelta(seconds=2))
     position.refresh_from_db()
@@ -90,12 +92,12 @@ def test_attempts_that_keep_failing_come_less_often(
     position: Position, exchange: FakeExchange
 ) -> None:
     now, pauses = LATER, []
-    stop_out(hits(), now)
+    stop_out(hits(), now, FakeExchange())
     for _ in range(7):
         exchange.failures = [REFUSED]
         sell(Signal.objects.first(), exchange, now)
         waited = 0
-        while not finish_exits(now + timedelta(seconds=waited)):
+        while not finish_exits(now + timedelta(seconds=waited), FakeExchange()):
             waited += 1
         pauses.append(waited)
         now += timedelta(seconds=waited)
@@ -105,38 +107,38 @@ def test_attempts_that_keep_failing_come_less_often(
 def test_a_hit_while_another_sale_is_under_way_is_not_forgotten_when_that_fails(
     position: Position, exchange: FakeExchange
 ) -> None:
-    [other] = flatten(LATER)
-    [hit_signal] = stop_out([hit_of(position)], LATER)
+    [other] = flatten(LATER, FakeExchange())
+    [hit_signal] = stop_out([hit_of(position)], LATER, FakeExchange())
     assert hit_signal.outcome.startswith("denied: order_open")
     exchange.failures = [REFUSED]
     sell(other, exchange)
-    [again] = finish_exits(LATER + timedelta(minutes=5))
+    [again] = finish_exits(LATER + timedelta(minutes=5), FakeExchange())
     sell(again, exchange, LATER + timedelta(minutes=5))
     position.refresh_from_db()
     assert position.status == Position.Status.CLOSED
 
 
 def test_a_position_never_hit_is_left_alone(position: Position) -> None:
-    assert finish_exits(LATER) == []
+    assert finish_exits(LATER, FakeExchange()) == []
 
 
 def test_disabled_trading_keeps_the_position_and_sells_it_once_enabled(
     position: Position, settings: Settings
 ) -> None:
     settings.TRADING_ENABLED = False
-    [signal] = stop_out(hits(), LATER)
+    [signal] = stop_out(hits(), LATER, FakeExchange())
     assert signal.outcome.startswith("denied: trading_disabled")
     settings.TRADING_ENABLED = True
-    [signal] = finish_exits(LATER + timedelta(minutes=1))
+    [signal] = finish_exits(LATER + timedelta(minutes=1), FakeExchange())
     assert signal.outcome == "ordered"
 
 
 def test_flatten_sells_every_open_position(position: Position, exchange: FakeExchange) -> None:
     candle(position.symbol, "58000").save()
-    [signal] = flatten(LATER)
+    [signal] = flatten(LATER, FakeExchange())
     assert (signal.reason, signal.price) == ("halt", Decimal(58000))
     sell(signal, exchange)
-    assert flatten(LATER) == []
+    assert flatten(LATER, FakeExchange()) == []
 
 
 def test_flatten_sells_for_a_disabled_strategy_and_goes_on_until_it_is_sold(
@@ -147,7 +149,7 @@ def test_flatten_sells_for_a_disabled_strategy_and_goes_on_until_it_is_sold(
     exchange.failures = [REFUSED] * 3
     at = LATER
     for _ in range(4):
-        [signal] = finish_exits(at)
+        [signal] = finish_exits(at, FakeExchange())
         sell(signal, exchange, at)
         at += timedelta(minutes=1)
     position.refresh_from_db()
@@ -159,10 +161,10 @@ def test_the_sweep_sells_while_the_halt_says_flatten(
     position: Position, level: str, sales: int
 ) -> None:
     set_halt(HaltLevel(level), None, "", NOON)
-    assert len(finish_exits(LATER)) == sales
+    assert len(finish_exits(LATER, FakeExchange())) == sales
 
 
 def test_a_stop_and_a_flatten_never_both_sell(position: Position) -> None:
     set_halt("flatten", None, "", NOON)
-    assert len(stop_out(hits(), LATER)) == 1
-    assert flatten(LATER) == []
+    assert len(stop_out(hits(), LATER, FakeExchange())) == 1
+    assert flatten(LATER, FakeExchange()) == []

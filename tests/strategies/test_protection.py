@@ -70,7 +70,7 @@ def stop(position: Position, exchange: FakeExchange) -> Order:
 def sweep(exchange: FakeExchange, seconds: float) -> None:
     """What the timetable does every second or two."""
     now = at(seconds)
-    finish_exits(now)
+    finish_exits(now, FakeExchange())
     guard(now)
     withdraw_astray(exchange, lambda: now)
     carry_out(unsent(), exchange, lambda: now)
@@ -88,7 +88,7 @@ def hits() -> list[Hit]:
 
 def tick_stop(exchange: FakeExchange, seconds: float = 10) -> Order:
     """A tick hits the stop; what becomes of the sale."""
-    [signal] = stop_out(hits(), at(seconds))
+    [signal] = stop_out(hits(), at(seconds), FakeExchange())
     assert signal.order is not None
     carry_out([signal.order.pk], exchange, lambda: at(seconds))
     signal.order.refresh_from_db()
@@ -203,7 +203,7 @@ def test_one_that_has_sold_leaves_the_tick_stop_nothing(
     assert statuses() == ["STOP_LOSS FILLED", "MARKET EXPIRED_UNSENT"]
     assert sale.reason == f"the protective stop {stop.client_order_id} has sold the position"
     assert sold(exchange) == HELD
-    assert finish_exits(at(100)) == []
+    assert finish_exits(at(100), FakeExchange()) == []
 
 
 def test_one_that_has_sold_in_part_leaves_the_rest(stop: Order, exchange: FakeExchange) -> None:
@@ -280,7 +280,7 @@ def test_one_that_was_not_sent_yet_never_is(position: Position, exchange: FakeEx
 def test_a_sale_is_claimed_only_where_nothing_rests(stop: Order, exchange: FakeExchange) -> None:
     btc = stop.symbol
     sell = intent(btc, Side.SELL, 2)
-    [sale] = open_orders([sell], [btc], now=at(5), claim=True)
+    [sale] = open_orders([sell], [btc], FakeExchange(), now=at(5), send=True)
     assert sale.status == "PENDING"
     carry_out([sale.pk], exchange, lambda: at(5))
     assert statuses() == ["STOP_LOSS CANCELED", "MARKET FILLED"]
@@ -288,7 +288,7 @@ def test_a_sale_is_claimed_only_where_nothing_rests(stop: Order, exchange: FakeE
 
 def test_a_halt_takes_it_back_and_sells(stop: Order, exchange: FakeExchange) -> None:
     set_halt("flatten", None, "", at(5))
-    assert len(flatten(at(6))) == 1
+    assert len(flatten(at(6), FakeExchange())) == 1
     sweep(exchange, 7)
     assert statuses() == ["STOP_LOSS CANCELED", "MARKET FILLED"]
 
@@ -296,7 +296,7 @@ def test_a_halt_takes_it_back_and_sells(stop: Order, exchange: FakeExchange) -> 
 def test_none_is_written_while_a_sale_is_under_way(
     position: Position, exchange: FakeExchange
 ) -> None:
-    [signal] = stop_out(hits(), at(10))
+    [signal] = stop_out(hits(), at(10), FakeExchange())
     assert guard(at(10)) == []
     assert signal.outcome == "ordered"
 
@@ -354,7 +354,7 @@ def test_one_placed_after_a_reset_goes_on_in_the_new_epoch(
     exchange.reports.clear()
     strategy("B")
     wish = intent(stop.symbol, number=2, strategy="B", expires_ms=NOON_MS + 900_000)
-    [entry] = open_orders([wish], [stop.symbol], now=at(300))
+    [entry] = open_orders([wish], [stop.symbol], FakeExchange(), now=at(300))
     submit([entry.pk], exchange, lambda: at(300))
     sweep(exchange, 301)
     reconcile_account(exchange, lambda: at(400))

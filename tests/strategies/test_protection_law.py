@@ -49,11 +49,11 @@ class World:
     def now(self) -> datetime:
         return NOON + timedelta(seconds=self.seconds)
 
-    def order(self, side: Side, *, claim: bool = False) -> None:
+    def order(self, side: Side, *, send: bool = False) -> None:
         until_ms = NOON_MS + (self.seconds + 60) * 1000
         name = f"law-{self.seconds}"
         wish = intent(self.btc, side, client_order_id=name, expires_ms=until_ms)
-        open_orders([wish], [self.btc], now=self.now(), claim=claim)
+        open_orders([wish], [self.btc], self.exchange, now=self.now(), send=send)
 
     def buy(self) -> None:
         self.order(Side.BUY)
@@ -65,18 +65,22 @@ class World:
 
     def tick(self) -> None:
         """A tick hits all stops."""
-        stop_out(hit(open_stops(), [tick("53999", time_ms=NOON_MS + 10**9)]), self.now())
+        stop_out(
+            hit(open_stops(), [tick("53999", time_ms=NOON_MS + 10**9)]), self.now(), self.exchange
+        )
         self.send()
 
     def tick_unsent(self) -> None:
         """The same, by a process that dies at once."""
-        stop_out(hit(open_stops(), [tick("53999", time_ms=NOON_MS + 10**9)]), self.now())
+        stop_out(
+            hit(open_stops(), [tick("53999", time_ms=NOON_MS + 10**9)]), self.now(), self.exchange
+        )
 
     def send(self) -> None:
         carry_out(unsent(), self.exchange, self.now)
 
     def sweep(self) -> None:
-        finish_exits(self.now())
+        finish_exits(self.now(), self.exchange)
         guard(self.now())
         withdraw_astray(self.exchange, self.now)
         self.send()

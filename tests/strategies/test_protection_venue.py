@@ -32,6 +32,7 @@ from sandbox.exchange import Plan
 from strategies.services import finish_exits, guard, stop_out
 from tests.builders import intent, strategy, symbol
 from tests.environment import var_dir
+from tests.fakes import FakeExchange
 from tests.sandbox.venue import Held, Venue, running, wall_ms
 from tests.servers import Sandbox, eventually
 
@@ -103,7 +104,7 @@ def wish(side: Side, **fields: Any) -> Order:
     now, btc = timezone.now(), Symbol.objects.get()
     until_ms = to_ms(now) + 60_000
     asked = intent(btc, side, client_order_id=f"p-{to_ms(now)}", expires_ms=until_ms, **fields)
-    return open_orders([asked], [btc], now=now)[0]
+    return open_orders([asked], [btc], FakeExchange(), now=now)[0]
 
 
 def bought(account: BinanceExchange) -> Position:
@@ -115,7 +116,7 @@ def bought(account: BinanceExchange) -> Position:
 
 def sweep(account: BinanceExchange) -> None:
     """What the timetable does every second or two."""
-    finish_exits(timezone.now())
+    finish_exits(timezone.now(), account)
     guard(timezone.now())
     withdraw_astray(account)
     carry_out(unsent(), account)
@@ -127,7 +128,7 @@ def tick_stop(account: BinanceExchange, position: Position) -> None:
     """A tick hits the stop."""
     assert position.stop_price is not None
     stop = Stop(position.pk, "BTCUSDT", position.stop_price, 0)
-    [signal] = stop_out([Hit(stop, position.stop_price, 0, 1)], timezone.now())
+    [signal] = stop_out([Hit(stop, position.stop_price, 0, 1)], timezone.now(), account)
     assert signal.order is not None
     carry_out([signal.order.pk], account)
 

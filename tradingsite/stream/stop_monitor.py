@@ -16,6 +16,7 @@ from foundation.worker import Clerk
 from market.ticks import Tick
 from orders.core.stops import Hit, Stop, hit
 from orders.services import open_stops
+from orders.tasks import queue_orders
 from orders.venue.binance import exchange
 from orders.venue.exchange import Busy
 from strategies.services import stop_out
@@ -106,7 +107,13 @@ class StopWatch:
             for one in hits:
                 self._hits.pop(one.stop.position_id, None)
 
-        self.seller.do(lambda: stop_out(hits, now(), claim=True), sold, urgent=True)
+        self.seller.do(partial(_stop_out, hits), sold, urgent=True)
+
+
+def _stop_out(hits: Sequence[Hit]) -> None:
+    """Sell from this very thread; what has to wait for a protective stop's end, a worker sells."""
+    signals = stop_out(hits, now(), exchange(), send=True)
+    queue_orders(signal.order for signal in signals)
 
 
 def _get_ready() -> None:

@@ -32,7 +32,9 @@ class TestAnOrder:
         rows = [candle(btc, close, minute=n) for n, close in enumerate(["10000"] * 11 + ["11000"])]
         last = Candle.objects.bulk_create(rows)[-1]
         last.cause = Cause(traded_ms=NOON_MS, received_ms=NOON_MS + 3)
-        [signal] = evaluate([Closed.just(last)], last.open_time + timedelta(seconds=60.5))
+        [signal] = evaluate(
+            [Closed.just(last)], last.open_time + timedelta(seconds=60.5), FakeExchange()
+        )
         assert signal.order is not None
         submit([signal.order.pk], FakeExchange(), lambda: NOON)
         assert set(steps_of(signal.order)) == set(Step)
@@ -48,7 +50,7 @@ class TestAnOrder:
         submit([opened(symbol()).pk], FakeExchange(), lambda: NOON)
         [stop] = open_stops()
         hit = Hit(stop, Decimal(53999), NOON_MS + 5, 1, received_ms=NOON_MS + 7)
-        [signal] = stop_out([hit], NOON)
+        [signal] = stop_out([hit], NOON, FakeExchange())
         assert signal.order is not None
         submit([signal.order.pk], FakeExchange(), lambda: NOON)
         assert set(steps_of(signal.order)) == set(Step) - {Step.CLOSED}

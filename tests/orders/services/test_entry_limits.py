@@ -31,7 +31,7 @@ def test_the_balance_is_shared_by_what_is_wanted_at_once() -> None:
     btc = symbol()
     balance("119.99")
     wishes = [intent(btc), intent(btc, number=2, strategy="B")]
-    first, second = open_orders(wishes, [btc], now=NOON)
+    first, second = open_orders(wishes, [btc], FakeExchange(), now=NOON)
     assert first.status == "PENDING"
     assert second.reason == "balance_too_low: 60 USDT are needed, 59.99 are free"
 
@@ -118,7 +118,7 @@ def test_a_fall_from_the_peak_of_the_day_stops_entries_till_midnight(settings: S
     midnight = NOON + timedelta(hours=12)
     mark_day({"BTCUSDT": Decimal(60_000)}, midnight)
     wish = intent(eth, number=3, expires_ms=2**42)
-    assert open_orders([wish], [eth, btc], now=midnight)[0].status == "PENDING"
+    assert open_orders([wish], [eth, btc], FakeExchange(), now=midnight)[0].status == "PENDING"
 
 
 def test_an_exit_passes_the_loss_limit(settings: Settings) -> None:
@@ -170,17 +170,16 @@ def test_the_last_price_is_held_against_the_price_of_the_signal() -> None:
     for price, status in ((61_201, "DENIED"), (61_200, "PENDING")):
         Order.objects.all().delete()
         prices = {"BTCUSDT": Decimal(price)}
-        found = open_orders(wishes, [btc], now=NOON, last_prices=prices)
+        found = open_orders(wishes, [btc], FakeExchange(), now=NOON, last_prices=prices)
         assert {order.status for order in found} == {status}
 
 
-def test_without_the_clock_of_the_exchange_nothing_is_entered(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_without_the_clock_of_the_exchange_nothing_is_entered() -> None:
     away = BinanceExchange(f"http://127.0.0.1:{free_port()}", "key", "secret")
-    monkeypatch.setattr("orders.services.pre_trade.exchange", lambda: away)
     btc = symbol()
-    assert opened(btc).status == "PENDING"  # nobody has asked for it yet
+    [first] = open_orders([intent(btc)], [btc], away, now=NOON)
+    assert first.status == "PENDING"  # nobody has asked for it yet
     with pytest.raises(Busy):
         away.keep_ready()
-    assert opened(btc, number=2, strategy="B").reason.startswith("clock_unknown")
+    [second] = open_orders([intent(btc, number=2, strategy="B")], [btc], away, now=NOON)
+    assert second.reason.startswith("clock_unknown")

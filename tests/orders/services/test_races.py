@@ -38,7 +38,6 @@ pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("
 def no_reactions(monkeypatch: pytest.MonkeyPatch) -> None:
     """Here only the database is raced for."""
     for module, name in (
-        ("orders.events", "order_opened"),
         ("orders.events", "order_changed"),
         ("orders.events", "trade_booked"),
         ("orders.events", "position_changed"),
@@ -97,7 +96,9 @@ def test_a_candle_that_several_judge_gives_one_signal_and_one_order() -> None:
     closes = ["10000"] * 11 + ["11000"]
     rows = [candle(btc, close, minute=minute) for minute, close in enumerate(closes)]
     *_, last = Candle.objects.bulk_create(rows)
-    at_once(lambda: evaluate([Closed.of(last)], last.open_time + timedelta(minutes=1)))
+    at_once(
+        lambda: evaluate([Closed.of(last)], last.open_time + timedelta(minutes=1), FakeExchange())
+    )
     assert Signal.objects.count() == Order.objects.count() == StrategyState.objects.count() == 1
 
 
@@ -141,7 +142,7 @@ def test_a_stop_that_several_see_hit_sells_once() -> None:
     btc = symbol()
     submit([opened(btc).pk], FakeExchange(), lambda: NOON)
     hits = hit(open_stops(), [tick("50000", time_ms=NOON_MS + 1)])
-    at_once(lambda: stop_out(hits, NOON))
+    at_once(lambda: stop_out(hits, NOON, FakeExchange()))
     assert Order.objects.filter(side=Side.SELL).count() == 1
 
 
@@ -155,7 +156,7 @@ def test_a_stop_and_a_signal_never_both_sell() -> None:
     def sell() -> None:
         number = next(turns)
         if number % 2:
-            stop_out(hits, NOON)
+            stop_out(hits, NOON, FakeExchange())
         else:
             opened(btc, Side.SELL, number=10 + number)
 
@@ -183,7 +184,7 @@ def test_a_stop_and_a_sale_at_once_sell_once(settings: Settings) -> None:
 
     def work() -> None:
         if next(turns) % 2:
-            stop_out(hits, NOON)
+            stop_out(hits, NOON, FakeExchange())
         else:
             guard(NOON)
         carry_out(unsent(), exchange, lambda: NOON)

@@ -160,7 +160,7 @@ def test_several_are_sent_at_once() -> None:
         for n, of in enumerate(symbols)
         for k in range(5)
     ]
-    orders = open_orders(wishes, symbols, now=NOON)
+    orders = open_orders(wishes, symbols, FakeExchange(), now=NOON)
     exchange = FakeExchange(fails_with=[LOST, Busy(1, "wait"), Refused(-1013, "filter")])
     submit([order.pk for order in orders], exchange, at(SOON))
     statuses = sorted(Order.objects.values_list("status", flat=True))

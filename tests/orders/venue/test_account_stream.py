@@ -21,7 +21,6 @@ from orders.core.status import OrderStatus
 from orders.events import (
     account_subscribed,
     order_changed,
-    order_opened,
     position_changed,
     trade_booked,
 )
@@ -241,7 +240,7 @@ class TestAgainstTheSandbox:
     def subscriptions(self, monkeypatch: pytest.MonkeyPatch) -> list[str]:
         urls: list[str] = []
         monkeypatch.setattr(account_subscribed, "reactions", [urls.extend])
-        for event in (order_opened, order_changed, trade_booked, position_changed):
+        for event in (order_changed, trade_booked, position_changed):
             monkeypatch.setattr(event, "reactions", [])
         return urls
 
@@ -259,7 +258,7 @@ class TestAgainstTheSandbox:
         now = timezone.now()
         wish = intent(symbol(), number=number, expires_ms=to_ms(now) + 60_000)
         wish = replace(wish, client_order_id=f"ud-{number}-{to_ms(now)}")
-        [order] = open_orders([wish], Symbol.objects.all(), now=now)
+        [order] = open_orders([wish], Symbol.objects.all(), FakeExchange(), now=now)
         submit([order.pk], BinanceExchange(sandbox.rest_url, KEY, SECRET))
         order.refresh_from_db()
         return order

@@ -20,6 +20,7 @@ from orders.services import open_orders, raised_alarms, reconcile, reconcile_acc
 from orders.venue.binance import BinanceExchange
 from tests.builders import intent, symbol
 from tests.environment import var_dir
+from tests.fakes import FakeExchange
 from tests.servers import Sandbox
 
 pytestmark = pytest.mark.django_db
@@ -67,7 +68,7 @@ def order(**fields: Any) -> Order:
     now = timezone.now()
     name, until_ms = f"v-{to_ms(now)}", to_ms(now) + 60_000
     wish = intent(Symbol.objects.get(), client_order_id=name, expires_ms=until_ms, **fields)
-    return open_orders([wish], Symbol.objects.all(), now=now)[0]
+    return open_orders([wish], Symbol.objects.all(), FakeExchange(), now=now)[0]
 
 
 def later(seconds: float) -> Callable[[], datetime]:

@@ -7,6 +7,7 @@ from django.db import OperationalError
 from foundation import worker as clerk_module
 from foundation.worker import Clerk
 from orders.core.stops import Hit, Stop
+from strategies.models import Signal
 from tests.builders import tick
 from tests.clerks import work_off
 from tradingsite.stream import stop_monitor
@@ -31,11 +32,12 @@ class Book:
             raise OperationalError("gone")
         return self.stops
 
-    def stop_out(self, hits: list[Hit], _: object, *, claim: bool) -> None:
-        assert claim
+    def stop_out(self, hits: list[Hit], _: object, __: object, *, send: bool) -> list[Signal]:
+        assert send
         if self.gone:
             raise OperationalError("gone")
         self.sold += hits
+        return []
 
 
 @pytest.fixture
