@@ -26,7 +26,7 @@ from strategies.representation import signal_json
 from strategies.services import Closed
 from strategies.tasks import evaluate, flatten, guard_positions
 from tradingsite.live import publisher
-from tradingsite.stream.stop_monitor import positions_changed
+from tradingsite.stream.stop_monitor import mark_positions_changed
 
 
 def connect() -> None:
@@ -50,7 +50,7 @@ def evaluate_strategies(candles: Sequence[Candle]) -> None:
 
 
 def watch_stops(_: Sequence[Position]) -> None:
-    positions_changed(connection())
+    mark_positions_changed(connection())
 
 
 def guard(_: Sequence[Position]) -> None:

@@ -1,4 +1,4 @@
-"""What the stream process works with for its shard, whichever part it plays."""
+"""Resources shared by leader and standby for the life of the stream process."""
 
 from dataclasses import dataclass, field
 
@@ -12,13 +12,14 @@ from market.models import Symbol
 from market.rest import MarketRest
 from market.stream.client import MarketStream
 
-SALES_AT_ONCE = 4  # one that waits for the exchange does not hold the next one up
+MAX_EXITS_AT_ONCE = 4  # one that waits for the exchange does not hold the next one up
 
 
 @dataclass
-class Desk:
-    """It outlasts every spell of owning and standing by. `symbols` are the shard's, by name: the
-    same dictionary for good, for others hold it.
+class StreamContext:
+    """One per process, for its shard. `symbols` are the shard's, by name: the same dictionary
+    for good, for others hold it. `database` records candles in order; `exits` sends the sales
+    of positions whose stops were hit.
     """
 
     stream: MarketStream
@@ -28,10 +29,10 @@ class Desk:
     shard: Shard
     symbols: dict[str, Symbol] = field(default_factory=dict)
     clock: ExchangeClock = field(default_factory=ExchangeClock)
-    clerk: Clerk = field(default_factory=Clerk)
-    seller: Clerk = field(default_factory=lambda: Clerk("seller", at_once=SALES_AT_ONCE))
+    database: Clerk = field(default_factory=Clerk)
+    exits: Clerk = field(default_factory=lambda: Clerk("exits", at_once=MAX_EXITS_AT_ONCE))
 
     @property
     def grace_ms(self) -> int:
-        """How long after its end a candle waits for ticks that may be under way."""
+        """Time after its end in which a candle waits for ticks that may be under way."""
         return min(GRACE_MS, base_interval_ms(self.intervals) // 2)

@@ -1,4 +1,4 @@
-"""How far the stream process is with the history of what it follows."""
+"""Progress of the stream process through the history of a symbol."""
 
 import structlog
 
@@ -10,15 +10,15 @@ from foundation.times import to_time
 logger = structlog.get_logger(__name__)
 
 
-class CatchUp:
-    """Shows one symbol's catching up, series by series: a bar on a terminal, else lines."""
+class HistoryProgress:
+    """Shows how a symbol's history is loaded, series by series: a terminal's bar, else lines."""
 
     def __init__(self, symbol: str) -> None:
         self.symbol = symbol
         self._interval = self._until = ""
         self._progress: Progress | None = None
 
-    def told(self, so_far: CaughtUp) -> None:
+    def show(self, so_far: CaughtUp) -> None:
         interval_ms = INTERVALS_MS[so_far.interval]
         if self._progress is None or so_far.interval != self._interval:
             self.close()

@@ -1,7 +1,7 @@
 """The stream process: from the socket to candles, stops and pages, batch by batch.
 
-One process at a time owns a shard's symbols; others stand by, connected and listening, and go
-on from the owner's stored state as soon as it falls silent.
+One process at a time leads a shard; others stand by, connected and listening, and go on from
+the leader's stored state as soon as it falls silent.
 """
 
 import threading
@@ -18,19 +18,20 @@ from market.models import Symbol
 from market.rest import ExchangeRefused, ExchangeUnreachable, MarketRest
 from market.stream.client import MarketStream
 from market.wire import Arrived, BadFrame
-from tradingsite.stream.context import Desk
-from tradingsite.stream.leader import CutOff, Overflow, Ownership
-from tradingsite.stream.standby import StandBy
+from tradingsite.stream.checkpointer import Disconnected, UnsavedOverflow
+from tradingsite.stream.context import StreamContext
+from tradingsite.stream.leader import Leader
+from tradingsite.stream.standby import Standby
 
 logger = structlog.get_logger(__name__)
 
-LOOK_S = 1.0  # how often the table of symbols is looked at
-MEASURE_CLOCK_S = 60.0
+SYMBOLS_EVERY_S = 1.0  # how often the table of symbols is read
+CLOCK_EVERY_S = 60.0
 STOP_WITHIN_S = 3.0
 
 
 class StreamProcess:
-    """Stands by for a shard's symbols, owns them while it can, and stands by again."""
+    """Stands by for a shard's symbols, leads while it can, and stands by again."""
 
     def __init__(
         self,
@@ -40,70 +41,79 @@ class StreamProcess:
         intervals: Sequence[str],
         shard: Shard = Shard(),  # noqa: B008  # a frozen value
     ) -> None:
-        self.desk = Desk(stream, rest, writer, list(intervals), shard)
+        self.context = StreamContext(stream, rest, writer, list(intervals), shard)
         self.stopping = threading.Event()
-        self._role: StandBy | Ownership = StandBy(self.desk)
-        self._looking = False
-        self._next_look_s = 0.0
+        self._role: Standby | Leader = Standby(self.context)
+        self._reading_symbols = False
+        self._next_symbols_s = 0.0
 
     def stop(self) -> None:
         self.stopping.set()
-        self.desk.stream.stop()
+        self.context.stream.stop()
 
     def run(self) -> None:
         """Until `stop`."""
-        threading.Thread(target=self._keep_clock, name="clock", daemon=True).start()
-        for arrived in self.desk.stream.batches():
-            self.desk.clerk.finished()
-            self.desk.seller.finished()
-            self._look_at_symbols()
-            self._take(arrived)
-        if isinstance(self._role, Ownership):
-            self._role.end()
-        for clerk in (self.desk.seller, self.desk.clerk):
-            clerk.stop(STOP_WITHIN_S / 2)
+        threading.Thread(target=self._sync_clock, name="clock", daemon=True).start()
+        for arrived in self.context.stream.batches():
+            self.context.database.finished()
+            self.context.exits.finished()
+            self._refresh_symbols()
+            self._step(arrived)
+        if isinstance(self._role, Leader):
+            self._role.release()
+        for worker in (self.context.exits, self.context.database):
+            worker.stop(STOP_WITHIN_S / 2)
 
-    def _take(self, arrived: Arrived) -> None:
-        if isinstance(self._role, StandBy):
-            self._role.take(arrived)
-            if self._role.due() and self._role.takes_over():
-                shard, holder = str(self.desk.shard), self.desk.writer.lease.holder
-                logger.info("stream.owner", shard=shard, holder=holder)
-                self._role = Ownership(self.desk, self._role.heard)
-            return
+    def _step(self, arrived: Arrived) -> None:
+        if isinstance(self._role, Standby):
+            self._stand_by(self._role, arrived)
+        else:
+            self._lead(self._role, arrived)
+
+    def _stand_by(self, standby: Standby, arrived: Arrived) -> None:
+        standby.remember(arrived)
+        if standby.is_due() and standby.take_over():
+            shard, holder = str(self.context.shard), self.context.writer.lease.holder
+            logger.info("stream.became_leader", shard=shard, holder=holder)
+            self._role = Leader(self.context, standby.heard)
+
+    def _lead(self, leader: Leader, arrived: Arrived) -> None:
         try:
-            self._role.take(arrived)
-        except (Fenced, CutOff, Overflow) as reason:
-            logger.warning("stream.stands_by", shard=str(self.desk.shard), reason=str(reason))
-            self._role.leave()
-            self._role = StandBy(self.desk)
+            leader.step(arrived)
+        except (Fenced, Disconnected, UnsavedOverflow) as reason:
+            logger.warning(
+                "stream.became_standby", shard=str(self.context.shard), reason=str(reason)
+            )
+            leader.stop()
+            self._role = Standby(self.context)
 
-    def _look_at_symbols(self) -> None:
+    def _refresh_symbols(self) -> None:
         """Follow what the table of symbols says of our share."""
-        if self._looking or time.monotonic() < self._next_look_s:
+        if self._reading_symbols or time.monotonic() < self._next_symbols_s:
             return
-        self._looking = True
-        self.desk.clerk.do(lambda: list(Symbol.objects.followed()), self._follow)
+        self._reading_symbols = True
+        self.context.database.do(lambda: list(Symbol.objects.followed()), self._follow)
 
     def _follow(self, followed: Sequence[Symbol]) -> None:
-        self._looking, self._next_look_s = False, time.monotonic() + LOOK_S
-        symbols = self.desk.symbols
-        ours = {one.name: one for one in followed if self.desk.shard.covers(one.name)}
+        self._reading_symbols = False
+        self._next_symbols_s = time.monotonic() + SYMBOLS_EVERY_S
+        symbols = self.context.symbols
+        ours = {one.name: one for one in followed if self.context.shard.covers(one.name)}
         changed = ours.keys() != symbols.keys()
         for gone in symbols.keys() - ours.keys():
             del symbols[gone]
         symbols.update(ours)
         if changed:
-            self.desk.stream.follow(ours)
+            self.context.stream.follow(ours)
 
-    def _keep_clock(self) -> None:
+    def _sync_clock(self) -> None:
         while not self.stopping.is_set():
             try:
-                self.desk.clock.measure(self.desk.rest)
-                self.stopping.wait(MEASURE_CLOCK_S)
+                self.context.clock.measure(self.context.rest)
+                self.stopping.wait(CLOCK_EVERY_S)
             except ExchangeUnreachable as error:
-                logger.warning("clock.unmeasured", error=str(error))
+                logger.warning("clock.sync_failed", error=str(error))
                 self.stopping.wait(max(RETRY_S, error.retry_after_s))
             except (ExchangeRefused, BadFrame) as error:
-                logger.error("clock.unmeasured", error=str(error))
-                self.stopping.wait(MEASURE_CLOCK_S)
+                logger.error("clock.sync_failed", error=str(error))
+                self.stopping.wait(CLOCK_EVERY_S)

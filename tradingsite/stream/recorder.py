@@ -1,4 +1,4 @@
-"""What the stream process learns of closed candles, on its way to the database."""
+"""Recording of closed candles: from the stream process to the database."""
 
 import time
 from collections import Counter, deque
@@ -20,14 +20,14 @@ from market.models import Symbol
 from market.ticks import Tick
 from market.wire import KlineEvent
 
-MOST_HELD = 20_000  # closed candles that neither Redis nor the database has
-CONFIRM_EVERY_S = 0.5  # klines are gathered for so long before candles are held against them
-TRIES = 10  # a candle may close later than the exchange says so
+MAX_HELD = 20_000  # closed candles that neither Redis nor the database has
+CONFIRM_EVERY_S = 0.5  # klines are gathered for so long before candles are compared with them
+MAX_TRIES = 10  # a candle may close later than the exchange says so
 
 
 @dataclass
-class Group:
-    """Candles that closed together. `entry` is their last place in Redis, once they have one."""
+class ClosedBatch:
+    """Candles that closed together. `entry` is the newest Redis entry of theirs, once in Redis."""
 
     closed: list[ClosedCandle]
     entry: str = ""
@@ -35,42 +35,42 @@ class Group:
 
 
 class Recorder:
-    """Hands the clerk what is to be recorded, and knows what of it still waits.
+    """Hands the database worker what is to be recorded, and knows what of it still waits.
 
     Closed candles go to the database and, in case it is away or we die, into Redis with the
-    place in the stream that they stand for; they leave Redis once they are recorded.
+    offset in the stream that they stand for; they leave Redis once they are recorded.
     """
 
     def __init__(
         self,
-        clerk: Clerk,
+        database: Clerk,
         writer: StateWriter,
         symbols: Mapping[str, Symbol],
         intervals: Sequence[str],
     ) -> None:
-        self.clerk = clerk
+        self.database = database
         self.symbols = symbols
         self.intervals = intervals
-        self._groups: deque[Group] = deque()
+        self._batches: deque[ClosedBatch] = deque()
         self._revising: Counter[str] = Counter()
         self._klines: list[tuple[KlineEvent, int]] = []
         self._next_confirm_s = 0.0
         found, entry = writer.unrecorded()
         if found:
-            self._record(Group(found, entry))
+            self._record(ClosedBatch(found, entry))
 
     @property
-    def revising(self) -> Iterable[str]:
-        """Symbols with late ticks that no candle has yet: their place must not move on."""
+    def revising_symbols(self) -> Iterable[str]:
+        """Symbols with late ticks that no candle has yet: their offset must not move on."""
         return self._revising.keys()
 
     @property
     def unsaved(self) -> list[ClosedCandle]:
         """Closed candles that neither Redis nor the database has, oldest first."""
-        waiting = (group for group in self._groups if not (group.entry or group.recorded))
-        return [candle for group in waiting for candle in group.closed]
+        waiting = (batch for batch in self._batches if not (batch.entry or batch.recorded))
+        return [candle for batch in waiting for candle in batch.closed]
 
-    def take(self, folded: Mapping[str, Folded], klines: Iterable[KlineEvent]) -> None:
+    def record(self, folded: Mapping[str, Folded], klines: Iterable[KlineEvent]) -> None:
         """Record what closed, revise what is late, and confirm what the exchange says closed."""
         closed = [
             ClosedCandle(symbol, NAMES[candle.interval_ms], candle, _cause(candle, step.ticks))
@@ -78,40 +78,42 @@ class Recorder:
             for candle in step.closed
         ]
         if closed:
-            self._record(Group(closed))
+            self._record(ClosedBatch(closed))
         for symbol, step in folded.items():
             if step.late:
                 self._revise(symbol, step.late)
-        self._klines += ((kline, TRIES) for kline in klines if kline.closed)
+        self._klines += ((kline, MAX_TRIES) for kline in klines if kline.closed)
         self._confirm()
 
     def add_history(self, joined: Joined) -> None:
         for interval, candles in joined.history.items():
-            self.clerk.do(partial(services.record_history, joined.symbol, interval, candles, now()))
+            self.database.do(
+                partial(services.record_history, joined.symbol, interval, candles, now())
+            )
 
     def saved(self, unsaved: Sequence[ClosedCandle], answer: Saved) -> None:
         """Redis has `unsaved`, the last of them in the entry that it answered."""
         if not unsaved:
             return
-        for group in self._groups:
-            if not (group.entry or group.recorded):
-                group.entry = answer.newest
+        for batch in self._batches:
+            if not (batch.entry or batch.recorded):
+                batch.entry = answer.newest
 
     def pop_recorded(self) -> str:
         """The newest entry in Redis before which all is recorded; empty where nothing is new."""
         entry = ""
-        while self._groups and self._groups[0].recorded:
-            entry = self._groups.popleft().entry or entry
-        if self._groups and self._groups[0].entry == entry:
+        while self._batches and self._batches[0].recorded:
+            entry = self._batches.popleft().entry or entry
+        if self._batches and self._batches[0].entry == entry:
             return ""  # they were written together, and not all of them is recorded
         return entry
 
-    def _record(self, group: Group) -> None:
+    def _record(self, batch: ClosedBatch) -> None:
         def recorded(_: object) -> None:
-            group.recorded = True
+            batch.recorded = True
 
-        self._groups.append(group)
-        self.clerk.do(partial(services.record_closed, group.closed, self.symbols), recorded)
+        self._batches.append(batch)
+        self.database.do(partial(services.record_closed, batch.closed, self.symbols), recorded)
 
     def _revise(self, symbol: str, late: list[Tick]) -> None:
         def revised(_: object) -> None:
@@ -121,7 +123,7 @@ class Recorder:
 
         self._revising[symbol] += 1
         symbol_id = self.symbols[symbol].pk
-        self.clerk.do(lambda: services.add_late(symbol_id, self.intervals, late, now()), revised)
+        self.database.do(lambda: services.add_late(symbol_id, self.intervals, late, now()), revised)
 
     def _confirm(self) -> None:
         if not self._klines or time.monotonic() < self._next_confirm_s:
@@ -135,7 +137,7 @@ class Recorder:
             self._klines += ((kline, tries) for kline, tries in again if tries)
 
         klines = [kline for kline, _ in asked]
-        self.clerk.do(lambda: services.confirm(klines, now()), confirmed)
+        self.database.do(lambda: services.confirm(klines, now()), confirmed)
 
 
 def _cause(candle: OHLCV, ticks: Iterable[Tick]) -> Cause | None:

@@ -10,44 +10,45 @@ from candles.live.ingest import grouped
 from foundation.worker import RETRY_S
 from market.ticks import Tick
 from market.wire import Arrived
-from tradingsite.stream.context import Desk
+from tradingsite.stream.context import StreamContext
 
 POLL_S = 0.1  # how often a standby looks whether the leader lives
 ALONE_POLL_S = 1.0  # and one without connection, so that connected ones come first
-HEARD_TICKS = 5_000  # of each symbol that a standby remembers
+MAX_HEARD_TICKS = 5_000  # of each symbol that a standby remembers
 logger = structlog.get_logger(__name__)
 
 
-class StandBy:
+class Standby:
     """Listens, and remembers what it would need to go on without asking.
 
     `heard` are the last ticks of each symbol, as far as they came without interruption.
     """
 
-    def __init__(self, desk: Desk) -> None:
-        self.stream, self.writer = desk.stream, desk.writer
+    def __init__(self, context: StreamContext) -> None:
+        self.stream, self.writer = context.stream, context.writer
         self.heard: dict[str, deque[Tick]] = {}
         self._polled_s = time.monotonic()
 
-    def take(self, arrived: Arrived) -> None:
+    def remember(self, arrived: Arrived) -> None:
+        """Keep the batch's ticks of symbols that come without interruption."""
         for symbol in self.stream.newly_silent:
             self.heard.pop(symbol, None)
         self.stream.newly_silent.clear()
         self.stream.newly_live.clear()  # whoever is live when we take over is asked for then
         for symbol, ticks in grouped(arrived.ticks).items():
             if symbol in self.stream.live:
-                self.heard.setdefault(symbol, deque(maxlen=HEARD_TICKS)).extend(ticks)
+                self.heard.setdefault(symbol, deque(maxlen=MAX_HEARD_TICKS)).extend(ticks)
 
-    def due(self) -> bool:
-        """Whether it is time to look after the owner."""
+    def is_due(self) -> bool:
+        """True where it is time to look whether the leader lives."""
         every_s = POLL_S if self.stream.connected else ALONE_POLL_S
         if time.monotonic() - self._polled_s < every_s:
             return False
         self._polled_s = time.monotonic()
         return True
 
-    def takes_over(self) -> bool:
-        """Say that we stand by, or become the owner where none is alive."""
+    def take_over(self) -> bool:
+        """Become the leader where none is alive; else say that we stand by."""
         try:
             if self.writer.lease.acquire():
                 return True

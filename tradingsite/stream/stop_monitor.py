@@ -24,74 +24,75 @@ from strategies.services import stop_out
 logger = structlog.get_logger(__name__)
 
 VERSION_KEY = "orders:positions"  # rises whenever a position changes
-REREAD_S = 5.0  # stops are read again at least this often: the word of a change may be lost
-KEEP_READY_S = 10.0
+REREAD_EVERY_S = 5.0  # stops are read again at least this often: the word of a change may be lost
+WARM_UP_EVERY_S = 10.0
 
 
-def positions_changed(client: redis.Redis) -> None:
-    """Tell every stream process to read the open stops again."""
+def mark_positions_changed(client: redis.Redis) -> None:
+    """Have every stream process read the open stops again."""
     client.incr(VERSION_KEY)
 
 
-class StopWatch:
-    """Knows the open stops, which the clerk reads, and has the seller sell what a tick has hit.
+class StopMonitor:
+    """Checks ticks against the open stops, and has positions sold whose stop is hit.
 
-    A hit is a fact, whatever the price does afterwards: it waits for as long as the database
-    is away. The seller sends what it writes (unless a protective stop has to be taken back
+    The `database` worker reads the stops, the `exits` worker writes the sales down. A hit is a
+    fact, whatever the price does afterwards: it waits for as long as the database is away. The
+    `exits` worker sends what it writes (unless a protective stop has to be taken back
     first, which a worker does): no queue of entries lies before an exit, and no ticks or closed
     candles wait while it waits for the exchange. `recent` gives the last ticks
     of a symbol.
     """
 
     def __init__(
-        self, clerk: Clerk, seller: Clerk, recent: Callable[[str], Iterable[Tick]]
+        self, database: Clerk, exits: Clerk, recent: Callable[[str], Iterable[Tick]]
     ) -> None:
-        self.clerk = clerk
-        self.seller = seller
+        self.database = database
+        self.exits = exits
         self.recent = recent
         self._version: bytes | None = b"none read"
-        self._next_read_s = self._next_ready_s = 0.0
+        self._next_read_s = self._next_warm_up_s = 0.0
         self._reading = False
         self._stops: list[Stop] = []
         self._hits: dict[int, Hit] = {}  # not sold yet, by position
 
     @property
-    def unsold(self) -> Iterable[str]:
-        """Symbols with a stop that was hit and not sold yet: their place must not move on."""
+    def unsold_symbols(self) -> Iterable[str]:
+        """Symbols with a stop that was hit and not sold yet: their offset must not move on."""
         return {one.stop.symbol for one in self._hits.values()}
 
     def check(self, ticks: Iterable[Sequence[Tick]]) -> None:
-        """Hold runs of ticks, oldest first in each, against the stops; sell what they hit."""
+        """Check runs of ticks, oldest first in each, against the stops; sell what they hit."""
         if self._stops:
             self._sell(hit(self._stops, chain.from_iterable(ticks)))
 
-    def heed(self, version: bytes | None) -> None:
+    def refresh(self, version: bytes | None) -> None:
         """Read the stops again where `version` says that positions have changed, or it is time."""
-        self._keep_ready()
+        self._keep_warm()
         if self._reading or (version == self._version and time.monotonic() < self._next_read_s):
             return
         self._reading = True
-        self.clerk.do(open_stops, partial(self._read, version), urgent=True)
+        self.database.do(open_stops, partial(self._replace_stops, version), urgent=True)
 
-    def _read(self, version: bytes | None, stops: Sequence[Stop]) -> None:
-        """Take the open stops over.
+    def _replace_stops(self, version: bytes | None, stops: Sequence[Stop]) -> None:
+        """Watch these open stops from now on.
 
-        One that is new to us is held against the recent ticks of its symbol too: its position
+        One that is new to us is checked against the recent ticks of its symbol too: its position
         may have been opened before they came.
         """
         self._reading = False
-        self._version, self._next_read_s = version, time.monotonic() + REREAD_S
+        self._version, self._next_read_s = version, time.monotonic() + REREAD_EVERY_S
         known = {stop.position_id for stop in self._stops}
         self._stops = [stop for stop in stops if stop.position_id not in self._hits]
         for stop in list(self._stops):
             if stop.position_id not in known:
                 self._sell(hit([stop], self.recent(stop.symbol)))
 
-    def _keep_ready(self) -> None:
+    def _keep_warm(self) -> None:
         """While there is something to sell, have a connection open and the clock measured."""
-        if self._stops and time.monotonic() >= self._next_ready_s:
-            self._next_ready_s = time.monotonic() + KEEP_READY_S
-            self.seller.do(_get_ready)
+        if self._stops and time.monotonic() >= self._next_warm_up_s:
+            self._next_warm_up_s = time.monotonic() + WARM_UP_EVERY_S
+            self.exits.do(_warm_up)
 
     def _sell(self, hits: Sequence[Hit]) -> None:
         if not hits:
@@ -107,7 +108,7 @@ class StopWatch:
             for one in hits:
                 self._hits.pop(one.stop.position_id, None)
 
-        self.seller.do(partial(_stop_out, hits), sold, urgent=True)
+        self.exits.do(partial(_stop_out, hits), sold, urgent=True)
 
 
 def _stop_out(hits: Sequence[Hit]) -> None:
@@ -116,6 +117,6 @@ def _stop_out(hits: Sequence[Hit]) -> None:
     queue_orders(signal.order for signal in signals)
 
 
-def _get_ready() -> None:
+def _warm_up() -> None:
     with suppress(Busy):  # a sale will say so
         exchange().keep_ready()

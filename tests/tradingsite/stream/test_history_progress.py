@@ -4,7 +4,7 @@ from io import StringIO
 from structlog.testing import capture_logs
 
 from candles.history.backfill import CaughtUp
-from tradingsite.stream.history_progress import CatchUp
+from tradingsite.stream.history_progress import HistoryProgress
 
 
 class Terminal(StringIO):
@@ -13,10 +13,10 @@ class Terminal(StringIO):
 
 
 def caught_up() -> None:
-    shown = CatchUp("BTCUSDT")
+    shown = HistoryProgress("BTCUSDT")
     for interval, interval_ms in (("1s", 1_000), ("1m", 60_000)):
         for done in (1_000, 2_000):
-            shown.told(CaughtUp(interval, 0, done * interval_ms, 2_000 * interval_ms))
+            shown.show(CaughtUp(interval, 0, done * interval_ms, 2_000 * interval_ms))
     shown.close()
 
 

@@ -28,11 +28,11 @@ from market.ticks import Tick
 from market.wire import Arrived
 from tests.builders import symbol, tick
 from tests.servers import eventually
-from tradingsite.stream import leader as leader_module
+from tradingsite.stream import checkpointer
 from tradingsite.stream import process as process_module
 from tradingsite.stream import standby as standby_module
 from tradingsite.stream.process import StreamProcess
-from tradingsite.stream.standby import StandBy
+from tradingsite.stream.standby import Standby
 
 pytestmark = pytest.mark.django_db(transaction=True)
 BTC = "BTCUSDT"
@@ -201,13 +201,13 @@ def test_an_owner_that_slept_stands_by_again(btc: Symbol, redis: redis_library.R
         yield from until(lambda: other.lease.standbys() == ["second:2"])
 
     process = run(redis, script)
-    assert isinstance(process._role, StandBy)
+    assert isinstance(process._role, Standby)
 
 
 def test_an_owner_that_is_cut_off_leaves_to_one_that_is_not(
     btc: Symbol, redis: redis_library.Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(leader_module, "CUT_OFF_S", 0.05)
+    monkeypatch.setattr(checkpointer, "CUT_OFF_S", 0.05)
     other = StateWriter(Lease(redis, holder="other:3"), watched="none")
 
     def script(line: Line) -> Iterator[Arrived]:
@@ -217,7 +217,7 @@ def test_an_owner_that_is_cut_off_leaves_to_one_that_is_not(
         yield from until(other.lease.acquire)
 
     process = run(redis, script)
-    assert isinstance(process._role, StandBy)
+    assert isinstance(process._role, Standby)
 
 
 def test_who_is_cut_off_owns_where_nobody_else_is_there(
@@ -237,7 +237,7 @@ def test_who_is_cut_off_owns_where_nobody_else_is_there(
 def test_an_owner_holds_what_closed_while_redis_is_away(
     btc: Symbol, redis: redis_library.Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(leader_module, "RETRY_S", 0.01)
+    monkeypatch.setattr(checkpointer, "RETRY_S", 0.01)
     away = threading.Event()
     save = StateWriter.save
 
@@ -277,7 +277,7 @@ def test_candles_that_an_owner_left_in_redis_are_recorded(
 def test_shards_follow_each_their_own_and_symbols_that_come_later(
     btc: Symbol, redis: redis_library.Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(process_module, "LOOK_S", 0.05)
+    monkeypatch.setattr(process_module, "SYMBOLS_EVERY_S", 0.05)
     mine = next(n for n in (1, 2) if Shard(n, 2).covers(BTC))
     later = [f"COIN{n}USDT" for n in range(20)]
     ours = {name for name in later if Shard(mine, 2).covers(name)}
@@ -290,5 +290,5 @@ def test_shards_follow_each_their_own_and_symbols_that_come_later(
         yield from until(lambda: line.live == {BTC} | ours)
 
     process = run(redis, script, shard=Shard(mine, 2))
-    assert process.desk.symbols.keys() == {BTC} | ours
+    assert process.context.symbols.keys() == {BTC} | ours
     assert eventually(lambda: not redis.exists(f"candles:owner:{mine}/2"))

@@ -14,7 +14,7 @@ from candles.live.lease import Lease
 from candles.live.state import Batch, StateWriter
 from candles.models import Candle, Verdict
 from candles.ohlcv import OHLCV, flat
-from foundation import worker as clerk_module
+from foundation import worker as worker_module
 from foundation.worker import Clerk
 from market.models import Symbol
 from market.wire import KlineEvent
@@ -28,12 +28,12 @@ BTC = "BTCUSDT"
 
 
 @pytest.fixture
-def clerk(monkeypatch: pytest.MonkeyPatch) -> Iterator[Clerk]:
-    monkeypatch.setattr(clerk_module, "RETRY_S", 0.01)
+def worker(monkeypatch: pytest.MonkeyPatch) -> Iterator[Clerk]:
+    monkeypatch.setattr(worker_module, "RETRY_S", 0.01)
     monkeypatch.setattr(recorder, "CONFIRM_EVERY_S", 0.0)
-    clerk = Clerk()
-    yield clerk
-    clerk.stop(5)
+    worker = Clerk()
+    yield worker
+    worker.stop(5)
 
 
 @pytest.fixture
@@ -49,21 +49,21 @@ def symbols() -> dict[str, Symbol]:
 
 
 @pytest.fixture
-def keeper(clerk: Clerk, writer: StateWriter, symbols: dict[str, Symbol]) -> Recorder:
-    return Recorder(clerk, writer, symbols, ["1m"])
+def recording(worker: Clerk, writer: StateWriter, symbols: dict[str, Symbol]) -> Recorder:
+    return Recorder(worker, writer, symbols, ["1m"])
 
 
 def closed(minute: int) -> OHLCV:
     return flat(minute * MINUTE_MS, MINUTE_MS, Decimal(10))
 
 
-def close(keeper: Recorder, *minutes: int, klines: tuple[KlineEvent, ...] = ()) -> None:
-    keeper.take({BTC: Folded([closed(minute) for minute in minutes])}, klines)
+def close(recording: Recorder, *minutes: int, klines: tuple[KlineEvent, ...] = ()) -> None:
+    recording.record({BTC: Folded([closed(minute) for minute in minutes])}, klines)
 
 
-def save(keeper: Recorder, writer: StateWriter) -> None:
-    unsaved = keeper.unsaved
-    keeper.saved(unsaved, writer.save(Batch(recorded=keeper.pop_recorded(), closed=unsaved)))
+def save(recording: Recorder, writer: StateWriter) -> None:
+    unsaved = recording.unsaved
+    recording.saved(unsaved, writer.save(Batch(recorded=recording.pop_recorded(), closed=unsaved)))
 
 
 def gone(*_: Any) -> None:
@@ -71,27 +71,27 @@ def gone(*_: Any) -> None:
 
 
 def test_closed_candles_leave_redis_once_the_database_has_them(
-    keeper: Recorder, writer: StateWriter
+    recording: Recorder, writer: StateWriter
 ) -> None:
-    close(keeper, 1, 2)
-    save(keeper, writer)
-    work_off(keeper.clerk)
-    save(keeper, writer)
+    close(recording, 1, 2)
+    save(recording, writer)
+    work_off(recording.database)
+    save(recording, writer)
     assert Candle.objects.count() == 2
     assert writer.unrecorded() == ([], "")
 
 
 def test_while_the_database_is_gone_candles_wait_in_redis_and_survive_their_owner(
-    keeper: Recorder,
+    recording: Recorder,
     writer: StateWriter,
     symbols: dict[str, Symbol],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     with monkeypatch.context() as patch:
         patch.setattr(services, "record_closed", gone)
-        close(keeper, 1)
-        save(keeper, writer)
-        keeper.clerk.stop(1)
+        close(recording, 1)
+        save(recording, writer)
+        recording.database.stop(1)
     other = Clerk()
     successor = Recorder(other, writer, symbols, ["1m"])
     close(successor, 2)
@@ -103,50 +103,52 @@ def test_while_the_database_is_gone_candles_wait_in_redis_and_survive_their_owne
 
 
 def test_candles_written_together_leave_redis_together(
-    keeper: Recorder, writer: StateWriter, monkeypatch: pytest.MonkeyPatch
+    recording: Recorder, writer: StateWriter, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    close(keeper, 1)
-    close(keeper, 2)
-    save(keeper, writer)
-    first, second = keeper._groups
+    close(recording, 1)
+    close(recording, 2)
+    save(recording, writer)
+    first, second = recording._batches
     first.recorded = True
-    assert keeper.pop_recorded() == ""
+    assert recording.pop_recorded() == ""
     second.recorded = True
-    assert keeper.pop_recorded() == second.entry != ""
+    assert recording.pop_recorded() == second.entry != ""
 
 
-def test_history_is_recorded_before_what_follows_on_it(keeper: Recorder) -> None:
-    keeper.add_history(Joined(BTC, {"1m": [closed(1), closed(2)]}, None, {}, [], None))
-    close(keeper, 3)
-    work_off(keeper.clerk)
+def test_history_is_recorded_before_what_follows_on_it(recording: Recorder) -> None:
+    recording.add_history(Joined(BTC, {"1m": [closed(1), closed(2)]}, None, {}, [], None))
+    close(recording, 3)
+    work_off(recording.database)
     assert list(Candle.objects.order_by("pk").values_list("verdict", flat=True)) == [
         Verdict.EXACT, Verdict.EXACT, Verdict.UNVERIFIED,
     ]  # fmt: skip
 
 
-def test_the_exchanges_last_word_proves_a_candle_exact(keeper: Recorder) -> None:
-    close(keeper, 1, 2, klines=(kline_event(closed(1)), kline_event(closed(2), close=Decimal(9))))
-    work_off(keeper.clerk)
+def test_the_exchanges_last_word_proves_a_candle_exact(recording: Recorder) -> None:
+    close(
+        recording, 1, 2, klines=(kline_event(closed(1)), kline_event(closed(2), close=Decimal(9)))
+    )
+    work_off(recording.database)
     verdicts = Candle.objects.order_by("open_time").values_list("verdict", flat=True)
     assert list(verdicts) == [Verdict.EXACT, Verdict.UNVERIFIED]
 
 
-def test_a_candle_may_close_after_the_exchange_has_said_so(keeper: Recorder) -> None:
-    keeper.take({}, [kline_event(closed(1))])
-    work_off(keeper.clerk)
-    close(keeper, 1)
-    work_off(keeper.clerk)
+def test_a_candle_may_close_after_the_exchange_has_said_so(recording: Recorder) -> None:
+    recording.record({}, [kline_event(closed(1))])
+    work_off(recording.database)
+    close(recording, 1)
+    work_off(recording.database)
     assert Candle.objects.get().verdict == Verdict.EXACT
 
 
 def test_a_late_tick_holds_the_place_until_its_candle_is_revised(
-    keeper: Recorder, monkeypatch: pytest.MonkeyPatch
+    recording: Recorder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    close(keeper, 1)
+    close(recording, 1)
     late = tick("12", tick_id=7, time_ms=MINUTE_MS + 5)
-    keeper.take({BTC: Folded([], [late], [late])}, [])
-    assert list(keeper.revising) == [BTC]
-    work_off(keeper.clerk)
-    assert list(keeper.revising) == []
+    recording.record({BTC: Folded([], [late], [late])}, [])
+    assert list(recording.revising_symbols) == [BTC]
+    work_off(recording.database)
+    assert list(recording.revising_symbols) == []
     candle = Candle.objects.get()
     assert (candle.close, candle.trades, candle.revision) == (Decimal(12), 1, 2)

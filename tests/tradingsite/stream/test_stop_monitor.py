@@ -4,18 +4,18 @@ from decimal import Decimal
 import pytest
 from django.db import OperationalError
 
-from foundation import worker as clerk_module
+from foundation import worker as worker_module
 from foundation.worker import Clerk
 from orders.core.stops import Hit, Stop
 from strategies.models import Signal
 from tests.builders import tick
 from tests.clerks import work_off
 from tradingsite.stream import stop_monitor
-from tradingsite.stream.stop_monitor import StopWatch
+from tradingsite.stream.stop_monitor import StopMonitor
 
 pytestmark = pytest.mark.django_db(
     transaction=True
-)  # without a database the clerk lets go of its connection
+)  # without a database the worker lets go of its connection
 STOP = Stop(1, "BTCUSDT", Decimal(90), since_ms=1_000)
 
 
@@ -41,11 +41,11 @@ class Book:
 
 
 @pytest.fixture
-def clerk(monkeypatch: pytest.MonkeyPatch) -> Iterator[Clerk]:
-    monkeypatch.setattr(clerk_module, "RETRY_S", 0.01)
-    clerk = Clerk()
-    yield clerk
-    clerk.stop(5)
+def worker(monkeypatch: pytest.MonkeyPatch) -> Iterator[Clerk]:
+    monkeypatch.setattr(worker_module, "RETRY_S", 0.01)
+    worker = Clerk()
+    yield worker
+    worker.stop(5)
 
 
 @pytest.fixture
@@ -53,78 +53,80 @@ def book(monkeypatch: pytest.MonkeyPatch) -> Book:
     book = Book()
     monkeypatch.setattr(stop_monitor, "open_stops", book.open_stops)
     monkeypatch.setattr(stop_monitor, "stop_out", book.stop_out)
-    monkeypatch.setattr(stop_monitor, "_get_ready", lambda: None)
+    monkeypatch.setattr(stop_monitor, "_warm_up", lambda: None)
     return book
 
 
 @pytest.fixture
-def watch(book: Book, clerk: Clerk) -> StopWatch:
+def monitor(book: Book, worker: Clerk) -> StopMonitor:
     """Has read the book, and sees no ticks of before."""
-    watch = StopWatch(clerk, clerk, lambda _: [])
-    watch.heed(b"1")
-    work_off(clerk)
-    return watch
+    monitor = StopMonitor(worker, worker, lambda _: [])
+    monitor.refresh(b"1")
+    work_off(worker)
+    return monitor
 
 
-def test_the_tick_that_reaches_the_stop_sells_once(book: Book, watch: StopWatch) -> None:
-    watch.check([[tick("91", tick_id=1)], [tick("90", tick_id=2), tick("80", tick_id=3)]])
-    watch.check([[tick("70", tick_id=4)]])
-    work_off(watch.clerk)
+def test_the_tick_that_reaches_the_stop_sells_once(book: Book, monitor: StopMonitor) -> None:
+    monitor.check([[tick("91", tick_id=1)], [tick("90", tick_id=2), tick("80", tick_id=3)]])
+    monitor.check([[tick("70", tick_id=4)]])
+    work_off(monitor.database)
     assert [(hit.tick_id, hit.price) for hit in book.sold] == [(2, Decimal(90))]
 
 
-def test_a_hit_waits_for_the_database_whatever_the_price_does(book: Book, watch: StopWatch) -> None:
+def test_a_hit_waits_for_the_database_whatever_the_price_does(
+    book: Book, monitor: StopMonitor
+) -> None:
     book.gone = True
-    watch.check([[tick("89", tick_id=2)]])
-    watch.check([[tick("120", tick_id=3)]])
-    assert watch.unsold == {"BTCUSDT"}
+    monitor.check([[tick("89", tick_id=2)]])
+    monitor.check([[tick("120", tick_id=3)]])
+    assert monitor.unsold_symbols == {"BTCUSDT"}
     book.gone = False
-    work_off(watch.clerk)
+    work_off(monitor.database)
     assert [hit.tick_id for hit in book.sold] == [2]
-    assert watch.unsold == set()
+    assert monitor.unsold_symbols == set()
 
 
-def test_a_new_stop_is_held_against_the_ticks_just_seen(book: Book, watch: StopWatch) -> None:
+def test_a_new_stop_is_held_against_the_ticks_just_seen(book: Book, monitor: StopMonitor) -> None:
     book.stops = []
-    watch.heed(b"2")
-    work_off(watch.clerk)
+    monitor.refresh(b"2")
+    work_off(monitor.database)
     book.stops = [STOP]
     seen = [tick("85", tick_id=1, time_ms=999), tick("88", tick_id=2, time_ms=1_000)]
-    watch.recent = lambda _: seen
-    watch.heed(b"3")
-    work_off(watch.clerk)
-    work_off(watch.clerk)
+    monitor.recent = lambda _: seen
+    monitor.refresh(b"3")
+    work_off(monitor.database)
+    work_off(monitor.database)
     assert [hit.tick_id for hit in book.sold] == [2]  # the first came before the position
 
 
-def test_stops_are_read_again_only_when_something_changed(book: Book, watch: StopWatch) -> None:
+def test_stops_are_read_again_only_when_something_changed(book: Book, monitor: StopMonitor) -> None:
     book.stops = []
-    watch.heed(b"1")
-    watch.check([[tick("80")]])
-    work_off(watch.clerk)
+    monitor.refresh(b"1")
+    monitor.check([[tick("80")]])
+    work_off(monitor.database)
     assert len(book.sold) == 1
 
 
 def test_the_word_of_a_change_may_be_lost(
-    book: Book, clerk: Clerk, monkeypatch: pytest.MonkeyPatch
+    book: Book, worker: Clerk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(stop_monitor, "REREAD_S", 0.0)
+    monkeypatch.setattr(stop_monitor, "REREAD_EVERY_S", 0.0)
     book.stops = []
-    watch = StopWatch(clerk, clerk, lambda _: [])
-    watch.heed(b"1")
-    work_off(clerk)
+    monitor = StopMonitor(worker, worker, lambda _: [])
+    monitor.refresh(b"1")
+    work_off(worker)
     book.stops = [STOP]
-    watch.heed(b"1")
-    work_off(clerk)
-    watch.check([[tick("80")]])
-    work_off(clerk)
+    monitor.refresh(b"1")
+    work_off(worker)
+    monitor.check([[tick("80")]])
+    work_off(worker)
     assert len(book.sold) == 1
 
 
-def test_without_the_database_the_known_stops_stay(book: Book, watch: StopWatch) -> None:
+def test_without_the_database_the_known_stops_stay(book: Book, monitor: StopMonitor) -> None:
     book.gone = True
-    watch.heed(b"2")
-    watch.check([[tick("80")]])
+    monitor.refresh(b"2")
+    monitor.check([[tick("80")]])
     book.gone = False
-    work_off(watch.clerk)
+    work_off(monitor.database)
     assert len(book.sold) == 1

@@ -70,7 +70,7 @@ class Command(BaseCommand):
         while not process.stopping.is_set():
             try:
                 ensure_variants()
-                load_symbols(process.desk.rest)
+                load_symbols(process.context.rest)
                 return
             except DATABASE_GONE as error:
                 logger.warning("database.unreachable", error=str(error))
