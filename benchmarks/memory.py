@@ -12,8 +12,8 @@ import gc
 from decimal import Decimal
 from pathlib import Path
 
+from candles.live.bootstrap import Bootstrap
 from candles.live.feed import SymbolFeed
-from candles.live.joining import Joined
 from candles.ohlcv import flat
 from market.ticks import Tick
 
@@ -50,13 +50,13 @@ def main() -> None:
     parser.add_argument("--candles", type=int, default=1_000_000)
     wanted = parser.parse_args().candles
     feed = SymbolFeed("BTCUSDT", ["1s", "1m"])
-    feed.went_live(0)
-    feed.fetched(Joined("BTCUSDT", {}, flat(0, 1_000, Decimal(1)), {}, [], -1))
+    feed.on_live(0)
+    feed.receive_fetched(Bootstrap("BTCUSDT", {}, flat(0, 1_000, Decimal(1)), {}, [], -1))
     closed, next_id, early_kb = 0, 0, 0
     while closed < wanted:
-        closed += len(feed.take(batch(next_id)).closed)
+        closed += len(feed.receive(batch(next_id)).closed)
         feed.state()
-        feed.recent.unsaved()
+        feed.recent.drain()
         next_id += BATCH
         if not early_kb and closed > wanted // 10:
             gc.collect()

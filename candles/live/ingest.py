@@ -1,10 +1,10 @@
-"""All symbols of one stream process: each batch of what arrived, handed to its symbol's feed."""
+"""All symbols of one stream process: each batch handed to the feeds of its symbols."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from candles.intervals import NAMES
-from candles.live.feed import NOTHING, Folded, SymbolFeed, Wanted
-from candles.live.missing import Fetched
+from candles.live.feed import NOTHING, Folded, SymbolFeed
+from candles.live.missing import Fetched, FetchRequest
 from candles.live.state import SymbolState
 from candles.ohlcv import base_interval_ms
 from market.ticks import Tick
@@ -14,7 +14,7 @@ from market.wire import KlineEvent
 class Ingest:
     """All symbols of one stream process."""
 
-    def __init__(self, intervals: Sequence[str], fetch: Callable[[Wanted], None]) -> None:
+    def __init__(self, intervals: Sequence[str], fetch: Callable[[FetchRequest], None]) -> None:
         self.intervals = intervals
         self.base = base_interval(intervals)
         self.feeds: dict[str, SymbolFeed] = {}
@@ -30,62 +30,62 @@ class Ingest:
 
         Returns those that were dropped.
         """
-        wanted = set(symbols)
-        dropped = [symbol for symbol in self.feeds if symbol not in wanted]
+        followed = set(symbols)
+        dropped = [symbol for symbol in self.feeds if symbol not in followed]
         for symbol in dropped:
             del self.feeds[symbol]
-        for symbol in wanted - self.feeds.keys():
+        for symbol in followed - self.feeds.keys():
             self.feeds[symbol] = SymbolFeed(
                 symbol, self.intervals, states.get(symbol), recent.get(symbol, ())
             )
         return dropped
 
-    def went_live(
-        self, symbols: Iterable[str], now_ms: int, heard: Mapping[str, Iterable[Tick]]
+    def on_live(
+        self, symbols: Iterable[str], now_ms: int, buffered: Mapping[str, Iterable[Tick]]
     ) -> dict[str, Folded]:
-        """`heard` are ticks that came, without interruption up to now, before we own them."""
-        return self._each(symbols, lambda feed: feed.went_live(now_ms, heard.get(feed.symbol, ())))
+        """Ticks flow from now on; `buffered` came before we led, without a gap up to now."""
+        return self._each(symbols, lambda feed: feed.on_live(now_ms, buffered.get(feed.symbol, ())))
 
-    def went_silent(self, symbols: Iterable[str]) -> None:
+    def on_silent(self, symbols: Iterable[str]) -> None:
         for symbol in symbols:
             if feed := self.feeds.get(symbol):
-                feed.went_silent()
+                feed.on_silent()
 
-    def take(self, ticks: Sequence[Tick]) -> dict[str, Folded]:
+    def receive(self, ticks: Sequence[Tick]) -> dict[str, Folded]:
         """Fold a batch of ticks of any symbols."""
         by_symbol = grouped(ticks)
-        return self._each(by_symbol, lambda feed: feed.take(by_symbol[feed.symbol]))
+        return self._each(by_symbol, lambda feed: feed.receive(by_symbol[feed.symbol]))
 
-    def heard(self, klines: Iterable[KlineEvent]) -> dict[str, Folded]:
+    def receive_klines(self, klines: Iterable[KlineEvent]) -> dict[str, Folded]:
         """Close base candles that are complete by the exchange's own word."""
         last = {
             kline.symbol: kline for kline in klines if kline.closed and kline.interval == self.base
         }
-        return self._each(last, lambda feed: feed.heard(last[feed.symbol]))
+        return self._each(last, lambda feed: feed.receive_kline(last[feed.symbol]))
 
-    def fetched(self, answers: Sequence[Fetched]) -> dict[str, Folded]:
+    def receive_fetched(self, answers: Sequence[Fetched]) -> dict[str, Folded]:
         by_symbol = {answer.symbol: answer for answer in answers}  # one at a time is asked for
-        return self._each(by_symbol, lambda feed: feed.fetched(by_symbol[feed.symbol]))
+        return self._each(by_symbol, lambda feed: feed.receive_fetched(by_symbol[feed.symbol]))
 
     def advance(self, proven_ms: Callable[[str], int]) -> dict[str, Folded]:
-        """Close what is proven to have ended, by symbol."""
+        """Close candles that are proven to have ended, by symbol."""
         return self._each(self.feeds, lambda feed: feed.advance(proven_ms(feed.symbol)))
 
     def _each(
         self, symbols: Iterable[str], step: Callable[[SymbolFeed], Folded]
     ) -> dict[str, Folded]:
-        """What the step made of each feed; ask for what that now wants."""
+        """Outcome of a step for each symbol that has one; what a feed then lacks is fetched."""
         folded: dict[str, Folded] = {}
         for symbol in symbols:
             feed = self.feeds.get(symbol)
             if feed is None:
                 continue
-            before = feed.wanted
+            before = feed.pending
             outcome = step(feed)
             if outcome is not NOTHING:
                 folded[symbol] = outcome
-            if feed.wanted is not None and feed.wanted is not before:
-                self._fetch(feed.wanted)
+            if feed.pending is not None and feed.pending is not before:
+                self._fetch(feed.pending)
         return folded
 
 

@@ -10,7 +10,7 @@ from queue import Empty, SimpleQueue
 import msgspec
 import structlog
 
-from candles.live.joining import Joined
+from candles.live.bootstrap import Bootstrap
 from market.rest import PAGE, ExchangeRefused, ExchangeUnreachable, MarketRest
 from market.ticks import Tick
 from market.wire import BadFrame
@@ -19,18 +19,20 @@ logger = structlog.get_logger(__name__)
 
 
 THREADS = 4
+MAX_REST_LAG_S = 10  # REST may need so long to know a tick that the stream has shown
+RECHECK_S = 0.2
+MAX_REFILL_S = 60  # missed ticks that REST doesn't give for so long: the candle goes on without
 
 
-REST_LAG_S = 10  # how long REST may need to know a tick that the stream has shown
+class FetchRequest(msgspec.Struct, frozen=True):
+    """A feed's request to REST: missed ticks, or a symbol's past as a whole (`from_id` None)."""
+
+    symbol: str
+    from_id: int | None = None
+    until_id: int | None = None
 
 
-LOOK_AGAIN_S = 0.2
-
-
-GIVE_UP_S = 60  # missed ticks that REST doesn't give for so long: the candle goes on without
-
-
-class Refilled(msgspec.Struct, frozen=True):
+class Refill(msgspec.Struct, frozen=True):
     """Missed ticks from `from_id` on. Up to `through_id` the exchange has no others.
 
     That is its own word, unless we have `given_up` asking.
@@ -43,20 +45,20 @@ class Refilled(msgspec.Struct, frozen=True):
     given_up: bool = False
 
 
-Fetched = Joined | Refilled
+Fetched = Bootstrap | Refill
 
 
-class NotYet(Exception):
+class RestLagging(Exception):
     """REST doesn't know yet what the stream has shown."""
 
 
 @dataclass
-class Refill:
+class Refiller:
     """Fetches the ticks from `from_id` to `until_id`, or to the newest where that is None.
 
     Each call asks on from where the last one failed. An id that is left out by an answer with
-    higher ones doesn't exist; what no answer goes beyond within REST_LAG_S, and what nobody
-    answers within GIVE_UP_S, is given up.
+    higher ones doesn't exist; what no answer goes beyond within MAX_REST_LAG_S, and what nobody
+    answers within MAX_REFILL_S, is given up.
     """
 
     rest: MarketRest
@@ -66,15 +68,15 @@ class Refill:
     ticks: list[Tick] = field(default_factory=list)
     began_s: float = field(default_factory=time.monotonic)
 
-    def __call__(self) -> Refilled:
-        """Raises NotYet, or what MarketRest does, where asking again may help."""
+    def __call__(self) -> Refill:
+        """Raises RestLagging, or what MarketRest does, where asking again may help."""
         try:
             while not self._complete(page := self._page()):
                 if len(page) < PAGE:
-                    return self._gave_up_after(REST_LAG_S, NotYet())
+                    return self._gave_up_after(MAX_REST_LAG_S, RestLagging())
         except (ExchangeUnreachable, ExchangeRefused, BadFrame) as error:
-            return self._gave_up_after(GIVE_UP_S, error)
-        return Refilled(self.symbol, self.from_id, self.ticks, self._next_id - 1)
+            return self._gave_up_after(MAX_REFILL_S, error)
+        return Refill(self.symbol, self.from_id, self.ticks, self._next_id - 1)
 
     @property
     def _next_id(self) -> int:
@@ -90,16 +92,16 @@ class Refill:
             return len(page) < PAGE
         return self._next_id > self.until_id
 
-    def _gave_up_after(self, seconds: float, failure: Exception) -> Refilled:
+    def _gave_up_after(self, seconds: float, failure: Exception) -> Refill:
         if time.monotonic() - self.began_s < seconds:
             raise failure
         through_id = self._next_id - 1 if self.until_id is None else self.until_id
-        return Refilled(self.symbol, self.from_id, self.ticks, through_id, given_up=True)
+        return Refill(self.symbol, self.from_id, self.ticks, through_id, given_up=True)
 
 
 @dataclass
-class Errand:
-    """Something to ask, when next, and how long to wait should that fail again."""
+class FetchJob:
+    """A question to REST: when it is asked next, and the pause should that fail again."""
 
     symbol: str
     ask: Callable[[], Fetched]
@@ -114,23 +116,23 @@ class Fetcher:
     threads are daemons: a question under way does not keep the process from ending.
     """
 
-    LONGEST_WAIT_S = 30.0
+    MAX_WAIT_S = 30.0
 
     def __init__(self) -> None:
-        self._asked: SimpleQueue[Errand] = SimpleQueue()
+        self._asked: SimpleQueue[FetchJob] = SimpleQueue()
         self._answers: SimpleQueue[Fetched] = SimpleQueue()
-        self._failed: SimpleQueue[Errand] = SimpleQueue()
-        self._later: list[Errand] = []
+        self._failed: SimpleQueue[FetchJob] = SimpleQueue()
+        self._later: list[FetchJob] = []
         self._stopping = threading.Event()
         for number in range(THREADS):
             threading.Thread(target=self._work, name=f"fetch-{number}", daemon=True).start()
 
     def start(self, symbol: str, ask: Callable[[], Fetched]) -> None:
-        self._asked.put(Errand(symbol, ask))
+        self._asked.put(FetchJob(symbol, ask))
 
     def finished(self) -> list[Fetched]:
         """The answers that came since the last call."""
-        self._ask_again()
+        self._resubmit_due()
         answers: list[Fetched] = []
         while not self._answers.empty():
             answers.append(self._answers.get())
@@ -139,33 +141,33 @@ class Fetcher:
     def stop(self) -> None:
         self._stopping.set()
 
-    def _ask_again(self) -> None:
+    def _resubmit_due(self) -> None:
         while not self._failed.empty():
             self._later.append(self._failed.get())
         if not self._later:
             return
         now_s = time.monotonic()
-        for errand in [one for one in self._later if one.due_s <= now_s]:
-            self._later.remove(errand)
-            self._asked.put(errand)
+        for job in [one for one in self._later if one.due_s <= now_s]:
+            self._later.remove(job)
+            self._asked.put(job)
 
     def _work(self) -> None:
         while not self._stopping.is_set():
             with suppress(Empty):
                 self._try(self._asked.get(timeout=1))
 
-    def _try(self, errand: Errand) -> None:
+    def _try(self, job: FetchJob) -> None:
         try:
-            self._answers.put(errand.ask())
+            self._answers.put(job.ask())
             return
-        except NotYet:
-            wait_s = LOOK_AGAIN_S
+        except RestLagging:
+            wait_s = RECHECK_S
         except ExchangeUnreachable as error:
-            logger.warning("fetch.failed", symbol=errand.symbol, error=str(error))
-            wait_s = max(errand.wait_s, error.retry_after_s)
-            errand.wait_s = min(2 * errand.wait_s, self.LONGEST_WAIT_S)
+            logger.warning("ticks.fetch_failed", symbol=job.symbol, error=str(error))
+            wait_s = max(job.wait_s, error.retry_after_s)
+            job.wait_s = min(2 * job.wait_s, self.MAX_WAIT_S)
         except (ExchangeRefused, BadFrame) as error:
-            logger.error("fetch.refused", symbol=errand.symbol, error=str(error))
-            wait_s = self.LONGEST_WAIT_S
-        errand.due_s = time.monotonic() + wait_s
-        self._failed.put(errand)
+            logger.error("ticks.fetch_refused", symbol=job.symbol, error=str(error))
+            wait_s = self.MAX_WAIT_S
+        job.due_s = time.monotonic() + wait_s
+        self._failed.put(job)

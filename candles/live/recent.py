@@ -1,4 +1,4 @@
-"""A symbol's last ticks, as text: for Redis, for new stops, and for whoever takes over."""
+"""A symbol's last ticks, as text: for Redis, for new stops, and for a successor."""
 
 from collections import deque
 from collections.abc import Iterator, Sequence
@@ -9,19 +9,19 @@ from candles.live.state import KEPT_TICKS, TickRun, decode_ticks, encode_ticks
 from market.ticks import Tick
 
 
-class _Run(NamedTuple):
+class _TickText(NamedTuple):
     text: bytes  # a JSON array
     ticks: int
 
 
-class _Runs:
+class _TickTexts:
     """Runs of ticks, oldest first, as many as KEPT_TICKS need."""
 
     def __init__(self) -> None:
-        self.runs: deque[_Run] = deque()
+        self.runs: deque[_TickText] = deque()
         self.ticks = 0
 
-    def add(self, run: _Run) -> None:
+    def add(self, run: _TickText) -> None:
         self.runs.append(run)
         self.ticks += run.ticks
         while self.ticks - self.runs[0].ticks >= KEPT_TICKS:
@@ -38,8 +38,8 @@ class RecentTicks:
 
     def __init__(self, symbol: str, ticks: Sequence[Tick] = ()) -> None:
         self.symbol = symbol
-        self._saved = _Runs()  # run by run as they stand in Redis
-        self._new = _Runs()
+        self._saved = _TickTexts()  # run by run as they stand in Redis
+        self._new = _TickTexts()
         # What was read from Redis goes back as one run, so that lengths need not be remembered.
         self.add(ticks)
 
@@ -51,23 +51,23 @@ class RecentTicks:
     def add(self, ticks: Sequence[Tick]) -> None:
         if ticks:
             newest = ticks[-KEPT_TICKS:]
-            self._new.add(_Run(encode_ticks(newest), len(newest)))
+            self._new.add(_TickText(encode_ticks(newest), len(newest)))
 
-    def unsaved(self) -> TickRun | None:
-        """What came since the last call, for Redis; None where there is nothing."""
+    def drain(self) -> TickRun | None:
+        """Ticks that came since the last call, for Redis; None where there are none."""
         if not self._new.runs:
             return None
         text = b"[" + b",".join(run.text[1:-1] for run in self._new.runs) + b"]"
-        self._saved.add(_Run(text, self._new.ticks))
-        self._new = _Runs()
+        self._saved.add(_TickText(text, self._new.ticks))
+        self._new = _TickTexts()
         return TickRun(self.symbol, text, keep=len(self._saved.runs))
 
-    def not_saved(self) -> None:
+    def requeue(self) -> None:
         """Take the last run back: Redis did not say that it has it, though it may.
 
         All go there anew, as one: the runs there can no longer be counted.
         """
-        new = _Runs()
+        new = _TickTexts()
         for run in chain(self._saved.runs, self._new.runs):
             new.add(run)
-        self._saved, self._new = _Runs(), new
+        self._saved, self._new = _TickTexts(), new

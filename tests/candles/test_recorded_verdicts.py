@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from candles import services
+from candles.live.bootstrap import Bootstrap
 from candles.live.feed import SymbolFeed
-from candles.live.joining import Joined
 from candles.live.state import ClosedCandle
 from candles.models import Candle, Verdict
 from candles.ohlcv import OHLCV
@@ -44,11 +44,11 @@ def event(of: Closed, name: str) -> KlineEvent:
 def test_every_recorded_minute_is_proven_exact(recorded: Path, name: str) -> None:
     symbol(name)
     ticks, chart, feed = data.ticks(recorded, name), Chart(), SymbolFeed(name, ["1m"])
-    feed.went_live(0)
-    feed.fetched(Joined(name, {}, None, {}, [], ticks[0].tick_id - 1))
+    feed.on_live(0)
+    feed.receive_fetched(Bootstrap(name, {}, None, {}, [], ticks[0].tick_id - 1))
     for at in range(0, len(ticks), BATCH):
         batch = ticks[at : at + BATCH]
-        closed = [ClosedCandle(name, "1m", candle) for candle in feed.take(batch).closed]
+        closed = [ClosedCandle(name, "1m", candle) for candle in feed.receive(batch).closed]
         services.record_closed(closed)
         assert services.confirm([event(one, name) for one in printed(batch, chart)], NOON) == []
     candles = Candle.objects.all()

@@ -85,7 +85,7 @@ class Checkpointer:
         self._retry.restart()
         for run in batch.runs:
             if feed := self.ingest.feeds.get(run.symbol):
-                feed.recent.not_saved()
+                feed.recent.requeue()
         if len(batch.closed) > MAX_HELD:
             raise UnsavedOverflow(f"{len(batch.closed)} closed candles and no Redis") from error
 
@@ -110,7 +110,7 @@ class Checkpointer:
         if not self._ticks.due():
             return []
         feeds = self.ingest.feeds.values()
-        return [run for feed in feeds if (run := feed.recent.unsaved()) is not None]
+        return [run for feed in feeds if (run := feed.recent.drain()) is not None]
 
     def _stream_state(self) -> StreamState:
         now_ms = int(time.time() * 1000)
@@ -122,7 +122,9 @@ class Checkpointer:
             beat_ms=now_ms,
             lag_ms=self.lag_ms,
             clock_offset_ms=self.clock.ahead_ms(),
-            refilling={symbol: feed.missing for symbol, feed in feeds if not feed.whole},
+            refilling={
+                symbol: feed.missing_ticks for symbol, feed in feeds if not feed.is_complete
+            },
             shard=self.writer.lease.shard,
             holder=self.writer.lease.holder,
             standbys=self.standbys,

@@ -15,10 +15,10 @@ from django.utils import timezone
 from redis.exceptions import RedisError
 
 from candles.history.backfill import catch_up_history
-from candles.live.feed import NOTHING, Folded, Wanted
+from candles.live.bootstrap import Bootstrap, fetch_bootstrap
+from candles.live.feed import NOTHING, Folded
 from candles.live.ingest import Ingest
-from candles.live.joining import Joined, join
-from candles.live.missing import Fetched, Fetcher, Refill
+from candles.live.missing import Fetched, Fetcher, FetchRequest, Refiller
 from candles.live.state import forget, read_states, recent_ticks
 from foundation.worker import DATABASE_GONE
 from market.rest import ExchangeUnreachable
@@ -106,7 +106,7 @@ class Leader:
 
     def _follow_connection(self) -> Steps:
         if self.stream.newly_silent:
-            self.ingest.went_silent(self.stream.newly_silent)
+            self.ingest.on_silent(self.stream.newly_silent)
             for symbol in self.stream.newly_silent:
                 self._heard.pop(symbol, None)
             self.stream.newly_silent.clear()
@@ -116,16 +116,16 @@ class Leader:
             return {}
         heard = {symbol: self._heard.pop(symbol, ()) for symbol in known}
         still = [symbol for symbol in known if symbol in self.stream.live]
-        return self.ingest.went_live(still, self.clock.now_ms(), heard)
+        return self.ingest.on_live(still, self.clock.now_ms(), heard)
 
     # --- Folding -----------------------------------------------------------------------------
 
     def _fold(self, arrived: Arrived, answers: list[Fetched]) -> Steps:
         return _merged(
             self._follow_connection(),
-            self.ingest.take(arrived.ticks) if arrived.ticks else {},
-            self.ingest.fetched(answers) if answers else {},
-            self.ingest.heard(arrived.klines) if arrived.klines else {},
+            self.ingest.receive(arrived.ticks) if arrived.ticks else {},
+            self.ingest.receive_fetched(answers) if answers else {},
+            self.ingest.receive_klines(arrived.klines) if arrived.klines else {},
             self._close_proven(),
         )
 
@@ -142,21 +142,21 @@ class Leader:
 
     # --- Fetching ----------------------------------------------------------------------------
 
-    def _fetch(self, wanted: Wanted) -> None:
-        if wanted.from_id is None:
-            self.fetcher.start(wanted.symbol, partial(self._join, wanted.symbol))
+    def _fetch(self, request: FetchRequest) -> None:
+        if request.from_id is None:
+            self.fetcher.start(request.symbol, partial(self._bootstrap, request.symbol))
         else:
-            refill = Refill(self.context.rest, wanted.symbol, wanted.from_id, wanted.until_id)
-            self.fetcher.start(wanted.symbol, refill)
+            refill = Refiller(self.context.rest, request.symbol, request.from_id, request.until_id)
+            self.fetcher.start(request.symbol, refill)
 
     def _collect_fetched(self) -> list[Fetched]:
         answers = self.fetcher.finished()
         for answer in answers:
-            if isinstance(answer, Joined):
+            if isinstance(answer, Bootstrap):
                 self.recorder.add_history(answer)
         return answers
 
-    def _join(self, symbol: str) -> Fetched:
+    def _bootstrap(self, symbol: str) -> Fetched:
         """Runs in a thread of the fetcher: a long past is written down there, page by page."""
         if not self.clock.known:
             raise ExchangeUnreachable("the exchange's clock is not measured yet")
@@ -170,7 +170,7 @@ class Leader:
         finally:
             progress.close()
             connection.close()  # a thread that ends would take it along
-        return join(rest, symbol, intervals, self.clock.now_ms(), until)
+        return fetch_bootstrap(rest, symbol, intervals, self.clock.now_ms(), until)
 
 
 def _merged(*passes: Steps) -> Steps:
@@ -178,7 +178,7 @@ def _merged(*passes: Steps) -> Steps:
     folded: Steps = {}
     for steps in passes:
         for symbol, step in steps.items():
-            folded[symbol] = folded.get(symbol, NOTHING).then(step) if symbol in folded else step
+            folded[symbol] = folded.get(symbol, NOTHING).merge(step) if symbol in folded else step
     return folded
 
 

@@ -10,8 +10,8 @@ from django.utils.timezone import now
 
 from candles import services
 from candles.intervals import NAMES
+from candles.live.bootstrap import Bootstrap
 from candles.live.feed import Folded
-from candles.live.joining import Joined
 from candles.live.state import ClosedCandle, Saved, StateWriter
 from candles.ohlcv import OHLCV, Cause
 from foundation.times import now_ms
@@ -85,7 +85,7 @@ class Recorder:
         self._klines += ((kline, MAX_TRIES) for kline in klines if kline.closed)
         self._confirm()
 
-    def add_history(self, joined: Joined) -> None:
+    def add_history(self, joined: Bootstrap) -> None:
         for interval, candles in joined.history.items():
             self.database.do(
                 partial(services.record_history, joined.symbol, interval, candles, now())

@@ -8,10 +8,10 @@ from hypothesis import given, note, settings
 from hypothesis import strategies as st
 
 from candles.intervals import INTERVALS_MS, floor_ms
-from candles.live.feed import Folded, Wanted
+from candles.live.bootstrap import Bootstrap
+from candles.live.feed import Folded
 from candles.live.ingest import Ingest
-from candles.live.joining import Joined
-from candles.live.missing import Refilled
+from candles.live.missing import FetchRequest, Refill
 from candles.live.state import SymbolState
 from candles.ohlcv import OHLCV, flat, with_ticks
 from market.ticks import Tick
@@ -93,7 +93,7 @@ class Line:
         self.random = random
         self.exchange = Exchange(random, count)
         self.database = Database()
-        self.asked: list[Wanted] = []
+        self.asked: list[FetchRequest] = []
         self.stored: bytes | None = None
         self.heard: list[Tick] = []
         self.begin(heard=False)
@@ -108,7 +108,7 @@ class Line:
 
     def go_live(self, heard: list[Tick]) -> None:
         clock_ms = self.exchange.clock_ms
-        self.take(self.ingest.went_live([SYMBOL], clock_ms, {SYMBOL: heard}))
+        self.take(self.ingest.on_live([SYMBOL], clock_ms, {SYMBOL: heard}))
 
     def take(self, steps: dict[str, Folded]) -> None:
         """Record, and store the place, or die before that."""
@@ -134,7 +134,7 @@ class Line:
             self.random.shuffle(sent)
         for size in (self.random.randint(1, 5) for _ in range(len(sent))):
             if sent:
-                self.take(self.ingest.take(sent[:size]))
+                self.take(self.ingest.receive(sent[:size]))
                 sent = sent[size:]
 
     def say_closed(self) -> None:
@@ -142,7 +142,7 @@ class Line:
         forming = self.ingest.feeds[SYMBOL].forming
         if forming and forming.end_ms <= self.exchange.clock_ms:
             kline = self.exchange.kline(forming.open_ms)
-            self.take(self.ingest.heard([kline_event(kline)]))
+            self.take(self.ingest.receive_klines([kline_event(kline)]))
 
     def prove(self) -> None:
         """Proof of silence; it needs all that was printed to have come."""
@@ -151,7 +151,7 @@ class Line:
             self.take(self.ingest.advance(lambda _: self.exchange.clock_ms))
 
     def cut(self) -> None:
-        self.ingest.went_silent([SYMBOL])
+        self.ingest.on_silent([SYMBOL])
         self.heard.clear()
         self.go_live([])
 
@@ -160,15 +160,15 @@ class Line:
 
     def answer(self) -> None:
         if self.asked:
-            self.take(self.ingest.fetched([self._answer(self.asked.pop(0))]))
+            self.take(self.ingest.receive_fetched([self._answer(self.asked.pop(0))]))
 
-    def _answer(self, wanted: Wanted) -> Joined | Refilled:
+    def _answer(self, wanted: FetchRequest) -> Bootstrap | Refill:
         known = self.exchange.known
         if wanted.from_id is None:  # nothing was ever stored: the series begins with tick 0
-            return Joined(SYMBOL, {}, None, {}, known, -1)
+            return Bootstrap(SYMBOL, {}, None, {}, known, -1)
         missed = [one for one in known if one.tick_id >= wanted.from_id]
         newest = known[-1].tick_id
-        return Refilled(SYMBOL, wanted.from_id, missed, max(newest, wanted.from_id - 1))
+        return Refill(SYMBOL, wanted.from_id, missed, max(newest, wanted.from_id - 1))
 
     def run(self) -> dict[tuple[int, int], OHLCV]:
         steps = [self.print_some] * 5 + [self.answer] * 3

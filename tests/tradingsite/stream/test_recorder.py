@@ -8,8 +8,8 @@ from django.db import OperationalError
 
 from candles import services
 from candles.intervals import MINUTE_MS
+from candles.live.bootstrap import Bootstrap
 from candles.live.feed import Folded
-from candles.live.joining import Joined
 from candles.live.lease import Lease
 from candles.live.state import Batch, StateWriter
 from candles.models import Candle, Verdict
@@ -116,7 +116,7 @@ def test_candles_written_together_leave_redis_together(
 
 
 def test_history_is_recorded_before_what_follows_on_it(recording: Recorder) -> None:
-    recording.add_history(Joined(BTC, {"1m": [closed(1), closed(2)]}, None, {}, [], None))
+    recording.add_history(Bootstrap(BTC, {"1m": [closed(1), closed(2)]}, None, {}, [], None))
     close(recording, 3)
     work_off(recording.database)
     assert list(Candle.objects.order_by("pk").values_list("verdict", flat=True)) == [

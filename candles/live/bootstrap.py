@@ -1,7 +1,4 @@
-"""What the stream did not bring, fetched over REST: past candles and missed ticks.
-
-These questions take time, so threads ask them (`Fetcher`) while the stream goes on.
-"""
+"""A symbol's past up to now, fetched over REST, from which its feed goes on."""
 
 from collections.abc import Mapping, Sequence
 
@@ -14,7 +11,7 @@ from market.rest import PAGE, MarketRest
 from market.ticks import Tick
 
 
-class Joined(msgspec.Struct, frozen=True):
+class Bootstrap(msgspec.Struct, frozen=True):
     """A symbol up to now: closed candles per interval, then ticks that go on from there.
 
     `base` and `parts` are the open candles before `ticks` (candles.ohlcv.SymbolCandles), and
@@ -29,13 +26,13 @@ class Joined(msgspec.Struct, frozen=True):
     last_tick_id: int | None
 
 
-def join(
+def fetch_bootstrap(
     rest: MarketRest,
     symbol: str,
     intervals: Sequence[str],
     now_ms: int,
     stored_until: Mapping[str, int],
-) -> Joined:
+) -> Bootstrap:
     """Fetch a symbol's past up to now: klines as far as they are settled, ticks from there on.
 
     `stored_until` says per interval where stored candles end; without them HISTORY candles
@@ -51,16 +48,16 @@ def join(
         name: part
         for name in intervals
         if INTERVALS_MS[name] > base_ms
-        and (part := _begun(rest, symbol, INTERVALS_MS[name], start_ms)) is not None
+        and (part := _open_part(rest, symbol, INTERVALS_MS[name], start_ms)) is not None
     }
     before = rest.agg_trades(symbol, endTime=start_ms - 1, limit=1)
     ticks = _from_time(rest, symbol, start_ms)
     last_tick_id = ticks[0].tick_id - 1 if ticks else before[-1].tick_id if before else None
     base = flat(start_ms, base_ms, before[-1].price) if before else None
-    return Joined(symbol, history, base, parts, ticks, last_tick_id)
+    return Bootstrap(symbol, history, base, parts, ticks, last_tick_id)
 
 
-def _begun(rest: MarketRest, symbol: str, interval_ms: int, until_ms: int) -> OHLCV | None:
+def _open_part(rest: MarketRest, symbol: str, interval_ms: int, until_ms: int) -> OHLCV | None:
     """The part of a longer candle that lies before `until_ms`, of minutes, then seconds."""
     open_ms = floor_ms(until_ms, interval_ms)
     minutes_end = max(open_ms, floor_ms(until_ms, MINUTE_MS))
