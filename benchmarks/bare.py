@@ -10,12 +10,12 @@ import itertools
 import json
 import os
 import sys
-import time
 
 import requests
 import websocket
 from celery import Celery
 
+from foundation.times import now_ms
 from orders.venue.signing import signed
 
 BROKER = os.environ.get("REDIS_URL", "").replace("unix://", "redis+socket://", 1)
@@ -31,7 +31,7 @@ def order(symbol: str) -> None:
     parameters = [
         ("symbol", symbol), ("side", "BUY"), ("type", "MARKET"), ("quantity", "0.1"),
         ("newClientOrderId", f"bare-{os.getpid()}-{next(numbers)}"),
-        ("timestamp", str(int(time.time() * 1000))),
+        ("timestamp", str(now_ms())),
     ]  # fmt: skip
     url = f"{os.environ['BINANCE_REST_URL']}/api/v3/order"
     session.post(url, data=signed("secret", parameters), headers=HEADERS)

@@ -14,6 +14,7 @@ from typing import Any
 from aiohttp import WSMsgType, web
 
 from candles.intervals import INTERVALS_MS
+from foundation.times import now_ms
 
 FIRST_ID = 1_000_000  # of the first tick of each symbol
 LONG_AGO_MS = 60_000
@@ -79,7 +80,7 @@ class Exchange:
     symbols: list[str]
     on_order: Callable[[str, str, float], None] = lambda symbol, side, at: None
     answer_s: float = 0.0
-    started_ms: int = field(default_factory=lambda: int(time.time() * 1000))
+    started_ms: int = field(default_factory=now_ms)
     subscribed: set[str] = field(default_factory=set)
     requests: list[web.Request] = field(default_factory=list)
     sockets: list[web.WebSocketResponse] = field(default_factory=list)
@@ -107,7 +108,7 @@ class Exchange:
         """For benchmarks to override: what happens once the stream process listens."""
 
     async def _time(self, _: web.Request) -> web.Response:
-        return web.json_response({"serverTime": int(time.time() * 1000)})
+        return web.json_response({"serverTime": now_ms()})
 
     async def _exchange_info(self, request: web.Request) -> web.Response:
         entries = [
@@ -162,19 +163,19 @@ class Exchange:
         """The klines that a socket is subscribed to, for ever."""
         while not socket.closed:
             for stream in sorted(streams):
-                await socket.send_str(kline_text(stream, int(time.time() * 1000)))
+                await socket.send_str(kline_text(stream, now_ms()))
             await asyncio.sleep(KLINES_EVERY_S)
 
 
 def _filled(query: Any, number: int) -> Json:
     quantity = str(query["quantity"])
-    now_ms = int(time.time() * 1000)
+    time_ms = now_ms()
     fill = {"price": "100", "qty": quantity, "commission": "0", "commissionAsset": "USDT"}
     return {
         "symbol": query["symbol"], "orderId": number, "orderListId": -1,
-        "clientOrderId": query["newClientOrderId"], "transactTime": now_ms, "price": "0",
+        "clientOrderId": query["newClientOrderId"], "transactTime": time_ms, "price": "0",
         "origQty": quantity, "executedQty": quantity, "origQuoteOrderQty": "0",
         "cummulativeQuoteQty": str(100 * float(quantity)), "status": "FILLED",
-        "timeInForce": "GTC", "type": "MARKET", "side": query["side"], "workingTime": now_ms,
+        "timeInForce": "GTC", "type": "MARKET", "side": query["side"], "workingTime": time_ms,
         "selfTradePreventionMode": "EXPIRE_MAKER", "fills": [fill | {"tradeId": number}],
     }  # fmt: skip

@@ -35,6 +35,7 @@ import aiohttp
 from aiohttp import web
 
 from benchmarks.exchange import FIRST_ID, Exchange, symbol_names, tick_text
+from foundation.times import now_ms
 from tests.servers import PYTHON, Redis, Server, Site, free_port
 
 SYMBOLS = symbol_names(4)
@@ -233,7 +234,7 @@ async def _go_by(exchange: Exchange) -> None:
     for number in itertools.count():
         await asyncio.sleep(max(0.0, began + number / BURSTS_A_SECOND - time.monotonic()))
         for tick_id in range(FIRST_ID + number * burst, FIRST_ID + (number + 1) * burst):
-            text = tick_text(BUSY, tick_id, int(time.time() * 1000), "100")
+            text = tick_text(BUSY, tick_id, now_ms(), "100")
             await exchange.sockets[-1].send_str(text)
 
 
@@ -261,7 +262,7 @@ async def tick_to_page() -> None:
             tick_id = FIRST_ID + number // 2
             await asyncio.sleep(max(0.0, began + number / TICKS_A_SECOND - time.monotonic()))
             sent[symbol, tick_id] = time.monotonic()
-            text = tick_text(symbol, tick_id, int(time.time() * 1000), f"{100 + number % 50}")
+            text = tick_text(symbol, tick_id, now_ms(), f"{100 + number % 50}")
             await exchange.sockets[-1].send_str(text)
         await asyncio.sleep(0.5)
         for task in clients:

@@ -22,6 +22,7 @@ from aiohttp import web
 from benchmarks.exchange import FIRST_ID, Exchange, symbol_names, tick_text
 from benchmarks.latency import row, running
 from candles.live.state import read_states, read_streams
+from foundation.times import now_ms
 from tests.servers import Server, Site
 
 SYMBOLS = symbol_names(4)
@@ -37,10 +38,10 @@ class Ticking(Exchange):
 
     async def tick(self) -> None:
         while True:
-            number, now_ms = len(self.times), int(time.time() * 1000)
-            self.times.append(now_ms)
+            number, time_ms = len(self.times), now_ms()
+            self.times.append(time_ms)
             for symbol in self.symbols:
-                await self._tell(tick_text(symbol, FIRST_ID + number, now_ms, "100"))
+                await self._tell(tick_text(symbol, FIRST_ID + number, time_ms, "100"))
             await asyncio.sleep(TICK_EVERY_S)
 
     async def _tell(self, text: str) -> None:

@@ -1,20 +1,25 @@
-"""Which failures mean that a server we need is away for now, and are no mistake of ours."""
+"""Outages: the failures that mean a server we need is away for now, and are no mistake of ours."""
 
 import sqlite3
 
 from django.db import InterfaceError, OperationalError
-from kombu.exceptions import OperationalError as BrokerAway
-from redis.exceptions import ConnectionError as RedisAway
-from redis.exceptions import TimeoutError as RedisSilent
+from kombu.exceptions import OperationalError as BrokerError
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import RedisError
+from redis.exceptions import TimeoutError as RedisTimeoutError
 
-AWAY = (BrokerAway, RedisAway, RedisSilent, OperationalError, InterfaceError)
+DATABASE_OUTAGES = (OperationalError, InterfaceError)
+REDIS_OUTAGES = (RedisError, OSError)  # whatever a broken or silent connection raises
+BROKER_OUTAGES = (BrokerError, RedisConnectionError, RedisTimeoutError)  # Redis is the broker
+OUTAGES = (*DATABASE_OUTAGES, *BROKER_OUTAGES)
+RETRY_S = 0.5  # until a server that is away is asked again
 
 
 def is_outage(error: BaseException) -> bool:
-    """Whether to wait helps: the database, Redis or the broker is away, or too busy for us.
+    """True where waiting helps: the database, Redis or the broker is away, or too busy for us.
 
     SQLite calls a statement that it can't carry out, for want of a table, say, by the name that
     other databases keep for their absence.
     """
     code = getattr(error.__cause__, "sqlite_errorcode", None)
-    return isinstance(error, AWAY) and code != sqlite3.SQLITE_ERROR
+    return isinstance(error, OUTAGES) and code != sqlite3.SQLITE_ERROR

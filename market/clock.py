@@ -3,6 +3,8 @@
 import time
 from typing import Protocol
 
+from foundation.times import now_ms
+
 LONGEST_WAY_MS = 1_000  # there and back; a slower answer says too little of the time
 
 
@@ -38,9 +40,9 @@ class ExchangeClock:
     def now_ms(self) -> int:
         """Milliseconds since the epoch; the local wall clock until the first measurement."""
         if self._offset_ms is None:
-            return int(time.time() * 1000)
+            return now_ms()
         return int(time.monotonic() * 1000 + self._offset_ms)
 
     def ahead_ms(self) -> int:
         """How far the exchange's clock is ahead of our wall clock."""
-        return self.now_ms() - int(time.time() * 1000)
+        return self.now_ms() - now_ms()

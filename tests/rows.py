@@ -1,6 +1,5 @@
 """Orders, trades, positions and signals in the database, and what the stream keeps in Redis."""
 
-import time
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -10,6 +9,7 @@ import redis
 from candles.live.lease import Lease
 from candles.live.state import Batch, StateWriter, StreamState, SymbolState, TickRun, encode_ticks
 from candles.ohlcv import SymbolCandles
+from foundation.times import now_ms
 from market.models import Symbol
 from market.ticks import Side, Tick
 from orders.core.status import OrderStatus
@@ -87,10 +87,6 @@ def signal(of: Strategy, symbol: Symbol, number: int = 1, **fields: Any) -> Sign
         "created_at": at(number + 1),
     }
     return Signal.objects.create(strategy=of, symbol=symbol, **(defaults | fields))
-
-
-def now_ms() -> int:
-    return time.time_ns() // 1_000_000
 
 
 def stream_state(**fields: Any) -> StreamState:

@@ -17,10 +17,9 @@ from celery.signals import (
     worker_ready,
     worker_shutting_down,
 )
-from kombu.exceptions import OperationalError as BrokerAway
 from redis.exceptions import RedisError
 
-from foundation.outages import AWAY, is_outage
+from foundation.outages import BROKER_OUTAGES, OUTAGES, is_outage
 from tradingsite import logs
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tradingsite.settings")
@@ -32,12 +31,12 @@ logger = structlog.get_logger(__name__)
 class SweptTask(Task[Any, Any]):
     """What a task leaves undone while database or Redis is away, a later sweep does."""
 
-    throws = AWAY  # of these Celery shows no traceback
+    throws = OUTAGES  # of these Celery shows no traceback
 
     def on_failure(self, exc: Exception, *_: Any) -> None:
         if is_outage(exc):
             logger.warning("task.lost", task=self.name, error=str(exc).strip())
-        elif isinstance(exc, AWAY):
+        elif isinstance(exc, OUTAGES):
             logger.error("task.failed", task=self.name, exc_info=exc)
 
 
@@ -104,7 +103,7 @@ def _reconcile(**_: Any) -> None:
     """What happened while no worker was there is found at once."""
     from orders.tasks import reconcile_account
 
-    with suppress(BrokerAway, RedisError):  # the timetable has it every minute
+    with suppress(RedisError, *BROKER_OUTAGES):  # the timetable has it every minute
         reconcile_account.apply_async(expires=30)
 
 

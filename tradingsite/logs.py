@@ -5,18 +5,17 @@ import sys
 
 import structlog
 from celery.beat import SchedulingError
-from kombu.exceptions import OperationalError
-from redis.exceptions import ConnectionError as RedisAway
-from redis.exceptions import TimeoutError as RedisSilent
 
-AWAY = (OperationalError, RedisAway, RedisSilent, SchedulingError, ConnectionError)
+from foundation.outages import BROKER_OUTAGES
+
+OUTAGES = (*BROKER_OUTAGES, SchedulingError, ConnectionError)
 
 
 class OneLine(logging.Filter):
     """A part that is away gets one line, where libraries would print where they were each time."""
 
     def filter(self, record: logging.LogRecord) -> bool:
-        if record.exc_info and isinstance(record.exc_info[1], AWAY):
+        if record.exc_info and isinstance(record.exc_info[1], OUTAGES):
             record.msg, record.args = record.getMessage().splitlines()[0], ()
             record.exc_info = record.exc_text = None
         return True

@@ -1,6 +1,5 @@
 """How the stream processes are, as they say it themselves, read for pages and for /health."""
 
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
@@ -10,6 +9,7 @@ from redis.exceptions import RedisError
 from candles.live.state import StreamState, SymbolState, read_streams
 from candles.shards import Shard
 from foundation.redis import connection
+from foundation.times import now_ms
 
 BEAT_EXPIRES_MS = 3_000  # an owner says several times a second that it lives
 STALE_AFTER_MS = 60_000  # without a tick; quiet markets have such minutes, so it is no failure
@@ -36,12 +36,12 @@ class Streams:
     @classmethod
     def read(cls) -> "Streams":
         """Without Redis nobody can say how the streams are: then there are none."""
-        now_ms = time.time_ns() // 1_000_000
+        looked_ms = now_ms()
         try:
             told = read_streams(connection())
         except RedisError:
             told = []
-        return cls(_newest_split(told), now_ms)
+        return cls(_newest_split(told), looked_ms)
 
     @property
     def word(self) -> StreamWord:

@@ -13,6 +13,7 @@ from candles.intervals import INTERVALS_MS, floor_ms
 from candles.klines import SETTLED_MS, absence, candle_of, past
 from candles.services.recording import record_history, stored_until
 from candles.services.verification import missing_from
+from foundation.backoff import Backoff
 from foundation.times import to_time
 from market.models import Symbol
 from market.rest import PAGE, PATIENCE_S, ExchangeUnreachable, MarketRest
@@ -20,7 +21,8 @@ from market.rest import PAGE, PATIENCE_S, ExchangeUnreachable, MarketRest
 logger = structlog.get_logger(__name__)
 T = TypeVar("T")
 
-PAUSES_S = (1, 2, 5, 15, 30, 60)  # between tries, where the exchange doesn't answer
+BACKOFF = Backoff(first_s=2, max_s=60)  # where the exchange doesn't answer
+MAX_RETRIES = 6
 EARLIEST_MS = 1_483_228_800_000  # 2017: earlier times are refused. Source: Spot REST, changelog
 
 
@@ -115,12 +117,12 @@ def first_kline_ms(
 
 def patiently(ask: Callable[[], T], stopping: threading.Event) -> T:
     """Ask until there is an answer, with growing pauses; ExchangeUnreachable in the end."""
-    for pause_s in PAUSES_S:
+    for failures in range(MAX_RETRIES):
         try:
             return ask()
         except ExchangeUnreachable as error:
             if stopping.is_set() or error.retry_after_s > PATIENCE_S:
                 raise
             logger.warning("exchange.unreachable", error=str(error))
-            stopping.wait(max(pause_s, error.retry_after_s))
+            stopping.wait(max(BACKOFF.pause_s(failures), error.retry_after_s))
     return ask()

@@ -1,24 +1,23 @@
 """Ticks that the stream did not bring, fetched over REST by id."""
 
-import threading
 import time
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
-from queue import Empty, SimpleQueue
 
 import msgspec
 import structlog
 
 from candles.live.bootstrap import Bootstrap
+from foundation.backoff import Backoff
+from foundation.worker import WorkerPool, while_database_away
 from market.rest import PAGE, ExchangeRefused, ExchangeUnreachable, MarketRest
 from market.ticks import Tick
 from market.wire import BadFrame
 
 logger = structlog.get_logger(__name__)
 
-
 THREADS = 4
+BACKOFF = Backoff(first_s=0.5, max_s=30.0)
 MAX_REST_LAG_S = 10  # REST may need so long to know a tick that the stream has shown
 RECHECK_S = 0.2
 MAX_REFILL_S = 60  # missed ticks that REST doesn't give for so long: the candle goes on without
@@ -100,74 +99,55 @@ class Refiller:
 
 
 @dataclass
-class FetchJob:
-    """A question to REST: when it is asked next, and the pause should that fail again."""
+class RetryFetch:
+    """Retry policy of one symbol's fetch: again and again, until there is an answer."""
 
     symbol: str
-    ask: Callable[[], Fetched]
-    due_s: float = 0.0  # time.monotonic()
-    wait_s: float = 0.5
+    failures: int = 0
+
+    def __call__(self, error: Exception) -> float | None:
+        match error:
+            case RestLagging():
+                return RECHECK_S
+            case ExchangeUnreachable():
+                logger.warning("ticks.fetch_failed", symbol=self.symbol, error=str(error))
+                return max(self._grown_pause_s(), error.retry_after_s)
+            case ExchangeRefused() | BadFrame():
+                logger.error("ticks.fetch_refused", symbol=self.symbol, error=str(error))
+                return BACKOFF.max_s
+            case _:
+                if while_database_away(error) is None:
+                    return None
+                return self._grown_pause_s()
+
+    def _grown_pause_s(self) -> float:
+        pause_s = BACKOFF.pause_s(self.failures)
+        self.failures += 1
+        return pause_s
 
 
 class Fetcher:
-    """Asks in threads, again and again until there is an answer or `stop`.
+    """Fetches in threads, again and again until there is an answer or `stop`.
 
-    Between two tries no thread waits, so a symbol in trouble doesn't hold up the others. The
-    threads are daemons: a question under way does not keep the process from ending.
+    Between two tries no thread waits, so a symbol in trouble doesn't hold up the others.
     """
 
-    MAX_WAIT_S = 30.0
-
     def __init__(self) -> None:
-        self._asked: SimpleQueue[FetchJob] = SimpleQueue()
-        self._answers: SimpleQueue[Fetched] = SimpleQueue()
-        self._failed: SimpleQueue[FetchJob] = SimpleQueue()
-        self._later: list[FetchJob] = []
-        self._stopping = threading.Event()
-        for number in range(THREADS):
-            threading.Thread(target=self._work, name=f"fetch-{number}", daemon=True).start()
+        self._pool = WorkerPool("fetch", THREADS, in_order=False)
+        self._fetched: list[Fetched] = []
 
-    def start(self, symbol: str, ask: Callable[[], Fetched]) -> None:
-        self._asked.put(FetchJob(symbol, ask))
+    def submit(self, symbol: str, fetch: Callable[[], Fetched]) -> None:
+        self._pool.submit(fetch, self._keep, retry_after=RetryFetch(symbol))
 
-    def finished(self) -> list[Fetched]:
-        """The answers that came since the last call."""
-        self._resubmit_due()
-        answers: list[Fetched] = []
-        while not self._answers.empty():
-            answers.append(self._answers.get())
-        return answers
+    def collect(self) -> list[Fetched]:
+        """What was fetched since the last call."""
+        self._pool.collect()
+        fetched, self._fetched = self._fetched, []
+        return fetched
 
     def stop(self) -> None:
-        self._stopping.set()
+        """Fetch nothing more; a fetch under way does not keep the process from ending."""
+        self._pool.cancel()
 
-    def _resubmit_due(self) -> None:
-        while not self._failed.empty():
-            self._later.append(self._failed.get())
-        if not self._later:
-            return
-        now_s = time.monotonic()
-        for job in [one for one in self._later if one.due_s <= now_s]:
-            self._later.remove(job)
-            self._asked.put(job)
-
-    def _work(self) -> None:
-        while not self._stopping.is_set():
-            with suppress(Empty):
-                self._try(self._asked.get(timeout=1))
-
-    def _try(self, job: FetchJob) -> None:
-        try:
-            self._answers.put(job.ask())
-            return
-        except RestLagging:
-            wait_s = RECHECK_S
-        except ExchangeUnreachable as error:
-            logger.warning("ticks.fetch_failed", symbol=job.symbol, error=str(error))
-            wait_s = max(job.wait_s, error.retry_after_s)
-            job.wait_s = min(2 * job.wait_s, self.MAX_WAIT_S)
-        except (ExchangeRefused, BadFrame) as error:
-            logger.error("ticks.fetch_refused", symbol=job.symbol, error=str(error))
-            wait_s = self.MAX_WAIT_S
-        job.due_s = time.monotonic() + wait_s
-        self._failed.put(job)
+    def _keep(self, fetched: Fetched) -> None:
+        self._fetched.append(fetched)

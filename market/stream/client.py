@@ -1,6 +1,5 @@
 """The exchange's market stream: several connections, each replaced before it breaks."""
 
-import random
 import select
 import time
 from collections import deque
@@ -10,6 +9,7 @@ import msgspec
 import structlog
 from websocket import WebSocketException
 
+from foundation.backoff import Backoff
 from market.stream.connection import USUAL, Connection, Timing
 from market.stream.handover import Routes
 from market.stream.websocket import BATCH_BYTES
@@ -23,13 +23,7 @@ WATCH_EVERY_S = 0.1
 MOST_ROUND_S = 1.0
 MOST_STREAMS = 1_000  # a connection; the exchange allows 1,024
 MOST_DIALS, DIALS_WITHIN_S = 100, 300.0  # the exchange allows 300, for all that share our address
-BACKOFF_S = (0.25, 60.0)
-
-
-def backoff_s(failures: int) -> float:
-    """How long to wait before dialling again after so many failures in a row, with jitter."""
-    first, most = BACKOFF_S
-    return random.uniform(0.5, 1) * min(most, first * 2.0 ** min(failures, 10))  # noqa: S311
+BACKOFF = Backoff(first_s=0.25, max_s=60.0, jitter=True)  # before dialling again
 
 
 class ConnectionStatus(msgspec.Struct, frozen=True):
@@ -205,7 +199,7 @@ class MarketStream:
         failures, dial_at_s = 0, self._now_s
         if forerunner is not None:
             failures = forerunner.failures + 1
-            dial_at_s += backoff_s(forerunner.failures)
+            dial_at_s += BACKOFF.pause_s(forerunner.failures)
         connection = Connection(self.url, self._kinds, self.timing, dial_at_s, failures)
         self._connections.append(connection)
         return connection

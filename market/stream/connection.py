@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import structlog
 from websocket import WebSocketException
 
+from foundation.backoff import Backoff
 from market.stream.websocket import BATCH_BYTES, BatchSocket, Dial
 from market.wire import Arrived, KlineEvent, Reply, read_frames
 
@@ -121,7 +122,7 @@ class Connection:
         """Why it should be replaced; empty where it shouldn't."""
         timing, quiet_s = self.timing, now_s - self.frame_s
         # Where replacing it did not help before, be more patient with each time.
-        patience_s = timing.quiet_s * 2.0 ** min(self.failures, 10)
+        patience_s = Backoff(timing.quiet_s, float("inf")).pause_s(self.failures)
         if self.live and quiet_s > patience_s:
             return f"no frame for {patience_s:g} s"
         if now_s - min(self._unanswered.values(), default=now_s) > timing.answer_s:

@@ -9,9 +9,10 @@ heir's first event: then nothing was missed. Where it doesn't come to that there
 from collections.abc import Callable, Iterable, Set
 from dataclasses import dataclass
 
+from foundation.backoff import Backoff
 from market.stream.connection import Connection, Timing
 
-MOST_TRIAL_PAUSE_S = 600.0
+MAX_TRIAL_PAUSE_S = 600.0
 
 
 @dataclass(slots=True)
@@ -192,5 +193,5 @@ class Routes:
         route.heir = None
         self._moving.discard(symbol)
         route.trials += 1
-        pause_s = min(MOST_TRIAL_PAUSE_S, self.timing.heartbeat_s * 2.0 ** min(route.trials, 10))
+        pause_s = Backoff(self.timing.heartbeat_s, MAX_TRIAL_PAUSE_S).pause_s(route.trials)
         route.next_trial_s = now_s + pause_s

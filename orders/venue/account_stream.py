@@ -5,7 +5,6 @@ event is booked a moment after it came, by when the answer as a rule has been.
 """
 
 import json
-import random
 import threading
 import time
 from collections import deque
@@ -14,11 +13,14 @@ from collections.abc import Callable, Sequence
 import orjson
 import structlog
 import websocket
-from django.db import InterfaceError, OperationalError, close_old_connections
+from django.db import close_old_connections
 from redis.exceptions import RedisError
 from websocket import ABNF, WebSocketException, WebSocketTimeoutException
 
+from foundation.backoff import Backoff
+from foundation.outages import DATABASE_OUTAGES
 from foundation.redis import connection
+from foundation.times import now_ms
 from market.wire import BadFrame
 from orders.venue import wire
 from orders.venue.exchange import Execution
@@ -32,14 +34,13 @@ BOOK_AFTER_S = 0.5
 SILENCE_S = 45.0  # the exchange pings every 20 s: without any frame it is dead
 LIFETIME_S = 23 * 3600.0  # the exchange cuts after 24 h
 STEADY_S = 60.0  # a connection that held so long was no failure
-LONGEST_PAUSE_S = 60.0
+BACKOFF = Backoff(first_s=0.5, max_s=60.0, jitter=True)
 TELL_EVERY_S = 1.0
 STATE_LASTS_S = 15
 MOST_WAITING = 10_000  # while the database is away; what is dropped is found by reconciling
 STOP_WITHIN_S = 1.0
 RECV_WINDOW_MS = 5000
 ENDING = {"eventStreamTerminated", "serverShutdown"}
-DATABASE_GONE = (OperationalError, InterfaceError)
 logger = structlog.get_logger(__name__)
 
 
@@ -50,7 +51,7 @@ class Lost(Exception):
 class AccountStream:
     """Listens in a thread of its own, and reconnects for ever, until `stop`.
 
-    `now_ms` is the exchange's clock. Nothing is replayed after an interruption, so
+    `exchange_now_ms` is the exchange's clock. Nothing is replayed after an interruption, so
     `on_subscribed` is called with the address at every new subscription, for somebody to
     reconcile. Executions go to `apply`, several at a time; it may raise that the database is away.
     """
@@ -60,13 +61,13 @@ class AccountStream:
         url: str,
         key: str,
         secret: str,
-        now_ms: Callable[[], int],
+        exchange_now_ms: Callable[[], int],
         *,
         apply: Callable[[Sequence[Execution]], None],
         on_subscribed: Callable[[Sequence[str]], None],
     ) -> None:
         self._url, self._key, self._secret = url, key, secret
-        self._now_ms = now_ms
+        self._exchange_now_ms = exchange_now_ms
         self._apply, self._on_subscribed = apply, on_subscribed
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="account-stream", daemon=True)
@@ -91,7 +92,7 @@ class AccountStream:
         return {
             "subscribed": bool(self._subscribed_ms),
             "last_frame_ms": self._frame_ms,
-            "beat_ms": _wall_ms(),
+            "beat_ms": now_ms(),
             "error": self._error,
         }
 
@@ -104,17 +105,17 @@ class AccountStream:
             # ValueError and IndexError are what the library makes of an answer that is no HTTP.
             # Without the database nobody can be told of the subscription: the next one will be.
             except (
-                OSError, WebSocketException, ValueError, IndexError, Lost, *DATABASE_GONE
+                OSError, WebSocketException, ValueError, IndexError, Lost, *DATABASE_OUTAGES
             ) as error:  # fmt: skip
                 self._error = str(error)[:200] or type(error).__name__
                 logger.warning("account_stream.lost", error=self._error)
             failures = 0 if time.monotonic() - began_s > STEADY_S else failures + 1
             self._subscribed_ms = 0
             close_old_connections()
-            self._pause(min(LONGEST_PAUSE_S, 0.5 * 2.0 ** min(failures, 10)))
+            self._pause(BACKOFF.pause_s(failures))
 
-    def _pause(self, longest_s: float) -> None:
-        until_s = time.monotonic() + random.uniform(0.5, 1) * longest_s  # noqa: S311
+    def _pause(self, pause_s: float) -> None:
+        until_s = time.monotonic() + pause_s
         while time.monotonic() < until_s and not self._stopping.wait(POLL_S):
             self._tell()
             self._book()
@@ -148,7 +149,7 @@ class AccountStream:
         stamp: dict[str, str | int] = {
             "apiKey": self._key,
             "recvWindow": RECV_WINDOW_MS,
-            "timestamp": self._now_ms(),
+            "timestamp": self._exchange_now_ms(),
         }
         return json.dumps(
             {
@@ -164,7 +165,7 @@ class AccountStream:
             kind, payload = socket.recv_data(control_frame=True)
         except WebSocketTimeoutException:
             return False
-        self._frame_ms = _wall_ms()
+        self._frame_ms = now_ms()
         if kind == ABNF.OPCODE_CLOSE:
             raise Lost("closed by the exchange")
         if kind == ABNF.OPCODE_TEXT:
@@ -183,7 +184,7 @@ class AccountStream:
         if message.error is not None:
             raise Lost(f"not subscribed: {message.error.code} {message.error.msg}")
         if message.status == 200 and not self._subscribed_ms:
-            self._subscribed_ms, self._error = _wall_ms(), ""
+            self._subscribed_ms, self._error = now_ms(), ""
             logger.info("account_stream.subscribed")
             self._on_subscribed([self._url])
 
@@ -205,7 +206,7 @@ class AccountStream:
         heard = list(self._waiting)
         try:
             self._apply(heard)
-        except DATABASE_GONE as error:
+        except DATABASE_OUTAGES as error:
             logger.warning("database.unreachable", error=str(error).strip())
             close_old_connections()
             self._book_at_s = time.monotonic() + BOOK_AFTER_S
@@ -224,7 +225,3 @@ class AccountStream:
             connection().set(STATE_KEY, orjson.dumps(self.state), ex=STATE_LASTS_S)
         except RedisError as error:
             logger.warning("redis.unreachable", error=str(error))
-
-
-def _wall_ms() -> int:
-    return time.time_ns() // 1_000_000

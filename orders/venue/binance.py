@@ -14,6 +14,7 @@ from requests.adapters import HTTPAdapter
 from requests.structures import CaseInsensitiveDict
 
 from foundation.decimals import plain
+from foundation.times import now_ms
 from market.clock import ExchangeClock
 from market.ratelimit.limiter import WEIGHTS, Priority, Share, Spent, Taken
 from market.rest import shared_budget
@@ -120,7 +121,7 @@ class BinanceExchange:
             ("newClientOrderId", f"{client_order_id[: LONGEST_NAME - len(CANCEL)]}{CANCEL}"),
         ]
         self._measure(older_than_s=CLOCK_AGE_S)
-        body, _ = self._signed("DELETE", ORDER_PATH, parameters, int(time.time() * 1000))
+        body, _ = self._signed("DELETE", ORDER_PATH, parameters, now_ms())
         return wire.found(wire.read_order(body), [])
 
     def lookup(
@@ -207,7 +208,7 @@ class BinanceExchange:
         """Ask, within the shared budget. Raises Busy where too little of that is left."""
         self._measure(older_than_s=CLOCK_AGE_S)
         taken = self._take(_weight(path, parameters), priority)
-        body, headers = self._signed("GET", path, parameters, int(time.time() * 1000))
+        body, headers = self._signed("GET", path, parameters, now_ms())
         self._budget.learn(taken, headers)
         return body
 

@@ -11,6 +11,7 @@ import structlog
 from django.db import transaction
 
 from candles.models import Candle
+from foundation.backoff import Backoff
 from foundation.times import now_ms, to_ms
 from market.ticks import Side
 from orders.core.risk import Intent
@@ -28,8 +29,7 @@ from strategies.services.evaluation import outcome_of
 from strategies.services.series import interval_of
 
 SEND_WITHIN_MS = 60_000
-PAUSE = timedelta(seconds=2)  # before the second attempt, doubled for every further one
-LONGEST_PAUSE = timedelta(seconds=60)
+BACKOFF = Backoff(first_s=2, max_s=60)  # between attempts at one sale
 logger = structlog.get_logger(__name__)
 
 
@@ -154,7 +154,7 @@ def _attempt(
 
 def pause_after(failures: int) -> timedelta:
     """How long to wait for the next attempt after so many that failed, 1 or more."""
-    return min(PAUSE * (1 << min(failures - 1, 10)), LONGEST_PAUSE)
+    return timedelta(seconds=BACKOFF.pause_s(failures - 1))
 
 
 def _order(

@@ -11,6 +11,8 @@ from collections import Counter
 from contextlib import suppress
 from typing import Any
 
+from foundation.times import now_ms
+
 BEAT_S = 0.01
 KLINE_EVERY_S = 0.1
 
@@ -27,10 +29,6 @@ def frame(payload: bytes, head: int = 0x81) -> bytes:
 
 def wrapped(stream: str, data: dict[str, Any]) -> bytes:
     return frame(json.dumps({"stream": stream, "data": data}).encode())
-
-
-def now_ms() -> int:
-    return int(time.time() * 1000)
 
 
 class Peer:

@@ -16,8 +16,8 @@ from uuid import uuid4
 
 import structlog
 from channels.layers import get_channel_layer
-from redis.exceptions import RedisError
 
+from foundation.outages import REDIS_OUTAGES
 from tradingsite.live import snapshot
 from tradingsite.live.messages import Backlog, Conflation, Message, Told, important, written
 
@@ -29,7 +29,6 @@ REDIS_ANSWERS_WITHIN = 5.0  # seconds
 RETRY_AFTER = 0.5  # seconds
 LAST_WORD_AFTER = 1.0  # seconds
 FLUSH_WITHIN = 1.0  # seconds
-CUT = (RedisError, OSError)  # what a broken or silent connection to Redis raises
 
 logger = structlog.get_logger(__name__)
 
@@ -107,7 +106,7 @@ class Publisher:
         try:
             async with asyncio.timeout(REDIS_ANSWERS_WITHIN):
                 await get_channel_layer().group_send(GROUP, batch)
-        except CUT as error:
+        except REDIS_OUTAGES as error:
             logger.debug("live.unsent", messages=len(batch["messages"]), error=str(error))
             return False
         return True

@@ -13,6 +13,7 @@ from candles.models import Candle
 from candles.representation import candle_json, forming_json
 from foundation.redis import connection
 from foundation.rest.fields import iso_ms
+from foundation.times import now_ms
 from market.models import Symbol
 from orders.models import Halt, HaltLevel, Position
 from orders.representation import position_json
@@ -33,7 +34,7 @@ def worker_word() -> Literal["up", "down"]:
         beat = cast(bytes | None, connection().get(BEAT_KEY))
     except RedisError:
         beat = None
-    alive = beat is not None and time.time_ns() // 1_000_000 - int(beat) < WORKER_SILENT_MS
+    alive = beat is not None and now_ms() - int(beat) < WORKER_SILENT_MS
     return "up" if alive else "down"
 
 

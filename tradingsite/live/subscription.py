@@ -13,8 +13,9 @@ from typing import Any
 import structlog
 from channels.layers import get_channel_layer
 
+from foundation.outages import REDIS_OUTAGES
 from tradingsite.live.messages import Told, important
-from tradingsite.live.publisher import CUT, GROUP, REDIS_ANSWERS_WITHIN
+from tradingsite.live.publisher import GROUP, REDIS_ANSWERS_WITHIN
 
 BEAT = 1.0  # seconds
 RETRY_AFTER = 1.0  # seconds
@@ -52,7 +53,7 @@ class Subscription:
                     async with asyncio.timeout(DEAF_AFTER):
                         batch = await get_channel_layer().receive(self._channel)
                     await self._read(batch)
-            except CUT as error:
+            except REDIS_OUTAGES as error:
                 logger.debug("live.no_subscription", error=str(error))
                 late = True
                 await asyncio.sleep(RETRY_AFTER)
@@ -85,7 +86,7 @@ class Subscription:
         try:
             async with asyncio.timeout(REDIS_ANSWERS_WITHIN):
                 await get_channel_layer().send(self._channel, beat)
-        except CUT:
+        except REDIS_OUTAGES:
             return False
         self._beat += 1
         return True

@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from typing import Any
 
 import structlog
-from django.db import InterfaceError, OperationalError
 from redis.exceptions import RedisError
 from rest_framework import status
 from rest_framework.exceptions import APIException, NotAuthenticated, ParseError, ValidationError
@@ -12,12 +11,12 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import exception_handler
 
+from foundation.outages import DATABASE_OUTAGES
 from market.services import ExchangeUnreachable
 
-AWAY: list[tuple[type[Exception], str, str]] = [
-    (RedisError, "redis_unavailable", "Redis does not answer; try again when /health is 200"),
-    (OperationalError, "database_unavailable", "the database does not answer; try again later"),
-    (InterfaceError, "database_unavailable", "the database does not answer; try again later"),
+OUTAGES: list[tuple[tuple[type[Exception], ...], str, str]] = [
+    ((RedisError,), "redis_unavailable", "Redis does not answer; try again when /health is 200"),
+    (DATABASE_OUTAGES, "database_unavailable", "the database does not answer; try again later"),
 ]
 SIGN_IN = "sign in under /admin/, or send a token as Authorization: Token …"
 NAMES: dict[type[Exception], str] = {ValidationError: "bad_parameter", ParseError: "bad_json"}
@@ -27,8 +26,8 @@ logger = structlog.get_logger(__name__)
 
 def refuse(error: Exception, context: dict[str, Any]) -> Response | None:
     """The answer to `error`; None for what is a fault of ours, which is raised."""
-    for kind, code, detail in AWAY:
-        if isinstance(error, kind):
+    for kinds, code, detail in OUTAGES:
+        if isinstance(error, kinds):
             logger.warning("request.unanswered", part=code, error=str(error))
             return _refusal(status.HTTP_503_SERVICE_UNAVAILABLE, code, detail)
     if isinstance(error, ExchangeUnreachable):

@@ -17,6 +17,7 @@ from django.db import connections
 from candles.live.state import StreamState, read_states
 from foundation.redis import connection
 from foundation.rest.fields import iso
+from foundation.times import now_ms
 from market.models import Symbol
 from orders.core.status import UNANSWERED
 from orders.models import Order
@@ -41,10 +42,6 @@ class PartFailed(Exception):
     def __init__(self, error: str, **facts: Any) -> None:
         super().__init__(error)
         self.facts = facts
-
-
-def _now_ms() -> int:
-    return time.time_ns() // 1_000_000
 
 
 def _checked(error: str | None, facts: Facts) -> Facts:
@@ -106,7 +103,7 @@ def worker() -> Facts:
     beat = cast(bytes | None, connection().get(BEAT_KEY))
     if beat is None:
         raise PartFailed("no worker has been heard of; start one with celery -A tradingsite worker")
-    age_ms = _now_ms() - int(beat)
+    age_ms = now_ms() - int(beat)
     silent = f"no worker or no beat for {age_ms // 1000} s" if age_ms > WORKER_SILENT_MS else None
     return _checked(silent, {"beat_age_ms": age_ms})
 
@@ -145,7 +142,7 @@ def account_stream() -> Facts:
     last_frame_ms = state["last_frame_ms"]
     facts = {
         "subscribed": state["subscribed"],
-        "last_frame_age_ms": _now_ms() - last_frame_ms if last_frame_ms else None,
+        "last_frame_age_ms": now_ms() - last_frame_ms if last_frame_ms else None,
     }
     why = f"not subscribed; it keeps trying ({state['error'] or 'connecting'})"
     return _checked(None if state["subscribed"] else why, facts)

@@ -8,7 +8,8 @@ from redis.exceptions import RedisError
 
 from candles.live.ingest import Ingest
 from candles.live.state import Batch, ClosedCandle, StreamState, TickRun
-from foundation.worker import RETRY_S
+from foundation.outages import RETRY_S
+from foundation.times import now_ms
 from market.ticks import Tick
 from tradingsite.stream.context import StreamContext
 from tradingsite.stream.pace import Pace
@@ -113,13 +114,13 @@ class Checkpointer:
         return [run for feed in feeds if (run := feed.recent.drain()) is not None]
 
     def _stream_state(self) -> StreamState:
-        now_ms = int(time.time() * 1000)
+        wall_ms = now_ms()
         quiet_ms = int((time.monotonic() - self.stream.last_frame_s) * 1000)
         feeds = self.ingest.feeds.items()
         return StreamState(
             connected=self.stream.connected,
-            last_frame_ms=now_ms - quiet_ms if self.stream.last_frame_s else 0,
-            beat_ms=now_ms,
+            last_frame_ms=wall_ms - quiet_ms if self.stream.last_frame_s else 0,
+            beat_ms=wall_ms,
             lag_ms=self.lag_ms,
             clock_offset_ms=self.clock.ahead_ms(),
             refilling={

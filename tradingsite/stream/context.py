@@ -6,7 +6,7 @@ from candles.live.feed import GRACE_MS
 from candles.live.state import StateWriter
 from candles.ohlcv import base_interval_ms
 from candles.shards import Shard
-from foundation.worker import Clerk
+from foundation.worker import DatabaseWorker
 from market.clock import ExchangeClock
 from market.models import Symbol
 from market.rest import MarketRest
@@ -29,8 +29,10 @@ class StreamContext:
     shard: Shard
     symbols: dict[str, Symbol] = field(default_factory=dict)
     clock: ExchangeClock = field(default_factory=ExchangeClock)
-    database: Clerk = field(default_factory=Clerk)
-    exits: Clerk = field(default_factory=lambda: Clerk("exits", at_once=MAX_EXITS_AT_ONCE))
+    database: DatabaseWorker = field(default_factory=DatabaseWorker)
+    exits: DatabaseWorker = field(
+        default_factory=lambda: DatabaseWorker("exits", threads=MAX_EXITS_AT_ONCE)
+    )
 
     @property
     def grace_ms(self) -> int:

@@ -20,7 +20,6 @@ from candles.live.feed import NOTHING, Folded
 from candles.live.ingest import Ingest
 from candles.live.missing import Fetched, Fetcher, FetchRequest, Refiller
 from candles.live.state import forget, read_states, recent_ticks
-from foundation.worker import DATABASE_GONE
 from market.rest import ExchangeUnreachable
 from market.ticks import Tick
 from market.wire import Arrived
@@ -144,13 +143,13 @@ class Leader:
 
     def _fetch(self, request: FetchRequest) -> None:
         if request.from_id is None:
-            self.fetcher.start(request.symbol, partial(self._bootstrap, request.symbol))
+            self.fetcher.submit(request.symbol, partial(self._bootstrap, request.symbol))
         else:
             refill = Refiller(self.context.rest, request.symbol, request.from_id, request.until_id)
-            self.fetcher.start(request.symbol, refill)
+            self.fetcher.submit(request.symbol, refill)
 
     def _collect_fetched(self) -> list[Fetched]:
-        answers = self.fetcher.finished()
+        answers = self.fetcher.collect()
         for answer in answers:
             if isinstance(answer, Bootstrap):
                 self.recorder.add_history(answer)
@@ -165,8 +164,6 @@ class Leader:
         try:
             now_ms = self.clock.now_ms()
             until = catch_up_history(rest, symbol, intervals, now_ms, progress.show)
-        except DATABASE_GONE as error:
-            raise ExchangeUnreachable(f"database: {error}") from error
         finally:
             progress.close()
             connection.close()  # a thread that ends would take it along

@@ -13,7 +13,7 @@ import structlog
 from candles.live.lease import Fenced
 from candles.live.state import StateWriter
 from candles.shards import Shard
-from foundation.worker import RETRY_S
+from foundation.outages import RETRY_S
 from market.models import Symbol
 from market.rest import ExchangeRefused, ExchangeUnreachable, MarketRest
 from market.stream.client import MarketStream
@@ -55,8 +55,8 @@ class StreamProcess:
         """Until `stop`."""
         threading.Thread(target=self._sync_clock, name="clock", daemon=True).start()
         for arrived in self.context.stream.batches():
-            self.context.database.finished()
-            self.context.exits.finished()
+            self.context.database.collect()
+            self.context.exits.collect()
             self._refresh_symbols()
             self._step(arrived)
         if isinstance(self._role, Leader):
@@ -92,7 +92,7 @@ class StreamProcess:
         if self._reading_symbols or time.monotonic() < self._next_symbols_s:
             return
         self._reading_symbols = True
-        self.context.database.do(lambda: list(Symbol.objects.followed()), self._follow)
+        self.context.database.submit(lambda: list(Symbol.objects.followed()), self._follow)
 
     def _follow(self, followed: Sequence[Symbol]) -> None:
         self._reading_symbols = False

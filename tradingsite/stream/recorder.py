@@ -15,7 +15,7 @@ from candles.live.feed import Folded
 from candles.live.state import ClosedCandle, Saved, StateWriter
 from candles.ohlcv import OHLCV, Cause
 from foundation.times import now_ms
-from foundation.worker import Clerk
+from foundation.worker import DatabaseWorker
 from market.models import Symbol
 from market.ticks import Tick
 from market.wire import KlineEvent
@@ -43,7 +43,7 @@ class Recorder:
 
     def __init__(
         self,
-        database: Clerk,
+        database: DatabaseWorker,
         writer: StateWriter,
         symbols: Mapping[str, Symbol],
         intervals: Sequence[str],
@@ -87,7 +87,7 @@ class Recorder:
 
     def add_history(self, joined: Bootstrap) -> None:
         for interval, candles in joined.history.items():
-            self.database.do(
+            self.database.submit(
                 partial(services.record_history, joined.symbol, interval, candles, now())
             )
 
@@ -113,7 +113,7 @@ class Recorder:
             batch.recorded = True
 
         self._batches.append(batch)
-        self.database.do(partial(services.record_closed, batch.closed, self.symbols), recorded)
+        self.database.submit(partial(services.record_closed, batch.closed, self.symbols), recorded)
 
     def _revise(self, symbol: str, late: list[Tick]) -> None:
         def revised(_: object) -> None:
@@ -123,7 +123,9 @@ class Recorder:
 
         self._revising[symbol] += 1
         symbol_id = self.symbols[symbol].pk
-        self.database.do(lambda: services.add_late(symbol_id, self.intervals, late, now()), revised)
+        self.database.submit(
+            lambda: services.add_late(symbol_id, self.intervals, late, now()), revised
+        )
 
     def _confirm(self) -> None:
         if not self._klines or time.monotonic() < self._next_confirm_s:
@@ -137,7 +139,7 @@ class Recorder:
             self._klines += ((kline, tries) for kline, tries in again if tries)
 
         klines = [kline for kline, _ in asked]
-        self.database.do(lambda: services.confirm(klines, now()), confirmed)
+        self.database.submit(lambda: services.confirm(klines, now()), confirmed)
 
 
 def _cause(candle: OHLCV, ticks: Iterable[Tick]) -> Cause | None:

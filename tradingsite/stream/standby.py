@@ -7,7 +7,7 @@ import structlog
 from redis.exceptions import RedisError
 
 from candles.live.ingest import grouped
-from foundation.worker import RETRY_S
+from foundation.outages import RETRY_S
 from market.ticks import Tick
 from market.wire import Arrived
 from tradingsite.stream.context import StreamContext

@@ -12,7 +12,7 @@ import structlog
 from django.utils.timezone import now
 
 from foundation.times import now_ms
-from foundation.worker import Clerk
+from foundation.worker import DatabaseWorker
 from market.ticks import Tick
 from orders.core.stops import Hit, Stop, hit
 from orders.services import open_stops
@@ -45,7 +45,10 @@ class StopMonitor:
     """
 
     def __init__(
-        self, database: Clerk, exits: Clerk, recent: Callable[[str], Iterable[Tick]]
+        self,
+        database: DatabaseWorker,
+        exits: DatabaseWorker,
+        recent: Callable[[str], Iterable[Tick]],
     ) -> None:
         self.database = database
         self.exits = exits
@@ -72,7 +75,7 @@ class StopMonitor:
         if self._reading or (version == self._version and time.monotonic() < self._next_read_s):
             return
         self._reading = True
-        self.database.do(open_stops, partial(self._replace_stops, version), urgent=True)
+        self.database.submit(open_stops, partial(self._replace_stops, version), urgent=True)
 
     def _replace_stops(self, version: bytes | None, stops: Sequence[Stop]) -> None:
         """Watch these open stops from now on.
@@ -92,7 +95,7 @@ class StopMonitor:
         """While there is something to sell, have a connection open and the clock measured."""
         if self._stops and time.monotonic() >= self._next_warm_up_s:
             self._next_warm_up_s = time.monotonic() + WARM_UP_EVERY_S
-            self.exits.do(_warm_up)
+            self.exits.submit(_warm_up)
 
     def _sell(self, hits: Sequence[Hit]) -> None:
         if not hits:
@@ -108,7 +111,7 @@ class StopMonitor:
             for one in hits:
                 self._hits.pop(one.stop.position_id, None)
 
-        self.exits.do(partial(_stop_out, hits), sold, urgent=True)
+        self.exits.submit(partial(_stop_out, hits), sold, urgent=True)
 
 
 def _stop_out(hits: Sequence[Hit]) -> None:

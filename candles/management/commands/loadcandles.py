@@ -1,7 +1,6 @@
 """`manage.py loadcandles`: files of past klines into the database."""
 
 import threading
-import time
 from argparse import ArgumentParser
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,7 @@ from candles.history.archives import Archive, BadArchive
 from candles.history.loading import Loaded, load_archive
 from candles.management.asked import STOPPED, stoppable
 from candles.management.output import Progress, table
-from foundation.times import to_time
+from foundation.times import now_ms, to_time
 from market.rest import MarketRest, market_rest
 from market.services import UnknownSymbol, recorded
 
@@ -56,7 +55,7 @@ class Command(BaseCommand):
                 raise CommandError(text, returncode=STOPPED)
 
         try:
-            report = load_archive(archive, symbol, time.time_ns() // 1_000_000, told)
+            report = load_archive(archive, symbol, now_ms(), told)
         finally:
             progress.close()
         self._print(archive, report)

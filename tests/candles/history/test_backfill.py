@@ -18,6 +18,7 @@ from candles.history import backfill as backfill_module
 from candles.history.backfill import Stretch, backfill
 from candles.management.asked import time_asked
 from candles.models import Candle, Verdict
+from foundation.backoff import Backoff
 from foundation.times import to_time
 from market.rest import ExchangeUnreachable, MarketRest
 from tests.builders import symbol
@@ -87,7 +88,7 @@ class Holes(TestCase):
 def test_an_exchange_that_is_away_for_a_moment_is_waited_for(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(backfill_module, "PAUSES_S", (0.05, 0.05, 0.05, 0.05))
+    monkeypatch.setattr(backfill_module, "BACKOFF", Backoff(0.05, 0.05))
     rest, of = FakeKlines(map(kline, range(10))), stretch(10)
     rest.away = True
     threading.Timer(0.08, lambda: setattr(rest, "away", False)).start()

@@ -6,10 +6,12 @@ from itertools import pairwise
 
 import pytest
 
-from market.stream.client import BACKOFF_S, MarketStream, backoff_s
+from foundation.backoff import Backoff
+from foundation.times import now_ms
+from market.stream.client import MarketStream
 from market.stream.connection import Timing
 from market.ticks import Tick
-from tests.market.venue import Venue, frame, now_ms, wrapped
+from tests.market.venue import Venue, frame, wrapped
 from tests.servers import Sandbox, eventually
 
 # As in earnest, in a twentieth of the time.
@@ -310,7 +312,7 @@ def test_a_dead_exchange_is_waited_for(readers: list[Reader]) -> None:
 
 
 def test_dialling_is_rationed(monkeypatch: pytest.MonkeyPatch, readers: list[Reader]) -> None:
-    monkeypatch.setattr("market.stream.client.BACKOFF_S", (0.0, 0.0))
+    monkeypatch.setattr("market.stream.client.BACKOFF", Backoff(0.0, 0.0))
     monkeypatch.setattr("market.stream.client.MOST_DIALS", 10)
     reader = Reader("ws://127.0.0.1:9", "BTCUSDT")
     readers.append(reader)
@@ -319,13 +321,6 @@ def test_dialling_is_rationed(monkeypatch: pytest.MonkeyPatch, readers: list[Rea
     newest = dials[-1]
     time.sleep(0.5)
     assert dials[-1] == newest
-
-
-def test_waiting_grows_with_every_failure_up_to_a_bound() -> None:
-    first, most = BACKOFF_S
-    assert first / 2 <= backoff_s(0) <= first
-    assert all(backoff_s(n) <= most for n in range(200))
-    assert backoff_s(100) >= most / 2
 
 
 def strike(venue: Venue, stream: MarketStream, chance: random.Random) -> None:

@@ -12,6 +12,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from redis import Redis
 
+from foundation.times import now_ms
 from market.rest import shared_budget
 from market.ticks import Side
 from orders.core.status import OrderStatus
@@ -68,7 +69,7 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         if self.path == "/api/v3/time":
-            now = int(time.time() * 1000) + self.server.ahead_ms
+            now = now_ms() + self.server.ahead_ms
             return self._say(200, {}, json.dumps({"serverTime": now}).encode())
         return self._answer(urlsplit(self.path).query)
 
@@ -105,7 +106,7 @@ def venue(redis: Redis) -> Iterator[Venue]:
 
 
 def request() -> OrderRequest:
-    now = int(time.time() * 1000)
+    now = now_ms()
     return OrderRequest("BTCUSDT", Side.BUY, Decimal("0.0030"), "t-1", now)
 
 

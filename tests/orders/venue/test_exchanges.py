@@ -1,6 +1,5 @@
 """The same cases against every exchange there is: the fake that tests use, and the sandbox."""
 
-import time
 from dataclasses import replace
 from decimal import Decimal
 
@@ -8,6 +7,7 @@ import pytest
 import requests
 from django.conf import settings
 
+from foundation.times import now_ms
 from market.ticks import Side
 from orders.core.status import OrderStatus
 from orders.venue.binance import BinanceExchange
@@ -27,7 +27,7 @@ def exchange(request: pytest.FixtureRequest) -> Exchange:
 
 
 def request_for(number: int, side: Side = Side.BUY, quantity: str = "0.001") -> OrderRequest:
-    now = int(time.time() * 1000)
+    now = now_ms()
     return OrderRequest("BTCUSDT", side, Decimal(quantity), f"c-{now}-{number}", now)
 
 
@@ -124,7 +124,7 @@ def test_balances_move_by_what_was_filled_and_its_fees(exchange: Exchange) -> No
 
 
 def test_an_order_never_placed_is_in_no_list(exchange: Exchange) -> None:
-    now = int(time.time() * 1000)
+    now = now_ms()
     finding = search(exchange, "BTCUSDT", "never-placed", now)
     assert (finding.report, finding.absent) == (None, True)
 

@@ -7,12 +7,13 @@ import pytest
 from pytest_django import Settings
 from redis import Redis
 
+from foundation.times import now_ms
 from market.models import Symbol
 from orders.models import Alarm
 from orders.venue.account_stream import STATE_KEY
 from tests.builders import NOON, symbol, tick
 from tests.clients import promised, redis_away, stranger, user, with_session
-from tests.rows import now_ms, order, write_stream
+from tests.rows import order, write_stream
 from tradingsite.live.snapshot import status_json
 from tradingsite.rest import probes as probes_module
 from tradingsite.rest.probes import Probe, database, worker

@@ -5,10 +5,11 @@ from pytest_django import Settings
 from redis import Redis
 from rest_framework.test import APIClient
 
+from foundation.times import now_ms
 from market.models import Symbol
 from tests.builders import symbol, tick
 from tests.clients import promised, redis_away, refused, staff, stranger, user, with_token
-from tests.rows import now_ms, position, write_stream
+from tests.rows import position, write_stream
 from tests.servers import Sandbox
 
 pytestmark = pytest.mark.django_db

@@ -15,11 +15,11 @@ from candles.live.state import Batch, StateWriter
 from candles.models import Candle, Verdict
 from candles.ohlcv import OHLCV, flat
 from foundation import worker as worker_module
-from foundation.worker import Clerk
+from foundation.worker import DatabaseWorker
 from market.models import Symbol
 from market.wire import KlineEvent
 from tests.builders import kline_event, symbol, tick
-from tests.clerks import work_off
+from tests.workers import work_off
 from tradingsite.stream import recorder
 from tradingsite.stream.recorder import Recorder
 
@@ -28,10 +28,10 @@ BTC = "BTCUSDT"
 
 
 @pytest.fixture
-def worker(monkeypatch: pytest.MonkeyPatch) -> Iterator[Clerk]:
+def worker(monkeypatch: pytest.MonkeyPatch) -> Iterator[DatabaseWorker]:
     monkeypatch.setattr(worker_module, "RETRY_S", 0.01)
     monkeypatch.setattr(recorder, "CONFIRM_EVERY_S", 0.0)
-    worker = Clerk()
+    worker = DatabaseWorker()
     yield worker
     worker.stop(5)
 
@@ -49,7 +49,7 @@ def symbols() -> dict[str, Symbol]:
 
 
 @pytest.fixture
-def recording(worker: Clerk, writer: StateWriter, symbols: dict[str, Symbol]) -> Recorder:
+def recording(worker: DatabaseWorker, writer: StateWriter, symbols: dict[str, Symbol]) -> Recorder:
     return Recorder(worker, writer, symbols, ["1m"])
 
 
@@ -92,7 +92,7 @@ def test_while_the_database_is_gone_candles_wait_in_redis_and_survive_their_owne
         close(recording, 1)
         save(recording, writer)
         recording.database.stop(1)
-    other = Clerk()
+    other = DatabaseWorker()
     successor = Recorder(other, writer, symbols, ["1m"])
     close(successor, 2)
     work_off(other)

@@ -5,11 +5,11 @@ import pytest
 from django.db import OperationalError
 
 from foundation import worker as worker_module
-from foundation.worker import Clerk
+from foundation.worker import DatabaseWorker
 from orders.core.stops import Hit, Stop
 from strategies.models import Signal
 from tests.builders import tick
-from tests.clerks import work_off
+from tests.workers import work_off
 from tradingsite.stream import stop_monitor
 from tradingsite.stream.stop_monitor import StopMonitor
 
@@ -41,9 +41,9 @@ class Book:
 
 
 @pytest.fixture
-def worker(monkeypatch: pytest.MonkeyPatch) -> Iterator[Clerk]:
+def worker(monkeypatch: pytest.MonkeyPatch) -> Iterator[DatabaseWorker]:
     monkeypatch.setattr(worker_module, "RETRY_S", 0.01)
-    worker = Clerk()
+    worker = DatabaseWorker()
     yield worker
     worker.stop(5)
 
@@ -58,7 +58,7 @@ def book(monkeypatch: pytest.MonkeyPatch) -> Book:
 
 
 @pytest.fixture
-def monitor(book: Book, worker: Clerk) -> StopMonitor:
+def monitor(book: Book, worker: DatabaseWorker) -> StopMonitor:
     """Has read the book, and sees no ticks of before."""
     monitor = StopMonitor(worker, worker, lambda _: [])
     monitor.refresh(b"1")
@@ -108,7 +108,7 @@ def test_stops_are_read_again_only_when_something_changed(book: Book, monitor: S
 
 
 def test_the_word_of_a_change_may_be_lost(
-    book: Book, worker: Clerk, monkeypatch: pytest.MonkeyPatch
+    book: Book, worker: DatabaseWorker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(stop_monitor, "REREAD_EVERY_S", 0.0)
     book.stops = []

@@ -15,8 +15,8 @@ from django.core.management.base import BaseCommand, CommandError
 from candles.live.lease import Lease
 from candles.live.state import StateWriter
 from candles.shards import Shard
+from foundation.outages import DATABASE_OUTAGES, RETRY_S
 from foundation.redis import connection
-from foundation.worker import DATABASE_GONE, RETRY_S
 from market.rest import ExchangeUnreachable, market_rest
 from market.services import UnknownSymbol, load_symbols
 from market.stream.client import MarketStream
@@ -72,7 +72,7 @@ class Command(BaseCommand):
                 ensure_variants()
                 load_symbols(process.context.rest)
                 return
-            except DATABASE_GONE as error:
+            except DATABASE_OUTAGES as error:
                 logger.warning("database.unreachable", error=str(error))
                 process.stopping.wait(RETRY_S)
             except UnknownSymbol as error:
