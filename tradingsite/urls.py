@@ -7,8 +7,8 @@ from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
 from candles import api as candles
 from orders import api as orders
 from strategies import api as strategies
-from tradingsite import pages
 from tradingsite.rest import health as views
+from tradingsite.rest import pages
 from tradingsite.rest import positions as positions_api
 from tradingsite.rest import symbols as symbols_api
 

@@ -99,8 +99,8 @@ def show_positions(positions: Sequence[Position]) -> None:
 
 
 def show_halt(_: Sequence[Halt]) -> None:
-    publisher.status()
+    publisher.publish_status()
 
 
 def show_alarms(_: Sequence[Alarm]) -> None:
-    publisher.status()
+    publisher.publish_status()

@@ -1,5 +1,5 @@
-"""What pages are told, and how it waits: nothing important is passed over, and of passing
-states only the newest. Plain values, time as an argument.
+"""Messages to pages and the queues they wait in: of forming candles only the newest waits, of
+others every one. Plain values, time as an argument.
 """
 
 from collections import deque
@@ -23,7 +23,7 @@ class Message(NamedTuple):
     data: dict[str, Any]
 
 
-class Told(NamedTuple):
+class EncodedMessage(NamedTuple):
     """A message as it travels: `text` is its JSON up to the place where `seq` belongs."""
 
     type: str
@@ -31,51 +31,53 @@ class Told(NamedTuple):
     text: str
 
 
-def written(message: Message) -> Told:
-    """`message` as JSON, once for all who will get it."""
+def encode(message: Message) -> EncodedMessage:
+    """JSON of `message`, made once for all who will get it."""
     data = orjson.dumps(message.data).decode()
-    return Told(message.type, message.symbol, f'{{"type":"{message.type}","data":{data},"seq":')
+    return EncodedMessage(
+        message.type, message.symbol, f'{{"type":"{message.type}","data":{data},"seq":'
+    )
 
 
-def important(messages: list[Told]) -> int:
-    """How many of them nobody may miss: all but the forming candles."""
+def count_reliable(messages: list[EncodedMessage]) -> int:
+    """The number of messages that nobody may miss: all but the forming candles."""
     return sum(message.type != FORMING for message in messages)
 
 
 class Backlog:
     """Messages that wait, oldest first; of forming candles only the newest of each symbol.
 
-    Holds at most `most` messages besides the forming ones. Beyond that the oldest is dropped
-    and counted in `dropped`. `added` counts all that were ever added, without the forming.
+    Holds at most `max_messages` besides the forming ones. Beyond that the oldest is dropped
+    and counted in `dropped`. `appended` counts all that ever were, without the forming.
     """
 
-    def __init__(self, most: int) -> None:
-        self.most = most
-        self.added = 0
+    def __init__(self, max_messages: int) -> None:
+        self.max_messages = max_messages
+        self.appended = 0
         self.dropped = 0
-        self._waiting: deque[Told] = deque()
-        self._forming: dict[str | None, Told] = {}
+        self._waiting: deque[EncodedMessage] = deque()
+        self._forming: dict[str | None, EncodedMessage] = {}
 
     def __len__(self) -> int:
         return len(self._waiting) + len(self._forming)
 
-    def add(self, message: Told) -> None:
+    def append(self, message: EncodedMessage) -> None:
         if message.type == FORMING:
             self._forming[message.symbol] = message
             return
-        self.added += 1
+        self.appended += 1
         self._waiting.append(message)
-        if len(self._waiting) > self.most:
+        if len(self._waiting) > self.max_messages:
             self._waiting.popleft()
             self.dropped += 1
 
-    def pop(self) -> Told:
-        """The next one to tell; forming candles come last. Raises KeyError where none waits."""
+    def pop(self) -> EncodedMessage:
+        """The next one to send; forming candles come last. Raises KeyError where none waits."""
         if self._waiting:
             return self._waiting.popleft()
         return self._forming.pop(next(iter(self._forming), None))
 
-    def drain(self) -> list[Told]:
+    def drain(self) -> list[EncodedMessage]:
         messages = [*self._waiting, *self._forming.values()]
         self._waiting.clear()
         self._forming.clear()
@@ -85,7 +87,7 @@ class Backlog:
 class Conflation(Generic[T]):
     """The newest state of each symbol, handed out one by one, evenly spaced.
 
-    All symbols together get `per_second` places; whichever waits longest comes first. Times
+    All symbols together get `per_second` turns; whichever waits longest comes first. Times
     are milliseconds of any clock that only goes forward.
     """
 
@@ -95,12 +97,12 @@ class Conflation(Generic[T]):
         self._newest: dict[str, T] = {}
         self._next_ms = 0
 
-    def take(self, symbol: str, state: T) -> None:
-        """A newer state takes the place of the one that waits, and its place in the row."""
+    def replace(self, symbol: str, state: T) -> None:
+        """Put a newer state in the place of the one that waits, and in its turn."""
         self._newest[symbol] = state
 
     def due(self, now_ms: int) -> tuple[str, T] | None:
-        """The symbol and state to tell now; None where it is too early or nothing waits."""
+        """The symbol and state to show now; None where it is too early or nothing waits."""
         if not self._newest or now_ms < self._next_ms:
             return None
         self._next_ms = now_ms + self.spacing_ms
@@ -108,5 +110,5 @@ class Conflation(Generic[T]):
         return symbol, self._newest.pop(symbol)
 
     def wait_ms(self, now_ms: int) -> int | None:
-        """How long until `due` has something; None where nothing waits."""
+        """Milliseconds until `due` has something; None where nothing waits."""
         return max(0, self._next_ms - now_ms) if self._newest else None

@@ -1,4 +1,4 @@
-"""How everything stands: what a page is told first, and the state of stream and halt."""
+"""Snapshot of the whole system, sent first to a page, and the status of stream and halt."""
 
 import time
 from typing import Any, Literal, cast
@@ -18,18 +18,18 @@ from market.models import Symbol
 from orders.models import Halt, HaltLevel, Position
 from orders.representation import position_json
 from orders.services import raised_alarms
-from tradingsite.live.client import Refusal, Wanted
-from tradingsite.live.messages import Message, Told, written
-from tradingsite.stream_status import Gist, Streams
+from tradingsite.live.client import Filter, Refusal
+from tradingsite.live.messages import EncodedMessage, Message, encode
+from tradingsite.live.stream_status import Streams, StreamSummary
 from tradingsite.tasks import BEAT_KEY
 
-LASTS = 0.5  # seconds; a thousand pages that reconnect at once share a few
-PARTS = {"forming": "forming", "candle": "candles", "position": "positions"}
+FRESH_FOR_S = 0.5  # a thousand pages that reconnect at once share a few
+SECTIONS = {"forming": "forming", "candle": "candles", "position": "positions"}
 WORKER_SILENT_MS = 30_000
 
 
-def worker_word() -> Literal["up", "down"]:
-    """Whether a worker has answered beat lately; without Redis none can."""
+def worker_availability() -> Literal["up", "down"]:
+    """`up` where a worker has answered beat lately; without Redis none can."""
     try:
         beat = cast(bytes | None, connection().get(BEAT_KEY))
     except RedisError:
@@ -39,15 +39,15 @@ def worker_word() -> Literal["up", "down"]:
 
 
 def status_json() -> dict[str, Any]:
-    """Stream, worker and halt in a word each; `refilling` tells ticks to fetch by symbol."""
+    """Stream, worker and halt in a word each; `refilling` counts ticks to fetch by symbol."""
     streams, halt = Streams.read(), Halt.objects.first()
     return {
-        "stream": streams.word,
+        "stream": streams.availability,
         "last_frame": iso_ms(streams.last_frame_ms) if streams.last_frame_ms else None,
         "lag_ms": streams.lag_ms,
         "refilling": streams.refilling,
         "standbys": streams.standbys,
-        "worker": worker_word(),
+        "worker": worker_availability(),
         "halt": halt.level if halt else HaltLevel.OFF.value,
         "alarms": [f"{one.symbol.name}: {one.text}" for one in raised_alarms()],
     }
@@ -73,49 +73,51 @@ def snapshot_json() -> dict[str, Any]:
 
 
 class Snapshot:
-    """How everything stood when it was built, and what was told since that began.
+    """The state of everything when it was built, and the messages since that began.
 
     Both together bring a socket up to date, however old the snapshot is.
     """
 
     def __init__(self) -> None:
-        self.since: list[Told] = []
+        self.since: list[EncodedMessage] = []
         self._built_at: float | None = None
         self._data: dict[str, Any] = {}
-        self._texts: dict[Wanted, str] = {}
+        self._texts: dict[Filter, str] = {}
 
     @property
-    def lasts(self) -> bool:
-        return self._built_at is None or time.monotonic() - self._built_at < LASTS
+    def is_fresh(self) -> bool:
+        return self._built_at is None or time.monotonic() - self._built_at < FRESH_FOR_S
 
     @property
-    def stream(self) -> Gist:
-        """How the streams were by then."""
+    def stream(self) -> StreamSummary:
+        """The streams' summary by then."""
         status = self._data["status"]
-        return Gist(status["stream"], status["refilling"], status["standbys"])
+        return StreamSummary(status["stream"], status["refilling"], status["standbys"])
 
     async def build(self) -> None:
         # Not thread-sensitive: else it would queue behind every synchronous view.
         self._data = await database_sync_to_async(snapshot_json, thread_sensitive=False)()
         self._built_at = time.monotonic()
 
-    def text(self, wanted: Wanted) -> str:
-        """The message for `wanted`. Raises Refusal (code 4404) where it names a strange symbol."""
-        if wanted not in self._texts:
-            self._texts[wanted] = written(Message("snapshot", None, self._part(wanted))).text
-        return self._texts[wanted]
+    def text(self, filter: Filter) -> str:
+        """The message for `filter`. Raises Refusal (code 4404) where it names a strange symbol."""
+        if filter not in self._texts:
+            self._texts[filter] = encode(Message("snapshot", None, self._filtered(filter))).text
+        return self._texts[filter]
 
-    def _part(self, wanted: Wanted) -> dict[str, Any]:
+    def _filtered(self, filter: Filter) -> dict[str, Any]:
         followed: list[str] = self._data["symbols"]
-        for strange in sorted((wanted.symbols or frozenset()) - set(followed)):
+        for strange in sorted((filter.symbols or frozenset()) - set(followed)):
             detail = f"symbols: {strange!r} is not followed; use {', '.join(followed)}"
             raise Refusal(4404, "unknown_symbol", detail)
-        part: dict[str, Any] = {"symbols": [name for name in followed if wanted.wants_symbol(name)]}
-        for kind, name in PARTS.items():
-            if wanted.wants_type(kind):
+        part: dict[str, Any] = {
+            "symbols": [name for name in followed if filter.passes_symbol(name)]
+        }
+        for kind, name in SECTIONS.items():
+            if filter.passes_type(kind):
                 things = self._data[name]
-                part[name] = [one for one in things if wanted.wants_symbol(one["symbol"])]
-        if wanted.wants_type("status"):
+                part[name] = [one for one in things if filter.passes_symbol(one["symbol"])]
+        if filter.passes_type("status"):
             part["status"] = self._data["status"]
         return part
 

@@ -23,8 +23,8 @@ from orders.core.status import UNANSWERED
 from orders.models import Order
 from orders.services import raised_alarms
 from orders.venue.account_stream import STATE_KEY
+from tradingsite.live.stream_status import Streams
 from tradingsite.rest.symbols import stream_json
-from tradingsite.stream_status import Streams
 from tradingsite.tasks import BEAT_KEY
 
 Facts = dict[str, Any]
@@ -86,7 +86,7 @@ def stream() -> Facts:
         "down": "not connected to the exchange; it keeps trying",
         "stale": "nothing is heard of a stream process; is manage.py runstream running?",
     }
-    return _checked(wrong[streams.word], facts)
+    return _checked(wrong[streams.availability], facts)
 
 
 def _shard(shard: StreamState, now_ms: int) -> Facts:

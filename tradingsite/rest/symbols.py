@@ -21,7 +21,7 @@ from market.models import Symbol
 from market.parameters import known_symbol
 from market.representation import SymbolSerializer, symbol_json
 from orders.models import Position
-from tradingsite.stream_status import Streams
+from tradingsite.live.stream_status import Streams
 
 
 class StreamSerializer(serializers.Serializer[Json]):
@@ -69,7 +69,7 @@ def stream_json(symbol: str, streams: Streams, state: SymbolState | None) -> Jso
     shard = streams.of(symbol)
     counts = state.counts if state else Counts()
     return {
-        "state": streams.symbol_word(symbol, state),
+        "state": streams.symbol_availability(symbol, state),
         "last_tick_id": state.last_tick_id if state else None,
         "last_tick_time": iso_ms(state.last_time_ms) if state else None,
         "age_ms": max(0, streams.now_ms - state.last_time_ms) if state else None,

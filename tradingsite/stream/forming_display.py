@@ -17,7 +17,7 @@ class FormingDisplay:
 
     def show(self, symbols: Iterable[str]) -> None:
         for symbol in symbols:
-            self._changed.take(symbol, None)
+            self._changed.replace(symbol, None)
         due = self._changed.due(int(time.monotonic() * 1000))
         if due is None:
             return

@@ -17,8 +17,8 @@ from tests.servers import Redis as RedisServer
 from tests.servers import eventually
 from tests.tradingsite.web import Web
 from tradingsite.live import publisher
-from tradingsite.live.client import Refusal, Wanted
-from tradingsite.live.messages import Told
+from tradingsite.live.client import Filter, Refusal
+from tradingsite.live.messages import EncodedMessage
 from tradingsite.live.publisher import Message, publish
 
 SMALL_WINDOW = (socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
@@ -29,17 +29,17 @@ def tell(kind: str, symbol: str | None, number: int, padding: int = 0) -> None:
 
 
 def test_the_query_says_which_messages_are_wanted() -> None:
-    wanted = Wanted.of(b"symbols=btcusdt,ETHUSDT&types=candle,signal")
-    assert wanted.wants(Told("candle", "BTCUSDT", ""))
-    assert wanted.wants(Told("signal", None, ""))
-    assert not wanted.wants(Told("candle", "BNBUSDT", ""))
-    assert not wanted.wants(Told("trade", "BTCUSDT", ""))
+    filter = Filter.parse(b"symbols=btcusdt,ETHUSDT&types=candle,signal")
+    assert filter.passes(EncodedMessage("candle", "BTCUSDT", ""))
+    assert filter.passes(EncodedMessage("signal", None, ""))
+    assert not filter.passes(EncodedMessage("candle", "BNBUSDT", ""))
+    assert not filter.passes(EncodedMessage("trade", "BTCUSDT", ""))
 
 
 @pytest.mark.parametrize("query", [b"types=kandle", b"symbols=BTC;ETH", b"symbol=BTCUSDT"])
 def test_a_strange_query_is_refused_by_name(query: bytes) -> None:
     with pytest.raises(Refusal, match=query.split(b"=")[0].decode()) as refused:
-        Wanted.of(query)
+        Filter.parse(query)
     assert refused.value.code == 4400
 
 
@@ -112,7 +112,7 @@ def test_a_client_that_stops_reading_is_closed_and_slows_nobody(web: Web) -> Non
         tell("candle", "BTCUSDT", number, padding=2000)
         message = fast.next()
     assert message["data"]["number"] == 2999
-    assert eventually(lambda: "live.too_slow" in web.text())
+    assert eventually(lambda: "live.client_too_slow" in web.text())
     assert memory_mb(web.pid) - before < 20
     assert slow.close_code() == 4008
 
@@ -137,7 +137,7 @@ def test_pages_see_a_gap_where_a_message_was_lost(web: Web) -> None:
     client.next()
     tell("order", "BTCUSDT", 1)
     assert client.next()["seq"] == 2
-    publisher._publisher().backlog.added += 1  # as if one had been dropped; nothing follows it
+    publisher._publisher().backlog.appended += 1  # as if one had been dropped; nothing follows it
     status = client.next()
     assert (status["type"], status["seq"]) == ("status", 4)
 
@@ -148,7 +148,7 @@ def test_pages_see_a_gap_when_redis_was_away(symbols: list[Symbol], tmp_path: Pa
     client = web.connect("/?types=status")
     client.next()
     first.kill()
-    assert eventually(lambda: "live.unheard" in web.text())
+    assert eventually(lambda: "live.beat_lost" in web.text())
     second = RedisServer(tmp_path)
     assert client.next()["seq"] == 3
     assert "Traceback" not in web.text()

@@ -1,45 +1,45 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tradingsite.live.messages import Backlog, Conflation, Message, Told, written
+from tradingsite.live.messages import Backlog, Conflation, EncodedMessage, Message, encode
 
 
-def told(kind: str, symbol: str = "BTCUSDT", text: str = "") -> Told:
-    return Told(kind, symbol, text)
+def told(kind: str, symbol: str = "BTCUSDT", text: str = "") -> EncodedMessage:
+    return EncodedMessage(kind, symbol, text)
 
 
 def test_a_message_is_written_up_to_its_number() -> None:
-    message = written(Message("candle", "BTCUSDT", {"close": "1.5"}))
+    message = encode(Message("candle", "BTCUSDT", {"close": "1.5"}))
     assert message.text + "7}" == '{"type":"candle","data":{"close":"1.5"},"seq":7}'
 
 
 def test_of_forming_candles_only_the_newest_of_a_symbol_waits() -> None:
-    backlog = Backlog(most=10)
+    backlog = Backlog(max_messages=10)
     for text in ("old", "new"):
-        backlog.add(told("forming", text=text))
+        backlog.append(told("forming", text=text))
     assert [message.text for message in backlog.drain()] == ["new"]
 
 
 def test_what_is_important_is_told_before_what_is_forming() -> None:
-    backlog = Backlog(most=10)
-    backlog.add(told("forming"))
-    backlog.add(told("order"))
+    backlog = Backlog(max_messages=10)
+    backlog.append(told("forming"))
+    backlog.append(told("order"))
     assert [backlog.pop().type, backlog.pop().type] == ["order", "forming"]
 
 
 def test_a_full_backlog_drops_the_oldest_and_counts_it() -> None:
-    backlog = Backlog(most=2)
+    backlog = Backlog(max_messages=2)
     for text in ("first", "second", "third"):
-        backlog.add(told("order", text=text))
-    assert (backlog.added, backlog.dropped) == (3, 1)
+        backlog.append(told("order", text=text))
+    assert (backlog.appended, backlog.dropped) == (3, 1)
     assert [message.text for message in backlog.drain()] == ["second", "third"]
 
 
 def test_the_symbol_that_waits_longest_comes_first_with_its_newest_state() -> None:
     conflation: Conflation[int] = Conflation(per_second=20)
-    conflation.take("BTCUSDT", 1)
-    conflation.take("ETHUSDT", 2)
-    conflation.take("BTCUSDT", 3)
+    conflation.replace("BTCUSDT", 1)
+    conflation.replace("ETHUSDT", 2)
+    conflation.replace("BTCUSDT", 3)
     assert conflation.due(now_ms=0) == ("BTCUSDT", 3)
     assert conflation.due(now_ms=50) is None
     assert conflation.wait_ms(now_ms=50) == 1
@@ -53,7 +53,7 @@ def test_no_second_ever_has_more_than_twenty(steps: list[tuple[int, str]]) -> No
     now_ms, shown = 0, []
     for wait_ms, symbol in steps:
         now_ms += wait_ms
-        conflation.take(symbol, now_ms)
+        conflation.replace(symbol, now_ms)
         if conflation.due(now_ms):
             shown.append(now_ms)
     for start in shown:

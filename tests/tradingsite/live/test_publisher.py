@@ -12,7 +12,7 @@ from django.conf import settings
 
 from tests import servers
 from tradingsite.live import publisher
-from tradingsite.live.messages import written
+from tradingsite.live.messages import encode
 from tradingsite.live.publisher import GROUP, Message, publish
 
 Receive = Any
@@ -48,9 +48,9 @@ def test_publishing_does_not_wait_for_redis(
     monkeypatch.setattr(get_channel_layer(), "group_send", slow, raising=False)
     for number in range(1000):
         publish([candle(number)])
-    assert not publisher._publisher().flush(within=0.1)
+    assert not publisher._publisher().flush(timeout_s=0.1)
     answers.set()
-    assert publisher._publisher().flush(within=5)
+    assert publisher._publisher().flush(timeout_s=5)
 
 
 async def test_messages_arrive_in_order_and_numbered(batches: Receive) -> None:
@@ -63,7 +63,7 @@ async def test_messages_arrive_in_order_and_numbered(batches: Receive) -> None:
         first = batch["after"] if first is None else first
         assert batch["after"] == first + len(found)
         found += batch["messages"]
-    assert [text for _, _, text in found] == [written(candle(n)).text for n in range(100)]
+    assert [text for _, _, text in found] == [encode(candle(n)).text for n in range(100)]
 
 
 async def test_a_forked_child_tells_with_a_thread_of_its_own(batches: Receive) -> None:
@@ -72,11 +72,11 @@ async def test_a_forked_child_tells_with_a_thread_of_its_own(batches: Receive) -
     child = os.fork()
     if not child:
         publish([candle(2)])
-        os._exit(0 if publisher._publisher().flush(within=5) else 1)
+        os._exit(0 if publisher._publisher().flush(timeout_s=5) else 1)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
     batch = await batches()
     assert batch["from"] != parent["from"]
-    assert batch["messages"][0][2] == written(candle(2)).text
+    assert batch["messages"][0][2] == encode(candle(2)).text
 
 
 def test_a_dead_redis_neither_blocks_nor_fails_and_the_loss_is_told_later(
@@ -85,13 +85,13 @@ def test_a_dead_redis_neither_blocks_nor_fails_and_the_loss_is_told_later(
     first = servers.Redis(tmp_path)
     settings.CHANNEL_LAYERS = layers_at(first.url)
     ours = publisher.Publisher()
-    ours.put([written(candle(1))])
-    assert ours.flush(within=5)
+    ours.put([encode(candle(1))])
+    assert ours.flush(timeout_s=5)
     first.kill()
-    ours.put([written(candle(2))])
-    assert not ours.flush(within=0.5)
+    ours.put([encode(candle(2))])
+    assert not ours.flush(timeout_s=0.5)
     second = servers.Redis(tmp_path)
-    assert ours.flush(within=10)
+    assert ours.flush(timeout_s=10)
     assert ours._next_batch()["after"] == 2
     second.stop()
 

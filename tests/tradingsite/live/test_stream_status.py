@@ -4,7 +4,7 @@ from candles.live.state import StreamState, SymbolState
 from candles.ohlcv import flat
 from candles.shards import Shard
 from tests.rows import stream_state
-from tradingsite.stream_status import BEAT_EXPIRES_MS, STALE_AFTER_MS, Streams, _newest_split
+from tradingsite.live.stream_status import BEAT_EXPIRES_MS, STALE_AFTER_MS, Streams, _newest_split
 
 NOW_MS = 10_000_000
 
@@ -22,12 +22,12 @@ def state(time_ms: int) -> SymbolState:
 
 
 def test_all_shards_have_to_be_up() -> None:
-    assert streams(shard("1/2"), shard("2/2")).word == "up"
-    assert streams(shard("1/2"), shard("2/2", connected=False)).word == "down"
-    assert streams(shard("1/2")).word == "stale"
+    assert streams(shard("1/2"), shard("2/2")).availability == "up"
+    assert streams(shard("1/2"), shard("2/2", connected=False)).availability == "down"
+    assert streams(shard("1/2")).availability == "stale"
     old = NOW_MS - BEAT_EXPIRES_MS - 1
-    assert streams(shard("1/2"), shard("2/2", beat_ms=old)).word == "stale"
-    assert streams().word == "stale"
+    assert streams(shard("1/2"), shard("2/2", beat_ms=old)).availability == "stale"
+    assert streams().availability == "stale"
 
 
 def test_shards_of_an_earlier_split_do_not_count() -> None:
@@ -42,13 +42,13 @@ def test_a_symbol_is_told_by_the_shard_that_covers_it() -> None:
     told = now.of("BTCUSDT")
     assert told is not None
     assert told.holder == "us"
-    assert now.symbol_word("BTCUSDT", state(NOW_MS)) == "live"
+    assert now.symbol_availability("BTCUSDT", state(NOW_MS)) == "live"
 
 
 def test_a_symbol_is_in_the_worst_of_its_states() -> None:
     fresh, old = state(NOW_MS), state(NOW_MS - STALE_AFTER_MS - 1)
-    assert streams(shard("1/1")).symbol_word("BTCUSDT", old) == "stale"
-    assert streams(shard("1/1")).symbol_word("BTCUSDT", None) == "stale"
+    assert streams(shard("1/1")).symbol_availability("BTCUSDT", old) == "stale"
+    assert streams(shard("1/1")).symbol_availability("BTCUSDT", None) == "stale"
     refilling = shard("1/1", refilling={"BTCUSDT": 0})
-    assert streams(refilling).symbol_word("BTCUSDT", old) == "refilling"
-    assert streams(shard("1/1", connected=False)).symbol_word("BTCUSDT", fresh) == "down"
+    assert streams(refilling).symbol_availability("BTCUSDT", old) == "refilling"
+    assert streams(shard("1/1", connected=False)).symbol_availability("BTCUSDT", fresh) == "down"

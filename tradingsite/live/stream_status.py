@@ -1,4 +1,4 @@
-"""How the stream processes are, as they say it themselves, read for pages and for /health."""
+"""Status of the stream processes, as they report it, for pages and for /health."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,17 +11,17 @@ from candles.shards import Shard
 from foundation.redis import connection
 from foundation.times import now_ms
 
-BEAT_EXPIRES_MS = 3_000  # an owner says several times a second that it lives
+BEAT_EXPIRES_MS = 3_000  # a leader says several times a second that it lives
 STALE_AFTER_MS = 60_000  # without a tick; quiet markets have such minutes, so it is no failure
 
-StreamWord = Literal["up", "down", "stale"]
-SymbolWord = Literal["live", "refilling", "stale", "down"]
+Availability = Literal["up", "down", "stale"]
+SymbolAvailability = Literal["live", "refilling", "stale", "down"]
 
 
-class Gist(NamedTuple):
-    """What a page has to know at once when it changes."""
+class StreamSummary(NamedTuple):
+    """The part of the status that a page has to hear of at once when it changes."""
 
-    word: StreamWord
+    availability: Availability
     refilling: dict[str, int]
     standbys: int
 
@@ -35,16 +35,16 @@ class Streams:
 
     @classmethod
     def read(cls) -> "Streams":
-        """Without Redis nobody can say how the streams are: then there are none."""
-        looked_ms = now_ms()
+        """The streams as reported in Redis; without Redis there are none."""
+        read_ms = now_ms()
         try:
-            told = read_streams(connection())
+            states = read_streams(connection())
         except RedisError:
-            told = []
-        return cls(_newest_split(told), looked_ms)
+            states = []
+        return cls(_newest_split(states), read_ms)
 
     @property
-    def word(self) -> StreamWord:
+    def availability(self) -> Availability:
         """`down`: one runs and has no connection. `stale`: nothing is heard of one any more."""
         split = Shard.parse(self.shards[0].shard).count if self.shards else 1
         if len(self.shards) < split or any(map(self.silent, self.shards)):
@@ -57,7 +57,7 @@ class Streams:
 
     @property
     def last_frame_ms(self) -> int | None:
-        """When the shard that waits longest had its last frame; None where one had none."""
+        """The time of the last frame, of the shard that waits longest; None where one had none."""
         return min((shard.last_frame_ms for shard in self.shards), default=0) or None
 
     @property
@@ -69,8 +69,8 @@ class Streams:
         return sum(len(shard.standbys) for shard in self.shards)
 
     @property
-    def gist(self) -> Gist:
-        return Gist(self.word, self.refilling, self.standbys)
+    def summary(self) -> StreamSummary:
+        return StreamSummary(self.availability, self.refilling, self.standbys)
 
     def of(self, symbol: str) -> StreamState | None:
         """The shard that follows `symbol`; None where none ever ran."""
@@ -80,8 +80,8 @@ class Streams:
     def silent(self, shard: StreamState) -> bool:
         return self.now_ms - shard.beat_ms > BEAT_EXPIRES_MS
 
-    def symbol_word(self, symbol: str, state: SymbolState | None) -> SymbolWord:
-        """How the ticks of one symbol come in; `state` is None before the first."""
+    def symbol_availability(self, symbol: str, state: SymbolState | None) -> SymbolAvailability:
+        """Availability of one symbol's ticks; `state` is None before the first."""
         shard = self.of(symbol)
         if shard is None or self.silent(shard) or not shard.connected:
             return "down"
@@ -91,10 +91,10 @@ class Streams:
         return "stale" if old else "live"
 
 
-def _newest_split(told: Sequence[StreamState]) -> list[StreamState]:
+def _newest_split(states: Sequence[StreamState]) -> list[StreamState]:
     """Shards of as many shares as the last one heard of; others are of an earlier split."""
-    if not told:
+    if not states:
         return []
-    newest = max(told, key=lambda shard: shard.beat_ms)
+    newest = max(states, key=lambda shard: shard.beat_ms)
     count = Shard.parse(newest.shard).count
-    return [shard for shard in told if Shard.parse(shard.shard).count == count]
+    return [shard for shard in states if Shard.parse(shard.shard).count == count]
