@@ -9,8 +9,8 @@ from django.http import HttpRequest
 from candles.comparison import FIELDS
 from candles.intervals import INTERVALS_MS
 from candles.models import Candle, CandleRevision
-from foundation.admin import Facts
-from market.admin import OfSymbol
+from foundation.admin import ReadOnlyAdmin
+from market.admin import SymbolFilter
 
 
 class OfInterval(admin.SimpleListFilter):
@@ -48,7 +48,7 @@ class Revisions(admin.TabularInline[CandleRevision, Candle]):
 
 
 @admin.register(Candle)
-class CandleAdmin(Facts[Candle]):
+class CandleAdmin(ReadOnlyAdmin[Candle]):
     # By key, newest first: millions of candles have no index on the time alone, so there is
     # no date hierarchy either.
     ordering = ("-id",)
@@ -57,7 +57,7 @@ class CandleAdmin(Facts[Candle]):
         "symbol", "interval", "open_time", "open", "high", "low", "close", "volume", "trades",
         "verdict", "revision", "difference",
     )  # fmt: skip
-    list_filter = (OfSymbol, OfInterval, "verdict")
+    list_filter = (SymbolFilter, OfInterval, "verdict")
     list_select_related = ("symbol",)
     search_fields = ("=symbol__name",)
     search_help_text = "A symbol's whole name"

@@ -31,18 +31,20 @@ from candles.representation import (
     span_json,
 )
 from foundation.redis import connection
-from foundation.rest.errors import refusals
+from foundation.rest.errors import error_responses
 from foundation.rest.fields import Json, iso
-from foundation.rest.parameters import OneOf, Query, TimeParameter, filters
+from foundation.rest.parameters import ChoiceParameter, Query, TimeParameter, filters
 from market.models import Symbol
-from market.parameters import known_symbol
+from market.parameters import symbol_or_404
 from market.representation import tick_json
 
 MOST_CANDLES = 5000
 
 
 class CandleQuery(Query):
-    interval = OneOf(INTERVALS_MS, required=False, help_text="The first of INTERVALS if left out.")
+    interval = ChoiceParameter(
+        INTERVALS_MS, required=False, help_text="The first of INTERVALS if left out."
+    )
     start = TimeParameter(required=False, help_text="Opened not before this time.")
     end = TimeParameter(required=False, help_text="Opened not after this time.")
     limit = serializers.IntegerField(
@@ -51,7 +53,9 @@ class CandleQuery(Query):
         default=500,
         help_text="The newest so many; the oldest from `start` on where only that is given.",
     )
-    verdict = OneOf(list(Verdict), required=False, help_text="Only candles of this verdict.")
+    verdict = ChoiceParameter(
+        list(Verdict), required=False, help_text="Only candles of this verdict."
+    )
     forming = serializers.BooleanField(
         default=False, help_text="Also the open candle, on top of `limit`; it has no verdict."
     )
@@ -131,7 +135,7 @@ def _read_span(text: str, interval: str) -> tuple[str, str]:
 
 
 def _asked(request: Request) -> dict[str, Any]:
-    return {"interval": settings.INTERVALS[0], **CandleQuery.of(request)}
+    return {"interval": settings.INTERVALS[0], **CandleQuery.validate_request(request)}
 
 
 def _states(symbols: Sequence[Symbol], asked: dict[str, Any]) -> dict[str, SymbolState]:
@@ -146,7 +150,7 @@ class CandlesView(APIView):
         summary="Candles of all followed symbols",
         description="`limit` is shared evenly between the symbols, at least one each.",
         parameters=[CandleQuery],
-        responses={200: AllCandlesSerializer, **refusals(400, 503)},
+        responses={200: AllCandlesSerializer, **error_responses(400, 503)},
     )
     def get(self, request: Request) -> Response:
         asked = _asked(request)
@@ -163,11 +167,11 @@ class SymbolCandlesView(APIView):
         operation_id="candles",
         summary="Candles of a symbol",
         parameters=[CandleQuery],
-        responses={200: SeriesSerializer, **refusals(400, 404, 503)},
+        responses={200: SeriesSerializer, **error_responses(400, 404, 503)},
     )
     def get(self, request: Request, symbol: str) -> Response:
         asked = _asked(request)
-        known = known_symbol(symbol)
+        known = symbol_or_404(symbol)
         state = _states([known], asked).get(known.name)
         candles = _series(known, state, asked, asked["limit"])
         return Response({"symbol": known.name, "interval": asked["interval"], "candles": candles})
@@ -177,10 +181,10 @@ class TicksView(APIView):
     @extend_schema(
         operation_id="latest_ticks",
         summary="The latest tick of every followed symbol",
-        responses={200: LatestTicksSerializer, **refusals(400, 503)},
+        responses={200: LatestTicksSerializer, **error_responses(400, 503)},
     )
     def get(self, request: Request) -> Response:
-        Query.of(request)
+        Query.validate_request(request)
         names = Symbol.objects.followed().values_list("name", flat=True)
         ticks = [tick for name in names for tick in recent_ticks(connection(), name, 1)]
         return Response({"ticks": [tick_json(tick) for tick in ticks]})
@@ -191,10 +195,10 @@ class SymbolTicksView(APIView):
         operation_id="ticks",
         summary="The last ticks of a symbol",
         parameters=[TickQuery],
-        responses={200: SymbolTicksSerializer, **refusals(400, 404, 503)},
+        responses={200: SymbolTicksSerializer, **error_responses(400, 404, 503)},
     )
     def get(self, request: Request, symbol: str) -> Response:
-        limit = TickQuery.of(request)["limit"]
-        known = known_symbol(symbol)
+        limit = TickQuery.validate_request(request)["limit"]
+        known = symbol_or_404(symbol)
         ticks = recent_ticks(connection(), known.name, limit)
         return Response({"symbol": known.name, "ticks": [tick_json(tick) for tick in ticks]})

@@ -1,4 +1,4 @@
-"""Read-only admin pages, and decimals in plain digits."""
+"""Admin pages that are read-only, and that show decimals in plain digits."""
 
 from collections.abc import Callable
 from decimal import Decimal
@@ -16,7 +16,7 @@ Row = TypeVar("Row", bound=Model)
 
 
 @cache  # the admin compares the columns it asks for again and again
-def number(name: str) -> Callable[[Any], str]:
+def decimal_column(name: str) -> Callable[[Any], str]:
     """A column that shows a decimal in plain digits.
 
     It cannot be sorted by: on SQLite exact decimals are text, and "9" comes after "10".
@@ -30,27 +30,27 @@ def number(name: str) -> Callable[[Any], str]:
     return column
 
 
-def shown(model: type[Model], name: Any) -> Any:
-    """The column of that name, decimals as `number` shows them."""
+def display_column(model: type[Model], name: Any) -> Any:
+    """The admin column of that name, decimals as `decimal_column` shows them."""
     fields = {field.name: field for field in model._meta.get_fields()}
-    return number(name) if isinstance(fields.get(name), ExactDecimalField) else name
+    return decimal_column(name) if isinstance(fields.get(name), ExactDecimalField) else name
 
 
-class PlainNumbers(admin.ModelAdmin[Row]):
-    """Shows decimals in plain digits."""
+class PlainDecimalAdmin(admin.ModelAdmin[Row]):
+    """Admin that shows decimals in plain digits."""
 
     def get_list_display(self, request: HttpRequest) -> list[Any]:
-        return [shown(self.model, name) for name in self.list_display]
+        return [display_column(self.model, name) for name in self.list_display]
 
 
-class Facts(PlainNumbers[Row]):
-    """Rows that say what happened: to be looked at, and changed by nobody."""
+class ReadOnlyAdmin(PlainDecimalAdmin[Row]):
+    """Read-only admin of rows that say what happened: nobody changes them."""
 
     show_full_result_count = False
     list_per_page = 50
 
     def get_fields(self, request: HttpRequest, obj: Row | None = None) -> Any:
-        return [shown(self.model, field.name) for field in self.model._meta.fields]
+        return [display_column(self.model, field.name) for field in self.model._meta.fields]
 
     def get_readonly_fields(self, request: HttpRequest, obj: Row | None = None) -> Any:
         return self.get_fields(request, obj)

@@ -1,6 +1,6 @@
-"""Facts and what follows from them.
+"""Domain events: facts that are committed, and the reactions that follow from them.
 
-A fact is announced inside the transaction that makes it true and told to its reactions once
+A fact is announced inside the transaction that makes it true and handed to its reactions once
 that has committed, all facts of one transaction together. A reaction may be lost with its
 process; sweeps finish what was left undone.
 """
@@ -27,11 +27,11 @@ class Event(Generic[T]):
         self.reactions: list[Reaction[T]] = []
 
     def announce(self, facts: Sequence[T]) -> None:
-        """Tell `facts` to every reaction once the surrounding transaction has committed."""
+        """Hand `facts` to every reaction once the surrounding transaction has committed."""
         if facts:
-            transaction.on_commit(partial(self._tell, list(facts)))
+            transaction.on_commit(partial(self._react, list(facts)))
 
-    def _tell(self, facts: Sequence[T]) -> None:
+    def _react(self, facts: Sequence[T]) -> None:
         for reaction in self.reactions:
             _react(self.name, reaction, facts)
 

@@ -1,4 +1,4 @@
-"""A database column for exact decimals."""
+"""Model field for exact decimals."""
 
 from decimal import Decimal, InvalidOperation
 from typing import Any, TypeVar
@@ -10,12 +10,12 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 
 from foundation.decimals import plain
 
-COMPARISONS = ("gt", "gte", "lt", "lte", "range")
-Given_contra = TypeVar("Given_contra", contravariant=True)
-Kept_co = TypeVar("Kept_co", covariant=True)
+ORDERING_LOOKUPS = ("gt", "gte", "lt", "lte", "range")
+Set_contra = TypeVar("Set_contra", contravariant=True)
+Get_co = TypeVar("Get_co", covariant=True)
 
 
-class ExactDecimalField(models.Field[Given_contra, Kept_co]):
+class ExactDecimalField(models.Field[Set_contra, Get_co]):
     """A decimal of any length, exact on every database.
 
     PostgreSQL keeps `numeric`. SQLite has no exact number type (a DecimalField there passes
@@ -60,7 +60,7 @@ class ExactDecimalField(models.Field[Given_contra, Kept_co]):
         return plain(number)
 
     def get_lookup(self, lookup_name: str) -> Any:
-        if lookup_name in COMPARISONS:
+        if lookup_name in ORDERING_LOOKUPS:
             raise FieldError(f"{self.name}: compare exact decimals in Python, not in SQL")
         return super().get_lookup(lookup_name)
 

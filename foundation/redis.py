@@ -1,4 +1,4 @@
-"""This process's connection to Redis."""
+"""Redis connection of this process."""
 
 from functools import cache
 

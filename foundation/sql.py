@@ -1,4 +1,4 @@
-"""Statements written out, for the way from a closing candle to its order.
+"""SQL statements written out, for the way from a closing candle to its order.
 
 The ORM builds a query anew for every call, and code that has not run for a while runs several
 times as slow: a query costs it a millisecond, of which the database takes a tenth. So on that
@@ -15,24 +15,24 @@ from django.db import DEFAULT_DB_ALIAS, connection, connections, models
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 Row = tuple[Any, ...]
-ROWS_A_STATEMENT = 500
+MAX_ROWS_PER_STATEMENT = 500
 # Fields whose values every database takes as they are; those of others are asked.
-KEPT_AS_IS = {
+STORED_AS_GIVEN = {
     models.CharField, models.ForeignKey, models.OneToOneField, models.BigIntegerField,
     models.PositiveIntegerField,
 }  # fmt: skip
 
 
 def fetch(sql: str, *parameters: Any) -> list[Row]:
-    """The rows of one query. Times go in through `time_value`."""
+    """Rows of one query. Times go in through `time_value`."""
     with connection.cursor() as cursor:
         cursor.execute(sql, parameters)
         rows: list[Row] = cursor.fetchall()
         return rows
 
 
-def marks(count: int) -> str:
-    """As many placeholders: `IN ({marks(2)})` is `IN (%s, %s)`; with none, nothing is in it."""
+def placeholders(count: int) -> str:
+    """So many placeholders of parameters: 2 are `%s, %s`; in none of them, nothing is."""
     return ", ".join(["%s"] * count) or "NULL"
 
 
@@ -47,7 +47,7 @@ def for_update() -> str:
 
 
 class Insert:
-    """Writes rows of a model, 500 a statement; `tail` follows the values.
+    """INSERT of rows of a model, 500 a statement; `tail` follows the values.
 
     A row is anything with the model's attributes, an instance or a lighter thing.
     """
@@ -56,7 +56,7 @@ class Insert:
         fields = [f for f in model._meta.concrete_fields if not f.primary_key]
         columns = ", ".join(f'"{field.column}"' for field in fields)
         self._head = f'INSERT INTO "{model._meta.db_table}" ({columns}) VALUES '  # noqa: S608
-        self._row = f"({marks(len(fields))})"
+        self._row = f"({placeholders(len(fields))})"
         self._tail = f" {tail}"
         self._values_of = attrgetter(*(field.attname for field in fields))
         self._fields = fields
@@ -65,15 +65,15 @@ class Insert:
         """Write `rows`; `parameters` are those of the tail, whose answer comes back."""
         # Not the proxy, which looks for its thread's connection at every step of every value.
         database = connections[DEFAULT_DB_ALIAS]
-        as_kept = [_adapter(field, database) for field in self._fields]
+        adapters = [_adapter(field, database) for field in self._fields]
         answer: list[Row] = []
         with database.cursor() as cursor:
-            for start in range(0, len(rows), ROWS_A_STATEMENT):
-                batch = rows[start : start + ROWS_A_STATEMENT]
+            for start in range(0, len(rows), MAX_ROWS_PER_STATEMENT):
+                batch = rows[start : start + MAX_ROWS_PER_STATEMENT]
                 values = [
-                    kept(value) if kept else value
+                    adapt(value) if adapt else value
                     for row in batch
-                    for kept, value in zip(as_kept, self._values_of(row), strict=True)
+                    for adapt, value in zip(adapters, self._values_of(row), strict=True)
                 ]
                 sql = self._head + ", ".join([self._row] * len(batch)) + self._tail
                 cursor.execute(sql, [*values, *parameters])
@@ -85,9 +85,9 @@ class Insert:
 def _adapter(
     field: models.Field[Any, Any], database: BaseDatabaseWrapper
 ) -> Callable[[Any], Any] | None:
-    """Turns a field's value into what the database keeps; None where that is the same."""
-    if type(field) in KEPT_AS_IS:
+    """Conversion of a field's value into what the database keeps; None where that is the same."""
+    if type(field) in STORED_AS_GIVEN:
         return None
-    kept = partial(field.get_db_prep_save, connection=database)
+    adapt = partial(field.get_db_prep_save, connection=database)
     # Rows that are written together mostly bear the same time.
-    return cache(kept) if isinstance(field, models.DateTimeField) else kept
+    return cache(adapt) if isinstance(field, models.DateTimeField) else adapt

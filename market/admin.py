@@ -1,4 +1,4 @@
-"""Symbols in the admin, and what all admin pages of the system share."""
+"""Admin of symbols, and the filter by symbol of all other pages."""
 
 from decimal import Decimal
 from typing import Any
@@ -8,15 +8,15 @@ from django.contrib import admin, messages
 from django.db.models import QuerySet
 from django.http import HttpRequest
 
-from foundation.admin import PlainNumbers
+from foundation.admin import PlainDecimalAdmin
 from foundation.decimals import floor_to_step, plain
 from market import services
 from market.models import Symbol
 from market.rules import SymbolRules
 
 
-class OfSymbol(admin.SimpleListFilter):
-    """By followed symbol. Django's own filter would list every market of the exchange."""
+class SymbolFilter(admin.SimpleListFilter):
+    """Filter by followed symbol. Django's own filter would list every market of the exchange."""
 
     title = "symbol"
     parameter_name = "symbol"
@@ -46,7 +46,7 @@ class SymbolForm(forms.ModelForm[Symbol]):
 
 
 @admin.register(Symbol)
-class SymbolAdmin(PlainNumbers[Symbol]):
+class SymbolAdmin(PlainDecimalAdmin[Symbol]):
     form = SymbolForm
     list_display = (
         "name", "followed", "status", "base_asset", "quote_asset", "order_quantity", "updated_at",

@@ -1,21 +1,21 @@
-"""The exchange's clock, measured against our monotonic one."""
+"""Clock of the exchange."""
 
 import time
 from typing import Protocol
 
 from foundation.times import now_ms
 
-LONGEST_WAY_MS = 1_000  # there and back; a slower answer says too little of the time
+MAX_ROUND_TRIP_MS = 1_000  # there and back; a slower answer says too little of the time
 
 
-class Timekeeper(Protocol):
+class TimeSource(Protocol):
     def server_time(self) -> int: ...
 
 
 class ExchangeClock:
     """The exchange's time, measured against our monotonic clock.
 
-    `measure` takes the best of a few samples: the one with the shortest way there and back.
+    `sync` takes the best of a few samples: the one with the shortest way there and back.
     """
 
     SAMPLES = 3
@@ -27,14 +27,17 @@ class ExchangeClock:
     def known(self) -> bool:
         return self._offset_ms is not None
 
-    def measure(self, rest: Timekeeper) -> None:
-        best_way = float("inf")
+    def sync(self, rest: TimeSource) -> None:
+        """Measure the exchange's time anew. Raises what `rest` does."""
+        best_round_trip = float("inf")
         for _ in range(self.SAMPLES):
             sent = time.monotonic() * 1000
             server_ms = rest.server_time()
             received = time.monotonic() * 1000
-            if received - sent < best_way and (received - sent < LONGEST_WAY_MS or not self.known):
-                best_way = received - sent
+            if received - sent < best_round_trip and (
+                received - sent < MAX_ROUND_TRIP_MS or not self.known
+            ):
+                best_round_trip = received - sent
                 self._offset_ms = server_ms - (sent + received) / 2
 
     def now_ms(self) -> int:
@@ -44,5 +47,5 @@ class ExchangeClock:
         return int(time.monotonic() * 1000 + self._offset_ms)
 
     def ahead_ms(self) -> int:
-        """How far the exchange's clock is ahead of our wall clock."""
+        """Lead of the exchange's clock over our wall clock."""
         return self.now_ms() - now_ms()

@@ -20,8 +20,8 @@ ENCRYPTED = {"https", "wss"}
 PLAIN = {"http", "ws"}
 
 
-def refusal(url: str) -> str | None:
-    """Why `url` must not be used as an exchange address, or None where it may.
+def url_error(url: str) -> str | None:
+    """The reason why `url` must not be used as an exchange address, or None where it may.
 
     The parsed host counts: `https://testnet.binance.vision@api.binance.com/` is production.
     """

@@ -1,4 +1,4 @@
-"""What the exchange trades."""
+"""Symbols that the exchange trades."""
 
 from django.db import models
 
@@ -11,7 +11,7 @@ class SymbolQuerySet(models.QuerySet["Symbol"]):
 
 
 class Symbol(models.Model):
-    """A market of the exchange, with its trading rules as the exchange last told them.
+    """Symbol of the exchange, with its trading rules as the exchange last gave them.
 
     `filters` are the exchange's own, amounts as text; `market.rules.SymbolRules` reads them.
     `order_quantity` (base asset) overrides the size that orders have by default.

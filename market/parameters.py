@@ -1,4 +1,4 @@
-"""Query parameters of the REST endpoints: read once, refused by name where they are wrong."""
+"""Symbols as parameters of REST endpoints."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ from rest_framework.exceptions import NotFound
 from market.models import Symbol
 
 
-def known_symbol(name: str) -> Symbol:
+def symbol_or_404(name: str) -> Symbol:
     """The symbol of that name, in any case of letters. Raises NotFound, which answers 404."""
     # PostgreSQL fails on a NUL instead of not finding it.
     symbol = Symbol.objects.filter(name=name.upper()).first() if name.isprintable() else None
@@ -26,4 +26,4 @@ class SymbolParameter(serializers.Field[Symbol, str, str, Any]):
     """A symbol's name. One that nobody knows answers 404, not 400."""
 
     def to_internal_value(self, data: str) -> Symbol:
-        return known_symbol(data)
+        return symbol_or_404(data)

@@ -1,4 +1,4 @@
-"""What is read of symbols between a closing candle and its order (`foundation.sql`)."""
+"""Queries of symbols between a closing candle and its order (`foundation.sql`)."""
 
 import json
 from collections.abc import Collection
@@ -7,7 +7,7 @@ from typing import Any
 
 from django.db import connection
 
-from foundation.sql import fetch, marks
+from foundation.sql import fetch, placeholders
 from market.models import Symbol
 
 FOLLOWED = "SELECT id FROM market_symbol WHERE followed AND id IN ({ids})"
@@ -19,12 +19,12 @@ SYMBOLS = f"SELECT {', '.join(FIELDS)} FROM market_symbol WHERE id IN ({{ids}})"
 
 def followed(symbol_ids: Collection[int]) -> set[int]:
     """Those of the symbols that are followed."""
-    return {pk for (pk,) in fetch(FOLLOWED.format(ids=marks(len(symbol_ids))), *symbol_ids)}
+    return {pk for (pk,) in fetch(FOLLOWED.format(ids=placeholders(len(symbol_ids))), *symbol_ids)}
 
 
 def read_symbols(symbol_ids: Collection[int]) -> dict[int, Symbol]:
     """Symbols with their trading rules, by id."""
-    rows = fetch(SYMBOLS.format(ids=marks(len(symbol_ids))), *symbol_ids)
+    rows = fetch(SYMBOLS.format(ids=placeholders(len(symbol_ids))), *symbol_ids)
     return {row[0]: _symbol(*row) for row in rows}
 
 

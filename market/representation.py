@@ -1,4 +1,4 @@
-"""JSON of symbols and ticks, and how all endpoints write values and errors.
+"""JSON of symbols and ticks, shape and schema.
 
 Prices, quantities and money are texts of plain digits; times are ISO 8601 in UTC with
 milliseconds and a Z.
@@ -61,7 +61,7 @@ def _rules_json(rules: SymbolRules, symbol: Symbol) -> Json:
         "quantity_step": plain(rules.step),
         "min_quantity": plain(max((lot.least for lot in rules.lots), default=ZERO)),
         "max_quantity": plain(min(most)) if most else None,
-        "min_notional": plain(rules.least_notional),
+        "min_notional": plain(rules.min_notional),
     }
 
 

@@ -56,13 +56,13 @@ class SymbolRules:
     lots: tuple[LotRule, ...]
     notionals: tuple[NotionalRule, ...]
     tick: Decimal = ZERO  # of prices, in quote asset; 0 is switched off
-    most_stops: int | None = None  # open orders with a trigger, None where there is no bound
+    max_stops: int | None = None  # open orders with a trigger, None where there is no bound
 
     @classmethod
     def from_filters(cls, filters: Sequence[Mapping[str, Any]]) -> "SymbolRules":
         """Read the exchange's filters; unknown ones and those for other orders are ignored."""
         lots, notionals = [], []
-        tick, most_stops = ZERO, None
+        tick, max_stops = ZERO, None
         for wire in filters:
             name = wire.get("filterType")
             if name in ("LOT_SIZE", "MARKET_LOT_SIZE"):
@@ -72,8 +72,8 @@ class SymbolRules:
             elif name == "PRICE_FILTER":
                 tick = _amount(wire, "tickSize")
             elif name == "MAX_NUM_ALGO_ORDERS":
-                most_stops = int(wire["maxNumAlgoOrders"])
-        return cls(tuple(lots), tuple(notionals), tick, most_stops)
+                max_stops = int(wire["maxNumAlgoOrders"])
+        return cls(tuple(lots), tuple(notionals), tick, max_stops)
 
     @property
     def step(self) -> Decimal:
@@ -86,7 +86,7 @@ class SymbolRules:
         return Decimal(math.lcm(*units)).scaleb(exponent)
 
     @property
-    def least_notional(self) -> Decimal:
+    def min_notional(self) -> Decimal:
         return max((rule.least for rule in self.notionals), default=ZERO)
 
     def sellable(self, quantity: Decimal, price: Decimal | None = None) -> Decimal:
@@ -124,7 +124,7 @@ class SymbolRules:
         least = max((lot.least for lot in self.lots), default=ZERO)
         if price <= 0:
             return least
-        return self._smallest_worth(NOTIONALS_PER_ORDER * self.least_notional, price, least)
+        return self._smallest_worth(NOTIONALS_PER_ORDER * self.min_notional, price, least)
 
     def _smallest_worth(self, amount: Decimal, price: Decimal, least: Decimal) -> Decimal:
         step = self.step or Decimal("1E-8")  # the exchange takes no more than 8 decimals

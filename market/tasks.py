@@ -15,4 +15,4 @@ def refresh_symbols() -> None:
     try:
         load_symbols(market_rest())
     except (ExchangeUnreachable, UnknownSymbol) as error:
-        logger.warning("symbols.unread", error=str(error))
+        logger.warning("symbols.refresh_failed", error=str(error))

@@ -16,7 +16,7 @@ class BadFrame(ValueError):
 
 
 # What msgspec raises for damage; bad UTF-8 comes as it is.
-DAMAGE = (msgspec.DecodeError, UnicodeDecodeError)
+DECODE_ERRORS = (msgspec.DecodeError, UnicodeDecodeError)
 
 
 class KlineEvent(msgspec.Struct, frozen=True):
@@ -63,7 +63,7 @@ class Reply(msgspec.Struct):
         return self.error is not None or self.code is not None
 
 
-class Arrived(msgspec.Struct):
+class StreamBatch(msgspec.Struct):
     """What a run of frames held."""
 
     ticks: list[Tick] = []
@@ -126,9 +126,9 @@ _bare_shutdown = msgspec.json.Decoder(_BareShutdown).decode
 _reply = msgspec.json.Decoder(Reply, strict=False).decode
 
 
-def read_frames(frames: Iterable[bytes]) -> Arrived:
+def read_frames(frames: Iterable[bytes]) -> StreamBatch:
     """Read frames of a combined stream. Source: WebSocket Streams, "Aggregate Trade Streams"."""
-    arrived = Arrived()
+    arrived = StreamBatch()
     add, rest = arrived.ticks.append, iter(frames)
     while True:
         frame = b""
@@ -136,11 +136,11 @@ def read_frames(frames: Iterable[bytes]) -> Arrived:
             for frame in rest:  # nearly all are ticks: the others may cost an exception
                 add(_tick_frame(frame).data)
             return arrived
-        except DAMAGE:
+        except DECODE_ERRORS:
             _read_other(frame, arrived)
 
 
-def _read_other(frame: bytes, arrived: Arrived) -> None:
+def _read_other(frame: bytes, arrived: StreamBatch) -> None:
     """A kline, a word of the server about itself, a reply, or what is none of these."""
     if (event := _decoded(_event_frame, frame)) is not None:
         if isinstance(event.data, _Shutdown):
@@ -158,7 +158,7 @@ def _read_other(frame: bytes, arrived: Arrived) -> None:
 def _decoded(decode: Callable[[bytes], T], frame: bytes) -> T | None:
     try:
         return decode(frame)
-    except DAMAGE:
+    except DECODE_ERRORS:
         return None
 
 
@@ -243,7 +243,7 @@ _server_time = msgspec.json.Decoder(_ServerTime)
 def _read(decoder: msgspec.json.Decoder[T], body: bytes, what: str) -> T:
     try:
         return decoder.decode(body)
-    except DAMAGE as error:
+    except DECODE_ERRORS as error:
         raise BadFrame(f"not {what}: {body[:200]!r}") from error
 
 

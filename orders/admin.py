@@ -9,9 +9,9 @@ from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.utils import timezone
 
-from foundation.admin import Facts, shown
+from foundation.admin import ReadOnlyAdmin, display_column
 from foundation.decimals import plain
-from market.admin import OfSymbol
+from market.admin import SymbolFilter
 from orders import services
 from orders.models import (
     Alarm,
@@ -32,7 +32,7 @@ class FactInline(admin.TabularInline[Any, Any]):
     can_delete = False
 
     def get_fields(self, request: HttpRequest, obj: Any = None) -> Any:
-        return [shown(self.model, name) for name in self.fields or ()]
+        return [display_column(self.model, name) for name in self.fields or ()]
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
         return self.get_fields(request, obj)
@@ -59,12 +59,12 @@ class TradeInline(FactInline):
 
 
 @admin.register(Order)
-class OrderAdmin(Facts[Order]):
+class OrderAdmin(ReadOnlyAdmin[Order]):
     list_display = (
         "client_order_id", "created_at", "strategy", "symbol", "side", "kind", "quantity", "status",
         "executed_quantity", "executed_quote", "reason",
     )  # fmt: skip
-    list_filter = ("status", "side", "kind", "strategy", OfSymbol, "created_at")
+    list_filter = ("status", "side", "kind", "strategy", SymbolFilter, "created_at")
     list_select_related = ("symbol",)
     search_fields = ("client_order_id", "=exchange_order_id", "=symbol__name", "=strategy")
     date_hierarchy = "created_at"
@@ -72,24 +72,24 @@ class OrderAdmin(Facts[Order]):
 
 
 @admin.register(Trade)
-class TradeAdmin(Facts[Trade]):
+class TradeAdmin(ReadOnlyAdmin[Trade]):
     list_display = (
         "time", "strategy", "symbol", "side", "price", "quantity", "quote_quantity", "commission",
         "commission_asset", "order", "trade_id",
     )  # fmt: skip
-    list_filter = ("side", "strategy", OfSymbol, "time")
+    list_filter = ("side", "strategy", SymbolFilter, "time")
     list_select_related = ("symbol", "order")
     search_fields = ("order__client_order_id", "=trade_id", "=symbol__name", "=strategy")
     date_hierarchy = "time"
 
 
 @admin.register(Position)
-class PositionAdmin(Facts[Position]):
+class PositionAdmin(ReadOnlyAdmin[Position]):
     list_display = (
         "opened_at", "strategy", "symbol", "status", "quantity", "entry_price", "stop_price",
         "cost", "realised", "fees", "closed_at",
     )  # fmt: skip
-    list_filter = ("status", "strategy", OfSymbol, "opened_at")
+    list_filter = ("status", "strategy", SymbolFilter, "opened_at")
     list_select_related = ("symbol",)
     search_fields = ("=symbol__name", "=strategy")
     date_hierarchy = "opened_at"
@@ -97,7 +97,7 @@ class PositionAdmin(Facts[Position]):
 
 
 @admin.register(Halt)
-class HaltAdmin(Facts[Halt]):
+class HaltAdmin(ReadOnlyAdmin[Halt]):
     """The audit of the trading halt. It is set on the dashboard or by POST /halt."""
 
     list_display = ("at", "level", "reason", "by")
@@ -108,7 +108,7 @@ class HaltAdmin(Facts[Halt]):
 
 
 @admin.register(ForeignOrder)
-class ForeignOrderAdmin(Facts[ForeignOrder]):
+class ForeignOrderAdmin(ReadOnlyAdmin[ForeignOrder]):
     """Orders on the account that are none of ours."""
 
     list_display = (
@@ -121,11 +121,11 @@ class ForeignOrderAdmin(Facts[ForeignOrder]):
 
 
 @admin.register(Alarm)
-class AlarmAdmin(Facts[Alarm]):
+class AlarmAdmin(ReadOnlyAdmin[Alarm]):
     """What the account and our books disagree about; an alarm settles itself, or is accepted."""
 
     list_display = ("since", "symbol", "text", "raised_at", "settled_at", "accepted_by")
-    list_filter = (OfSymbol, "since")
+    list_filter = (SymbolFilter, "since")
     list_select_related = ("symbol", "accepted_by")
     search_fields = ("=symbol__name", "text")
     date_hierarchy = "since"
@@ -164,7 +164,7 @@ class AlarmAdmin(Facts[Alarm]):
 
 
 @admin.register(Epoch)
-class EpochAdmin(Facts[Epoch]):
+class EpochAdmin(ReadOnlyAdmin[Epoch]):
     """The account from one reset of the exchange to the next."""
 
     list_display = ("started_at", "reason")
@@ -172,12 +172,12 @@ class EpochAdmin(Facts[Epoch]):
 
 
 @admin.register(Balance)
-class BalanceAdmin(Facts[Balance]):
+class BalanceAdmin(ReadOnlyAdmin[Balance]):
     list_display = ("asset", "free", "read_at")
 
 
 @admin.register(DayResult)
-class DayResultAdmin(Facts[DayResult]):
+class DayResultAdmin(ReadOnlyAdmin[DayResult]):
     """What MAX_DAILY_LOSS is held against; nothing stands here while it is off."""
 
     list_display = ("day", "strategy", "quote_asset", "pnl", "peak", "fall", "at")

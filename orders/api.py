@@ -16,9 +16,9 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from foundation.rest.errors import refusals, write_refusals
+from foundation.rest.errors import error_responses, write_error_responses
 from foundation.rest.fields import Json
-from foundation.rest.parameters import OneOf, Query, filters
+from foundation.rest.parameters import ChoiceParameter, Query, filters
 from orders import services
 from orders.models import Halt, HaltLevel, Order, Trade
 from orders.parameters import SidedQuery
@@ -36,17 +36,17 @@ CSV_BATCH = 1000  # rows fetched at a time
 
 
 class OrderQuery(SidedQuery):
-    status = OneOf(STATUSES, required=False)
+    status = ChoiceParameter(STATUSES, required=False)
 
 
 class TradeQuery(SidedQuery):
-    format = OneOf(
+    format = ChoiceParameter(
         ["json", "csv"], default="json", help_text="csv answers with all rows, not with a page."
     )
 
 
 class HaltBody(serializers.Serializer[Json]):
-    level = OneOf(HaltLevel.values)
+    level = ChoiceParameter(HaltLevel.values)
     reason = serializers.CharField(max_length=200, allow_blank=True, default="")
 
 
@@ -57,11 +57,11 @@ class OrdersView(GenericAPIView[Order]):
         operation_id="orders",
         summary="Orders with their whole history, newest first",
         parameters=[OrderQuery],
-        responses={200: OrderSerializer(many=True), **refusals(400, 404, 503)},
+        responses={200: OrderSerializer(many=True), **error_responses(400, 404, 503)},
     )
     def get(self, request: Request) -> Response:
         asked = filters(
-            OrderQuery.of(request),
+            OrderQuery.validate_request(request),
             symbol="symbol",
             strategy="strategy",
             side="side",
@@ -83,11 +83,11 @@ class TradesView(GenericAPIView[Trade]):
         responses={
             200: TradeSerializer(many=True),
             (200, "text/csv"): OpenApiResponse(OpenApiTypes.STR, "All rows, with a header line."),
-            **refusals(400, 404, 503),
+            **error_responses(400, 404, 503),
         },
     )
     def get(self, request: Request) -> Response | StreamingHttpResponse:
-        given = TradeQuery.of(request)
+        given = TradeQuery.validate_request(request)
         asked = filters(
             given,
             symbol="symbol",
@@ -132,10 +132,10 @@ class HaltView(APIView):
     @extend_schema(
         operation_id="halt",
         summary="The trading halt that governs",
-        responses={200: HaltSerializer, **refusals(400, 503)},
+        responses={200: HaltSerializer, **error_responses(400, 503)},
     )
     def get(self, request: Request) -> Response:
-        Query.of(request)
+        Query.validate_request(request)
         return Response(halt_json(Halt.objects.select_related("by").first()))
 
     @extend_schema(
@@ -143,7 +143,7 @@ class HaltView(APIView):
         summary="Halt trading, or go on",
         description="`no_entries` opens nothing more, `flatten` sells what is held as well.",
         request=HaltBody,
-        responses={200: HaltSerializer, **write_refusals(503)},
+        responses={200: HaltSerializer, **write_error_responses(503)},
     )
     def post(self, request: Request) -> Response:
         body = HaltBody(data=request.data)

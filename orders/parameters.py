@@ -2,7 +2,7 @@
 
 from rest_framework import serializers
 
-from foundation.rest.parameters import OneOf, PagedQuery, TimeParameter
+from foundation.rest.parameters import ChoiceParameter, PagedQuery, TimeParameter
 from market.parameters import SymbolParameter
 from market.ticks import Side
 
@@ -17,4 +17,4 @@ class StrategyQuery(PagedQuery):
 
 class SidedQuery(StrategyQuery):
     symbol = SymbolParameter(required=False)
-    side = OneOf(list(Side), required=False)
+    side = ChoiceParameter(list(Side), required=False)

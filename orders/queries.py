@@ -10,7 +10,7 @@ from django.db import connection
 from django.db.models import BooleanField, Q
 from django.db.models.expressions import RawSQL
 
-from foundation.sql import Insert, fetch, for_update, marks, time_value
+from foundation.sql import Insert, fetch, for_update, placeholders, time_value
 from market.ticks import Side
 from orders.core.risk import Limits
 from orders.core.status import ENDED, OrderStatus
@@ -66,7 +66,7 @@ GUARDED = RawSQL(  # noqa: S611  # no value in it is anybody's input
     f"""
 EXISTS (SELECT 1 FROM orders_order stop WHERE stop.strategy = orders_order.strategy
 AND stop.symbol_id = orders_order.symbol_id AND stop.kind = 'STOP_LOSS'
-AND stop.status IN ({marks(len(LIVE))}))
+AND stop.status IN ({placeholders(len(LIVE))}))
 """,  # noqa: S608
     LIVE,
     output_field=BooleanField(),
@@ -87,7 +87,7 @@ def lock_held(series: Collection[Series]) -> dict[Series, Decimal]:
 
 def known(client_order_ids: Collection[str]) -> set[str]:
     """Those of the ids that stand for an order already."""
-    sql = KNOWN.format(ids=marks(len(client_order_ids)))
+    sql = KNOWN.format(ids=placeholders(len(client_order_ids)))
     return {client_order_id for (client_order_id,) in fetch(sql, *client_order_ids)}
 
 
@@ -98,7 +98,7 @@ def under_way(
     that has not, and the symbols that an alarm is raised for."""
     sides: defaultdict[Series, set[Side]] = defaultdict(set)
     guarded, alarmed = set(), set()
-    sql = UNDER_WAY.format(live=marks(len(LIVE)), pairs=_pairs(series))
+    sql = UNDER_WAY.format(live=placeholders(len(LIVE)), pairs=_pairs(series))
     for strategy, symbol_id, side, kind in fetch(sql, *LIVE, *_flat(series)):
         if kind == Order.Kind.STOP_LOSS:
             guarded.add((strategy, symbol_id))
@@ -140,8 +140,8 @@ def standing(
     if limits.daily_loss:
         parts.append((FALLS, [now.date().isoformat(), *strategies]))
     sql = " UNION ALL ".join(part for part, _ in parts).format(
-        halt=HALT, strategies=marks(len(strategies)), quotes=marks(len(quotes)),
-        live=marks(len(LIVE)),
+        halt=HALT, strategies=placeholders(len(strategies)), quotes=placeholders(len(quotes)),
+        live=placeholders(len(LIVE)),
     )  # fmt: skip
     return fetch(sql, *(value for _, values in parts for value in values))
 

@@ -8,8 +8,8 @@ from django.contrib import admin, messages
 from django.db.models import QuerySet
 from django.http import HttpRequest
 
-from foundation.admin import Facts, PlainNumbers
-from market.admin import OfSymbol
+from foundation.admin import PlainDecimalAdmin, ReadOnlyAdmin
+from market.admin import SymbolFilter
 from strategies.models import Signal, Strategy, StrategyState
 from strategies.parameters import wrong_parameters
 from strategies.services.variants import STOP_LOSS_SETTINGS
@@ -36,7 +36,7 @@ class StrategyForm(forms.ModelForm[Strategy]):
 
 
 @admin.register(Strategy)
-class StrategyAdmin(PlainNumbers[Strategy]):
+class StrategyAdmin(PlainDecimalAdmin[Strategy]):
     form = StrategyForm
     list_display = ("name", "enabled", "interval", "sma_period", "ema_period", "stop_loss")
     list_filter = ("enabled", "interval")
@@ -75,20 +75,20 @@ def governing(name: str) -> list[str]:
 
 
 @admin.register(StrategyState)
-class StrategyStateAdmin(Facts[StrategyState]):
+class StrategyStateAdmin(ReadOnlyAdmin[StrategyState]):
     list_display = ("strategy", "symbol", "interval", "open_time", "sma", "ema", "note")
-    list_filter = ("strategy", OfSymbol, "interval")
+    list_filter = ("strategy", SymbolFilter, "interval")
     list_select_related = ("strategy", "symbol")
     search_fields = ("=symbol__name", "=strategy__name", "note")
 
 
 @admin.register(Signal)
-class SignalAdmin(Facts[Signal]):
+class SignalAdmin(ReadOnlyAdmin[Signal]):
     list_display = (
         "created_at", "strategy", "symbol", "interval", "side", "reason", "price", "sma", "ema",
         "order", "outcome",
     )  # fmt: skip
-    list_filter = ("side", "reason", "strategy", OfSymbol, "created_at")
+    list_filter = ("side", "reason", "strategy", SymbolFilter, "created_at")
     list_select_related = ("strategy", "symbol", "order")
     search_fields = ("key", "order__client_order_id", "=symbol__name", "=strategy__name", "outcome")
     date_hierarchy = "created_at"

@@ -14,9 +14,9 @@ from rest_framework.response import Response
 from rest_framework.validators import UniqueValidator
 from rest_framework.views import APIView
 
-from foundation.rest.errors import refusals, write_refusals
+from foundation.rest.errors import error_responses, write_error_responses
 from foundation.rest.fields import Json
-from foundation.rest.parameters import OneOf, Query, filters
+from foundation.rest.parameters import ChoiceParameter, Query, filters
 from market.parameters import SymbolParameter
 from orders.parameters import SidedQuery
 from strategies.models import Signal, SignalReason, Strategy
@@ -33,7 +33,7 @@ NAME = Strategy._meta.get_field("name")
 
 
 class SignalQuery(SidedQuery):
-    reason = OneOf(SignalReason.values, required=False)
+    reason = ChoiceParameter(SignalReason.values, required=False)
 
 
 class StrategyBody(serializers.Serializer[Strategy]):
@@ -92,11 +92,11 @@ class SignalsView(GenericAPIView[Signal]):
         operation_id="signals",
         summary="Signals with the values that led to them, newest first",
         parameters=[SignalQuery],
-        responses={200: SignalSerializer(many=True), **refusals(400, 404, 503)},
+        responses={200: SignalSerializer(many=True), **error_responses(400, 404, 503)},
     )
     def get(self, request: Request) -> Response:
         asked = filters(
-            SignalQuery.of(request),
+            SignalQuery.validate_request(request),
             symbol="symbol",
             strategy="strategy__name",
             side="side",
@@ -112,17 +112,17 @@ class StrategiesView(APIView):
     @extend_schema(
         operation_id="strategies",
         summary="Strategies with parameters and state",
-        responses={200: StrategiesSerializer, **refusals(400, 503)},
+        responses={200: StrategiesSerializer, **error_responses(400, 503)},
     )
     def get(self, request: Request) -> Response:
-        Query.of(request)
+        Query.validate_request(request)
         return Response({"strategies": strategies_json(list(_strategies()))})
 
     @extend_schema(
         operation_id="create_strategy",
         summary="Make a strategy; it works from the next candle on",
         request=StrategyBody,
-        responses={201: StrategySerializer, **write_refusals(404, 503)},
+        responses={201: StrategySerializer, **write_error_responses(404, 503)},
     )
     def post(self, request: Request) -> Response:
         return Response(_saved(StrategyBody(data=request.data)), status=201)
@@ -132,17 +132,17 @@ class StrategyView(APIView):
     @extend_schema(
         operation_id="strategy",
         summary="A strategy with parameters and state",
-        responses={200: StrategySerializer, **refusals(400, 404, 503)},
+        responses={200: StrategySerializer, **error_responses(400, 404, 503)},
     )
     def get(self, request: Request, name: str) -> Response:
-        Query.of(request)
+        Query.validate_request(request)
         return Response(strategies_json([_known_strategy(name)])[0])
 
     @extend_schema(
         operation_id="change_strategy",
         summary="Change a strategy; it holds from the next candle on",
         request=StrategyBody,
-        responses={200: StrategySerializer, **write_refusals(404, 503)},
+        responses={200: StrategySerializer, **write_error_responses(404, 503)},
     )
     def patch(self, request: Request, name: str) -> Response:
         body = StrategyBody(_known_strategy(name), data=request.data, partial=True)

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from django.db import connection
 
-from foundation.sql import Insert, fetch, marks, time_value
+from foundation.sql import Insert, fetch, placeholders, time_value
 from foundation.times import to_time
 from strategies.models import Signal, Strategy, StrategyState
 
@@ -66,7 +66,7 @@ def closes(
     """The closes of the candles that stand within the span, by symbol."""
     span = time_value(to_time(start_ms)), time_value(to_time(end_ms))
     found: defaultdict[int, Run] = defaultdict(lambda: Run([], {}))
-    sql = CLOSES.format(ids=marks(len(symbol_ids)))
+    sql = CLOSES.format(ids=placeholders(len(symbol_ids)))
     for symbol_id, close, revision in fetch(sql, *symbol_ids, interval, *span):
         run = found[symbol_id]
         if revision > 1:

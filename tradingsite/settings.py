@@ -15,7 +15,7 @@ from dotenv import load_dotenv
 from psycopg.conninfo import make_conninfo
 
 from candles.intervals import INTERVALS_MS
-from market.hosts import LOOPBACK_HOSTS, refusal
+from market.hosts import LOOPBACK_HOSTS, url_error
 from tradingsite.env import (
     BadSetting,
     env_bool,
@@ -82,7 +82,7 @@ _SANDBOX = f"127.0.0.1:{SANDBOX_PORT}"
 
 
 def _exchange_url(name: str, scheme: str, sandbox: str, testnet: str) -> str:
-    url = env_checked(name, sandbox if USES_SANDBOX else testnet, refusal)
+    url = env_checked(name, sandbox if USES_SANDBOX else testnet, url_error)
     if not url.lower().startswith((f"{scheme}://", f"{scheme}s://")):
         raise BadSetting(name, url, f"use an address with {scheme}:// or {scheme}s://")
     return url.rstrip("/")
@@ -261,7 +261,7 @@ REST_FRAMEWORK = {
     "DEFAULT_PERMISSION_CLASSES": ["tradingsite.rest.permissions.ReadersAndStaff"],
     "DEFAULT_RENDERER_CLASSES": ["foundation.rest.renderers.JsonRenderer"],
     "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
-    "DEFAULT_PAGINATION_CLASS": "foundation.rest.pages.NewestFirst",
+    "DEFAULT_PAGINATION_CLASS": "foundation.rest.pages.NewestFirstPagination",
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
     "EXCEPTION_HANDLER": "tradingsite.rest.errors.refuse",
     "URL_FORMAT_OVERRIDE": None,  # `format` is a parameter of /trades alone

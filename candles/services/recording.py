@@ -13,7 +13,7 @@ from candles.intervals import HOUR_MS, INTERVALS_MS
 from candles.live.state import ClosedCandle
 from candles.models import Candle, Verdict
 from candles.ohlcv import OHLCV
-from foundation.sql import ROWS_A_STATEMENT, Insert, Row
+from foundation.sql import MAX_ROWS_PER_STATEMENT, Insert, Row
 from foundation.times import to_ms, to_time
 from market.models import Symbol
 
@@ -60,7 +60,8 @@ def record_closed(
         for c in closed
         if c.symbol in known  # else its row was deleted, and with it what we knew of it
     ]
-    batches = (rows[n : n + ROWS_A_STATEMENT] for n in range(0, len(rows), ROWS_A_STATEMENT))
+    starts = range(0, len(rows), MAX_ROWS_PER_STATEMENT)
+    batches = (rows[start : start + MAX_ROWS_PER_STATEMENT] for start in starts)
     return [new for batch in batches for new in _insert(batch)]
 
 

@@ -7,13 +7,13 @@ from foundation.rest.fields import Json
 
 
 class ErrorSerializer(serializers.Serializer[Json]):
-    """What every endpoint answers where it cannot do what it was asked."""
+    """Error that every endpoint answers where it cannot do what it was asked."""
 
     error = serializers.CharField(help_text="A code that programs may rely on.")
     detail = serializers.CharField(help_text="One line for people: what was wrong, what is right.")
 
 
-REFUSALS = {
+DESCRIPTIONS = {
     400: "A parameter is wrong; `detail` names it.",
     401: "Not signed in.",
     403: "Signed in, but not as staff, or without the CSRF token.",
@@ -23,13 +23,14 @@ REFUSALS = {
 }
 
 
-def refusals(*statuses: int) -> dict[int, OpenApiResponse]:
-    """How an endpoint refuses, for the schema. Any read may need a sign-in, see PUBLIC_READ."""
+def error_responses(*statuses: int) -> dict[int, OpenApiResponse]:
+    """Error responses of an endpoint, for the schema. Any read may need a sign-in (PUBLIC_READ)."""
     return {
-        status: OpenApiResponse(ErrorSerializer, REFUSALS[status])
+        status: OpenApiResponse(ErrorSerializer, DESCRIPTIONS[status])
         for status in sorted({401, *statuses})
     }
 
 
-def write_refusals(*statuses: int) -> dict[int, OpenApiResponse]:
-    return refusals(400, 403, *statuses)
+def write_error_responses(*statuses: int) -> dict[int, OpenApiResponse]:
+    """Error responses of an endpoint that writes."""
+    return error_responses(400, 403, *statuses)

@@ -1,4 +1,4 @@
-"""Who may ask, how lists are paged and how answers are written.
+"""Pagination of lists that grow: newest first, by cursor.
 
 Read while Django REST framework itself is being imported, so its views are out of reach here.
 """
@@ -19,8 +19,8 @@ from foundation.times import EPOCH
 MICROSECOND = timedelta(microseconds=1)
 
 
-class Place(NamedTuple):
-    """Where a page begins: beside a row, on its older or its newer side."""
+class Cursor(NamedTuple):
+    """Beginning of a page: beside a row, on its older or its newer side."""
 
     side: str
     time: datetime
@@ -30,7 +30,7 @@ class Place(NamedTuple):
         return f"{self.side}-{(self.time - EPOCH) // MICROSECOND}-{self.pk}"
 
     @classmethod
-    def of(cls, text: str) -> "Place":
+    def parse(cls, text: str) -> "Cursor":
         """Raises ValidationError for what is no cursor of ours."""
         found = re.fullmatch(r"(older|newer)-(\d{1,17})-(\d{1,18})", text, re.ASCII)
         if found is None:
@@ -38,28 +38,28 @@ class Place(NamedTuple):
         return cls(found[1], EPOCH + int(found[2]) * MICROSECOND, int(found[3]))
 
 
-class NewestFirst(BasePagination):
+class NewestFirstPagination(BasePagination):
     """Pages by a model's time and key, its newest rows first, told apart where times are equal.
 
     Django REST framework's own cursors go by the time alone and lose rows on the way back.
-    `market.parameters.PagedQuery` has checked the limit.
+    `foundation.rest.parameters.PagedQuery` has checked the limit.
     """
 
     def paginate_queryset(self, queryset: Any, request: Request, view: Any = None) -> list[Any]:
         time = queryset.model._meta.ordering[0].removeprefix("-")
         limit = int(request.query_params.get("limit", 100))
-        cursor = request.query_params.get("cursor")
-        place = Place.of(cursor) if cursor else None
-        rows = list(_beyond(queryset, time, place)[: limit + 1])
+        text = request.query_params.get("cursor")
+        cursor = Cursor.parse(text) if text else None
+        rows = list(_rows_beyond(queryset, time, cursor)[: limit + 1])
         more, rows = len(rows) > limit, rows[:limit]
-        back = place is not None and place.side == "newer"
+        back = cursor is not None and cursor.side == "newer"
         if back:
             rows.reverse()
         self.next = self.previous = None
         if rows and (more or back):
-            self.next = _link(request, Place("older", getattr(rows[-1], time), rows[-1].pk))
-        if rows and (more if back else place is not None):
-            self.previous = _link(request, Place("newer", getattr(rows[0], time), rows[0].pk))
+            self.next = _link(request, Cursor("older", getattr(rows[-1], time), rows[-1].pk))
+        if rows and (more if back else cursor is not None):
+            self.previous = _link(request, Cursor("newer", getattr(rows[0], time), rows[0].pk))
         return rows
 
     def get_paginated_response(self, data: Any) -> Response:
@@ -74,16 +74,16 @@ class NewestFirst(BasePagination):
         }
 
 
-def _beyond(queryset: QuerySet[Any], time: str, place: Place | None) -> QuerySet[Any]:
-    """The rows on that side of the place, the nearest first."""
-    if place is None:
+def _rows_beyond(queryset: QuerySet[Any], time: str, cursor: Cursor | None) -> QuerySet[Any]:
+    """The rows on that side of the cursor, the nearest first."""
+    if cursor is None:
         return queryset.order_by(f"-{time}", "-pk")
-    if place.side == "older":
-        rest = Q(**{f"{time}__lt": place.time}) | Q(**{time: place.time, "pk__lt": place.pk})
+    if cursor.side == "older":
+        rest = Q(**{f"{time}__lt": cursor.time}) | Q(**{time: cursor.time, "pk__lt": cursor.pk})
         return queryset.filter(rest).order_by(f"-{time}", "-pk")
-    rest = Q(**{f"{time}__gt": place.time}) | Q(**{time: place.time, "pk__gt": place.pk})
+    rest = Q(**{f"{time}__gt": cursor.time}) | Q(**{time: cursor.time, "pk__gt": cursor.pk})
     return queryset.filter(rest).order_by(time, "pk")
 
 
-def _link(request: Request, place: Place) -> str:
-    return replace_query_param(request.build_absolute_uri(), "cursor", str(place))
+def _link(request: Request, cursor: Cursor) -> str:
+    return replace_query_param(request.build_absolute_uri(), "cursor", str(cursor))

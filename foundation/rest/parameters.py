@@ -1,4 +1,4 @@
-"""Query parameters of REST endpoints: read once, refused by name where they are wrong."""
+"""Query parameters of REST endpoints: validated once, refused by name where they are wrong."""
 
 from collections.abc import Iterable
 from datetime import UTC, datetime
@@ -30,7 +30,7 @@ class TimeParameter(serializers.Field[datetime, str, str, Any]):
             self.fail("invalid")
 
 
-class OneOf(serializers.ChoiceField):
+class ChoiceParameter(serializers.ChoiceField):
     """One of a few words; the refusal lists them."""
 
     def __init__(self, words: Iterable[str], **options: Any) -> None:
@@ -40,12 +40,13 @@ class OneOf(serializers.ChoiceField):
 
 
 class Query(serializers.Serializer[dict[str, Any]]):
-    """The query parameters of an endpoint. One that it does not know is refused, not ignored:
+    """Query parameters of an endpoint. One that it does not know is refused, not ignored:
     a misspelt filter must not answer with everything.
     """
 
     @classmethod
-    def of(cls, request: Request) -> dict[str, Any]:
+    def validate_request(cls, request: Request) -> dict[str, Any]:
+        """The validated parameters of `request`. Raises ValidationError, which answers 400."""
         query = cls(data=request.query_params.dict())
         query.is_valid(raise_exception=True)
         given: dict[str, Any] = query.validated_data

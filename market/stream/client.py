@@ -13,7 +13,7 @@ from foundation.backoff import Backoff
 from market.stream.connection import USUAL, Connection, Timing
 from market.stream.handover import Routes
 from market.stream.websocket import BATCH_BYTES
-from market.wire import Arrived
+from market.wire import StreamBatch
 
 logger = structlog.get_logger(__name__)
 
@@ -115,7 +115,7 @@ class MarketStream:
             for connection in self._connections
         ]
 
-    def batches(self) -> Generator[Arrived, None, None]:
+    def batches(self) -> Generator[StreamBatch, None, None]:
         """What the sockets hold, an empty batch where they hold nothing for WAIT_S.
 
         Ends after `stop`; any trouble with a connection is logged and dialled away.
@@ -141,18 +141,18 @@ class MarketStream:
         """Whose bytes are with us already, where the kernel does not show them."""
         return [c for c in self._by_file.values() if c.socket and c.socket.more_waiting]
 
-    def _read(self) -> Arrived:
+    def _read(self) -> StreamBatch:
         """One batch from each connection that has something, oldest connection first."""
         ready = set(map(id, waiting := self._more_waiting()))
         for file, _ in self._poll.poll(0 if waiting else WAIT_S * 1000):
             ready.add(id(self._by_file[file]))
         readable = [connection for connection in self._connections if id(connection) in ready]
-        arrived = Arrived()
+        arrived = StreamBatch()
         for connection in readable:
             self._read_one(connection, BATCH_BYTES // len(readable), arrived)
         return arrived
 
-    def _read_one(self, connection: Connection, most_bytes: int, arrived: Arrived) -> None:
+    def _read_one(self, connection: Connection, most_bytes: int, arrived: StreamBatch) -> None:
         try:
             came, acknowledged = connection.read(self._now_s, most_bytes)
         except (OSError, WebSocketException) as error:

@@ -10,7 +10,7 @@ from websocket import WebSocketException
 
 from foundation.backoff import Backoff
 from market.stream.websocket import BATCH_BYTES, BatchSocket, Dial
-from market.wire import Arrived, KlineEvent, Reply, read_frames
+from market.wire import KlineEvent, Reply, StreamBatch, read_frames
 
 logger = structlog.get_logger(__name__)
 
@@ -172,7 +172,7 @@ class Connection:
 
     # --- Reading -----------------------------------------------------------------------------
 
-    def read(self, now_s: float, most_bytes: int = BATCH_BYTES) -> tuple[Arrived, list[str]]:
+    def read(self, now_s: float, most_bytes: int = BATCH_BYTES) -> tuple[StreamBatch, list[str]]:
         """What has come, and which symbols have just been acknowledged.
 
         Raises OSError or WebSocketException where the connection is of no further use.

@@ -57,7 +57,7 @@ def unguarded() -> list[Position]:
     standing = Counter(_stops().values_list("symbol", flat=True)) if found else Counter[int]()
     lacking = []
     for position in found:
-        most = _rules(position).most_stops
+        most = _rules(position).max_stops
         if _terms(position) and (most is None or standing[position.symbol_id] < most):
             standing[position.symbol_id] += 1
             lacking.append(position)

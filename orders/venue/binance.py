@@ -281,7 +281,7 @@ class BinanceExchange:
         if wait_s > 0:
             raise Busy(wait_s, "not sent: the exchange's clock is not known")
         try:
-            self._clock.measure(self)
+            self._clock.sync(self)
             self._measured_at = time.monotonic()
         except (Refused, Busy, OutcomeUnknown, BadFrame) as error:
             self._clock_lost = True

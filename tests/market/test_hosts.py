@@ -1,6 +1,6 @@
 import pytest
 
-from market.hosts import TESTNET_HOSTS, refusal
+from market.hosts import TESTNET_HOSTS, url_error
 
 PRODUCTION = [
     "api.binance.com",
@@ -46,31 +46,31 @@ TRICKS = [
 @pytest.mark.parametrize("host", PRODUCTION)
 @pytest.mark.parametrize("shape", ["https://{}", "wss://{}:9443/ws", "HTTPS://{}.", "http://{}:80"])
 def test_no_production_host_passes_in_any_shape(host, shape):
-    assert refusal(shape.format(host))
-    assert refusal(shape.format(host.upper()))
+    assert url_error(shape.format(host))
+    assert url_error(shape.format(host.upper()))
 
 
 @pytest.mark.parametrize("url", TRICKS)
 def test_no_trick_gets_another_host_through(url):
-    assert refusal(url)
+    assert url_error(url)
 
 
 @pytest.mark.parametrize("host", sorted(TESTNET_HOSTS))
 def test_the_testnet_passes_encrypted_on_its_two_ports(host):
     for url in (f"https://{host}", f"wss://{host}:9443/ws", f"https://{host.upper()}.:443/"):
-        assert refusal(url) is None
+        assert url_error(url) is None
 
 
 @pytest.mark.parametrize("scheme", ["http", "ws"])
 def test_the_testnet_is_not_spoken_to_in_the_open(scheme):
-    assert "https or wss" in (refusal(f"{scheme}://testnet.binance.vision") or "")
+    assert "https or wss" in (url_error(f"{scheme}://testnet.binance.vision") or "")
 
 
 def test_the_testnet_is_not_sought_on_other_ports():
-    assert refusal("https://testnet.binance.vision:8443")
+    assert url_error("https://testnet.binance.vision:8443")
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "[::1]"])
 def test_loopback_passes_on_any_port(host):
-    assert refusal(f"http://{host}:9090") is None
-    assert refusal(f"ws://{host}:1/ws-api/v3") is None
+    assert url_error(f"http://{host}:9090") is None
+    assert url_error(f"ws://{host}:1/ws-api/v3") is None

@@ -28,6 +28,6 @@ def test_rest_tells_a_refusal_from_an_exchange_that_is_away(sandbox: Sandbox) ->
 def test_the_exchanges_clock_is_measured(sandbox: Sandbox) -> None:
     clock, rest = ExchangeClock(), MarketRest(sandbox.rest_url)
     assert not clock.known
-    clock.measure(rest)
+    clock.sync(rest)
     assert clock.known
     assert abs(clock.now_ms() - rest.server_time()) < 100

@@ -13,11 +13,11 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from candles.services import last_prices
-from foundation.rest.errors import refusals
+from foundation.rest.errors import error_responses
 from foundation.rest.fields import DecimalText, Json, TimeText, iso_ms
-from foundation.rest.parameters import OneOf, Query, filters
+from foundation.rest.parameters import ChoiceParameter, Query, filters
 from market.models import Symbol
-from market.parameters import SymbolParameter, known_symbol
+from market.parameters import SymbolParameter, symbol_or_404
 from orders import services
 from orders.core.performance import Result, performance
 from orders.core.timeline import latency
@@ -96,7 +96,7 @@ class PerformanceSerializer(serializers.Serializer[Json]):
 class SymbolPositionsQuery(StrategyQuery):
     """Positions by the time they were opened at."""
 
-    status = OneOf([*Position.Status.values, "all"], default=Position.Status.OPEN.value)
+    status = ChoiceParameter([*Position.Status.values, "all"], default=Position.Status.OPEN.value)
 
 
 class PositionsQuery(SymbolPositionsQuery):
@@ -128,10 +128,10 @@ class PositionsView(PositionPages):
         operation_id="positions",
         summary="Positions per strategy and symbol, newest first",
         parameters=[PositionsQuery],
-        responses={200: PositionSerializer(many=True), **refusals(400, 404, 503)},
+        responses={200: PositionSerializer(many=True), **error_responses(400, 404, 503)},
     )
     def get(self, request: Request) -> Response:
-        return self.page(PositionsQuery.of(request))
+        return self.page(PositionsQuery.validate_request(request))
 
 
 class SymbolPositionsView(PositionPages):
@@ -139,10 +139,11 @@ class SymbolPositionsView(PositionPages):
         operation_id="positions_of_symbol",
         summary="Positions in a symbol, newest first",
         parameters=[SymbolPositionsQuery],
-        responses={200: PositionSerializer(many=True), **refusals(400, 404, 503)},
+        responses={200: PositionSerializer(many=True), **error_responses(400, 404, 503)},
     )
     def get(self, request: Request, symbol: str) -> Response:
-        return self.page({**SymbolPositionsQuery.of(request), "symbol": known_symbol(symbol)})
+        given = SymbolPositionsQuery.validate_request(request)
+        return self.page({**given, "symbol": symbol_or_404(symbol)})
 
 
 class PerformanceView(APIView):
@@ -150,10 +151,10 @@ class PerformanceView(APIView):
         operation_id="performance",
         summary="How strategies did, each and in total",
         description="Amounts of different quote assets are never added up.",
-        responses={200: PerformanceSerializer, **refusals(400, 503)},
+        responses={200: PerformanceSerializer, **error_responses(400, 503)},
     )
     def get(self, request: Request) -> Response:
-        Query.of(request)
+        Query.validate_request(request)
         return Response(performance_json())
 
 

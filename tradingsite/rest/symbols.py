@@ -13,12 +13,12 @@ from rest_framework.views import APIView
 from candles.live.state import Counts, SymbolState, read_states
 from foundation.decimals import plain
 from foundation.redis import connection
-from foundation.rest.errors import refusals, write_refusals
+from foundation.rest.errors import error_responses, write_error_responses
 from foundation.rest.fields import DecimalText, Json, TimeText, iso_ms
 from foundation.rest.parameters import Query
 from market import services
 from market.models import Symbol
-from market.parameters import known_symbol
+from market.parameters import symbol_or_404
 from market.representation import SymbolSerializer, symbol_json
 from orders.models import Position
 from tradingsite.live.stream_status import Streams
@@ -106,10 +106,10 @@ class SymbolsView(APIView):
     @extend_schema(
         operation_id="symbols",
         summary="Followed symbols with trading rules and stream state",
-        responses={200: SymbolsSerializer, **refusals(400, 503)},
+        responses={200: SymbolsSerializer, **error_responses(400, 503)},
     )
     def get(self, request: Request) -> Response:
-        Query.of(request)
+        Query.validate_request(request)
         return Response({"symbols": symbols_json(list(Symbol.objects.followed()))})
 
 
@@ -117,20 +117,20 @@ class SymbolView(APIView):
     @extend_schema(
         operation_id="symbol",
         summary="A symbol with trading rules and stream state, followed or not",
-        responses={200: FollowedSerializer, **refusals(400, 404, 503)},
+        responses={200: FollowedSerializer, **error_responses(400, 404, 503)},
     )
     def get(self, request: Request, symbol: str) -> Response:
-        Query.of(request)
-        return Response(symbols_json([known_symbol(symbol)])[0])
+        Query.validate_request(request)
+        return Response(symbols_json([symbol_or_404(symbol)])[0])
 
     @extend_schema(
         operation_id="follow",
         summary="Follow a symbol; ticks come within two seconds",
         request=None,
-        responses={200: FollowedSerializer, **write_refusals(404, 503)},
+        responses={200: FollowedSerializer, **write_error_responses(404, 503)},
     )
     def post(self, request: Request, symbol: str) -> Response:
-        Query.of(request)
+        Query.validate_request(request)
         try:
             followed = services.follow(symbol.upper())
         except services.UnknownSymbol as error:
@@ -141,11 +141,11 @@ class SymbolView(APIView):
         operation_id="unfollow",
         summary="Stop following a symbol; its history stays",
         parameters=[UnfollowQuery],
-        responses={200: FollowedSerializer, **write_refusals(404, 409, 503)},
+        responses={200: FollowedSerializer, **write_error_responses(404, 409, 503)},
     )
     def delete(self, request: Request, symbol: str) -> Response:
-        force = UnfollowQuery.of(request)["force"]
-        known = known_symbol(symbol)
+        force = UnfollowQuery.validate_request(request)["force"]
+        known = symbol_or_404(symbol)
         held = Position.objects.filter(symbol=known, status=Position.Status.OPEN)
         if not force and (holders := sorted(held.values_list("strategy", flat=True))):
             raise PositionOpen(

@@ -22,7 +22,7 @@ from candles.live.missing import Fetched, Fetcher, FetchRequest, Refiller
 from candles.live.state import forget, read_states, recent_ticks
 from market.rest import ExchangeUnreachable
 from market.ticks import Tick
-from market.wire import Arrived
+from market.wire import StreamBatch
 from orders.events import account_subscribed
 from orders.services import hear
 from orders.venue.account_stream import AccountStream
@@ -60,7 +60,7 @@ class Leader:
         self._heard = dict(heard)
         self._closing = Pace(CLOSE_EVERY_S)
 
-    def step(self, arrived: Arrived) -> None:
+    def step(self, arrived: StreamBatch) -> None:
         """One turn. Raises Fenced, Disconnected or UnsavedOverflow where another should lead."""
         self._follow_symbols()
         answers = self._collect_fetched()
@@ -119,7 +119,7 @@ class Leader:
 
     # --- Folding -----------------------------------------------------------------------------
 
-    def _fold(self, arrived: Arrived, answers: list[Fetched]) -> Steps:
+    def _fold(self, arrived: StreamBatch, answers: list[Fetched]) -> Steps:
         return _merged(
             self._follow_connection(),
             self.ingest.receive(arrived.ticks) if arrived.ticks else {},

@@ -17,7 +17,7 @@ from foundation.outages import RETRY_S
 from market.models import Symbol
 from market.rest import ExchangeRefused, ExchangeUnreachable, MarketRest
 from market.stream.client import MarketStream
-from market.wire import Arrived, BadFrame
+from market.wire import BadFrame, StreamBatch
 from tradingsite.stream.checkpointer import Disconnected, UnsavedOverflow
 from tradingsite.stream.context import StreamContext
 from tradingsite.stream.leader import Leader
@@ -64,20 +64,20 @@ class StreamProcess:
         for worker in (self.context.exits, self.context.database):
             worker.stop(STOP_WITHIN_S / 2)
 
-    def _step(self, arrived: Arrived) -> None:
+    def _step(self, arrived: StreamBatch) -> None:
         if isinstance(self._role, Standby):
             self._stand_by(self._role, arrived)
         else:
             self._lead(self._role, arrived)
 
-    def _stand_by(self, standby: Standby, arrived: Arrived) -> None:
+    def _stand_by(self, standby: Standby, arrived: StreamBatch) -> None:
         standby.remember(arrived)
         if standby.is_due() and standby.take_over():
             shard, holder = str(self.context.shard), self.context.writer.lease.holder
             logger.info("stream.became_leader", shard=shard, holder=holder)
             self._role = Leader(self.context, standby.heard)
 
-    def _lead(self, leader: Leader, arrived: Arrived) -> None:
+    def _lead(self, leader: Leader, arrived: StreamBatch) -> None:
         try:
             leader.step(arrived)
         except (Fenced, Disconnected, UnsavedOverflow) as reason:
@@ -109,7 +109,7 @@ class StreamProcess:
     def _sync_clock(self) -> None:
         while not self.stopping.is_set():
             try:
-                self.context.clock.measure(self.context.rest)
+                self.context.clock.sync(self.context.rest)
                 self.stopping.wait(CLOCK_EVERY_S)
             except ExchangeUnreachable as error:
                 logger.warning("clock.sync_failed", error=str(error))

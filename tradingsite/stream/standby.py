@@ -9,7 +9,7 @@ from redis.exceptions import RedisError
 from candles.live.ingest import grouped
 from foundation.outages import RETRY_S
 from market.ticks import Tick
-from market.wire import Arrived
+from market.wire import StreamBatch
 from tradingsite.stream.context import StreamContext
 
 POLL_S = 0.1  # how often a standby looks whether the leader lives
@@ -29,7 +29,7 @@ class Standby:
         self.heard: dict[str, deque[Tick]] = {}
         self._polled_s = time.monotonic()
 
-    def remember(self, arrived: Arrived) -> None:
+    def remember(self, arrived: StreamBatch) -> None:
         """Keep the batch's ticks of symbols that come without interruption."""
         for symbol in self.stream.newly_silent:
             self.heard.pop(symbol, None)

@@ -25,7 +25,7 @@ from candles.shards import Shard
 from market.models import Symbol
 from market.rest import MarketRest
 from market.ticks import Tick
-from market.wire import Arrived
+from market.wire import StreamBatch
 from tests.builders import symbol, tick
 from tests.servers import eventually
 from tradingsite.stream import checkpointer
@@ -36,7 +36,7 @@ from tradingsite.stream.standby import Standby
 
 pytestmark = pytest.mark.django_db(transaction=True)
 BTC = "BTCUSDT"
-Script = Callable[["Line"], Iterator[Arrived]]
+Script = Callable[["Line"], Iterator[StreamBatch]]
 
 
 def series(*numbers: int) -> list[Tick]:
@@ -65,7 +65,7 @@ class Line:
     def proven_ms(self, _: str) -> int:
         return 0
 
-    def batches(self) -> Generator[Arrived, None, None]:
+    def batches(self) -> Generator[StreamBatch, None, None]:
         for arrived in self.script(self):
             yield arrived
             time.sleep(0.002)
@@ -93,12 +93,12 @@ class Rest(MarketRest):
         return []
 
 
-def until(happened: Callable[[], object], seconds: float = 10.0) -> Iterator[Arrived]:
+def until(happened: Callable[[], object], seconds: float = 10.0) -> Iterator[StreamBatch]:
     """Nothing comes until it has happened."""
     deadline = time.monotonic() + seconds
     while not happened():
         assert time.monotonic() < deadline, "it never happened"
-        yield Arrived()
+        yield StreamBatch()
 
 
 def stored(redis: redis_library.Redis, name: str = BTC) -> SymbolState | None:
@@ -142,13 +142,13 @@ def test_a_stand_by_goes_on_from_what_it_heard(
 ) -> None:
     rest = Rest([])
 
-    def script(line: Line) -> Iterator[Arrived]:
+    def script(line: Line) -> Iterator[StreamBatch]:
         yield from until(lambda: line.live)
-        yield Arrived(series(2, 3, 4, 5))
+        yield StreamBatch(series(2, 3, 4, 5))
         yield from until(lambda: left_at_3.lease.standbys() == ["second:2"])
         left_at_3.lease.release()  # as if it had died, and its time had run out
         yield from until(lambda: place(redis) == 5)
-        yield Arrived(series(6, 7))
+        yield StreamBatch(series(6, 7))
         yield from until(Candle.objects.exists)
 
     run(redis, script, rest)
@@ -161,9 +161,9 @@ def test_what_a_stand_by_has_not_heard_is_fetched(
 ) -> None:
     rest = Rest(series(1, 2, 3, 4, 5, 6))
 
-    def script(line: Line) -> Iterator[Arrived]:
+    def script(line: Line) -> Iterator[StreamBatch]:
         yield from until(lambda: line.live)
-        yield Arrived(series(6))
+        yield StreamBatch(series(6))
         left_at_3.lease.release()
         yield from until(lambda: place(redis) == 6)
 
@@ -179,12 +179,12 @@ def test_what_was_heard_before_a_cut_does_not_count(
 ) -> None:
     rest = Rest(series(4, 5, 6, 7))
 
-    def script(line: Line) -> Iterator[Arrived]:
+    def script(line: Line) -> Iterator[StreamBatch]:
         yield from until(lambda: line.live)
-        yield Arrived(series(3, 4, 5))
+        yield StreamBatch(series(3, 4, 5))
         line.newly_silent.append(BTC)
-        yield Arrived()
-        yield Arrived(series(7))
+        yield StreamBatch()
+        yield StreamBatch(series(7))
         left_at_3.lease.release()
         yield from until(lambda: place(redis) == 7)
 
@@ -193,7 +193,7 @@ def test_what_was_heard_before_a_cut_does_not_count(
 
 
 def test_an_owner_that_slept_stands_by_again(btc: Symbol, redis: redis_library.Redis) -> None:
-    def script(line: Line) -> Iterator[Arrived]:
+    def script(line: Line) -> Iterator[StreamBatch]:
         yield from until(lambda: redis.exists("candles:owner:1/1"))
         redis.delete("candles:owner:1/1")  # its time ran out while it slept
         other = StateWriter(Lease(redis, holder="other:3"), watched="none")
@@ -210,7 +210,7 @@ def test_an_owner_that_is_cut_off_leaves_to_one_that_is_not(
     monkeypatch.setattr(checkpointer, "CUT_OFF_S", 0.05)
     other = StateWriter(Lease(redis, holder="other:3"), watched="none")
 
-    def script(line: Line) -> Iterator[Arrived]:
+    def script(line: Line) -> Iterator[StreamBatch]:
         yield from until(lambda: redis.exists("candles:owner:1/1"))
         line.connected = False
         other.lease.stand_by()
@@ -225,7 +225,7 @@ def test_who_is_cut_off_owns_where_nobody_else_is_there(
 ) -> None:
     monkeypatch.setattr(standby_module, "ALONE_POLL_S", 0.05)
 
-    def script(line: Line) -> Iterator[Arrived]:
+    def script(line: Line) -> Iterator[StreamBatch]:
         line.connected = False
         yield from until(lambda: read_streams(redis))
 
@@ -248,10 +248,10 @@ def test_an_owner_holds_what_closed_while_redis_is_away(
 
     monkeypatch.setattr(StateWriter, "save", unless_away)
 
-    def script(line: Line) -> Iterator[Arrived]:
+    def script(line: Line) -> Iterator[StreamBatch]:
         yield from until(lambda: place(redis) == 3)
         away.set()
-        yield Arrived(series(*range(4, 14)))
+        yield StreamBatch(series(*range(4, 14)))
         yield from until(lambda: Candle.objects.count() == 2)
         away.clear()
         yield from until(lambda: place(redis) == 13)
@@ -266,7 +266,7 @@ def test_candles_that_an_owner_left_in_redis_are_recorded(
     left_at_3.save(Batch(closed=[ClosedCandle(BTC, "1m", flat(0, MINUTE_MS, Decimal(9)))]))
     left_at_3.lease.release()
 
-    def script(line: Line) -> Iterator[Arrived]:
+    def script(line: Line) -> Iterator[StreamBatch]:
         yield from until(Candle.objects.exists)
         yield from until(lambda: redis.xlen("candles:closed:1/1") == 0)
 
@@ -283,7 +283,7 @@ def test_shards_follow_each_their_own_and_symbols_that_come_later(
     ours = {name for name in later if Shard(mine, 2).covers(name)}
     assert 0 < len(ours) < len(later)
 
-    def script(line: Line) -> Iterator[Arrived]:
+    def script(line: Line) -> Iterator[StreamBatch]:
         yield from until(lambda: line.live == {BTC})
         for name in later:
             symbol(name)
