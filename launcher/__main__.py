@@ -17,6 +17,7 @@ STOPPED_BY_USER = {130, 143}  # honcho's codes for SIGINT and SIGTERM
 
 
 def main() -> int:
+    settings.VAR_DIR.mkdir(parents=True, exist_ok=True)
     try:
         held = lock(settings.VAR_DIR)
         check_ports(listening_addresses())

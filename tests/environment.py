@@ -33,6 +33,7 @@ def pytest_load_initial_conftests() -> Generator[None, object, object]:
     # counts as unset, yet keeps the one in `.env` away.
     os.environ.update(dict.fromkeys(setting_names(), ""))
     os.environ["VAR_DIR"] = str(var_dir)
+    os.environ["SECRET_KEY"] = "of tests alone"
     redis = Redis(var_dir)
     started.append(redis)
     os.environ["REDIS_URL"] = redis.url

@@ -11,6 +11,7 @@ import pytest
 
 from tests.environment import setting_names
 from tests.servers import ROOT
+from tradingsite.var_dir import make_secret_key
 
 SHOW = "import tradingsite.settings as s; print(*(getattr(s, n) for n in {names!r}), sep='\\n')"
 PRODUCTION = "https://api.binance.com"
@@ -180,8 +181,13 @@ def test_a_password_in_a_url_is_never_printed():
 
 
 def test_the_secret_key_is_kept_for_its_owner_alone(own_folder):
-    first = values({"VAR_DIR": str(own_folder)}, "SECRET_KEY")
-    assert values({"VAR_DIR": str(own_folder)}, "SECRET_KEY") == first
+    unset = {"VAR_DIR": str(own_folder), "SECRET_KEY": ""}
+    assert values(unset, "SECRET_KEY") == [""]
+    assert not list(own_folder.iterdir())  # settings write nothing
+    make_secret_key(own_folder)
+    first = values(unset, "SECRET_KEY")
+    make_secret_key(own_folder)
+    assert values(unset, "SECRET_KEY") == first
     assert len(first[0]) >= 50
     assert stat.S_IMODE((own_folder / "secret_key").stat().st_mode) == 0o600
 

@@ -1,4 +1,9 @@
+import django_stubs_ext
 from django.apps import AppConfig
+
+# models.Field[…] and ModelAdmin[…] at run time. Configurations are read before any model is, and
+# by no process that does without models.
+django_stubs_ext.monkeypatch()
 
 
 class TradingsiteConfig(AppConfig):

@@ -1,14 +1,17 @@
 """Celery: the worker's queues and the sweeps' timetable."""
 
+import gc
 import os
 import signal
 import sys
 import threading
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import structlog
 from celery import Celery, Task
+from celery.fixups.django import DjangoFixup
 from celery.signals import (
     setup_logging,
     task_postrun,
@@ -23,6 +26,7 @@ from foundation.outages import BROKER_OUTAGES, OUTAGES, is_outage
 from tradingsite import logs
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tradingsite.settings")
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # Celery's command knows no folder
 
 STOP_WITHIN_S = 2.0
 logger = structlog.get_logger(__name__)
@@ -45,7 +49,10 @@ def _every(seconds: float, task: str, expires: float = 0) -> dict[str, Any]:
     return {"task": task, "schedule": float(seconds), "options": {"expires": expires or seconds}}
 
 
-app = Celery("tradingsite", task_cls=SweptTask)
+# Without Celery's Django fixup, which loads all of Django in every program of Celery's: beat sends
+# tasks by their names and needs none of it. The worker gets it by `_load_django`.
+app = Celery("tradingsite", task_cls=SweptTask, fixups=[])
+app.set_default()  # the one of every thread, not of this one alone
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.conf.update(
     task_ignore_result=True,  # the database says what became of everything
@@ -74,7 +81,23 @@ app.conf.update(
         "symbols": _every(3600, "market.tasks.refresh_symbols", expires=60),
     },
 )
-app.autodiscover_tasks()
+
+
+@worker_init.connect
+def _load_django(sender: Any, **_: Any) -> None:
+    """Django and the tasks, before the pool forks: what is loaded by then its children share."""
+    from django.apps import apps
+
+    fixup = DjangoFixup(app)  # type: ignore[arg-type]  # its stubs know no other class of tasks
+    fixup.on_import_modules()
+    fixup.on_worker_init(sender=sender)
+    app.autodiscover_tasks([config.name for config in apps.get_app_configs()], force=True)
+    # After the fixup's own receiver, which closes what a child inherited.
+    worker_process_init.connect(_warm_up)
+    # What was loaded stays for good. A collector that walked over it in a child would write into
+    # every page of it, and so have the child keep a copy of all.
+    gc.collect()
+    gc.freeze()
 
 
 @setup_logging.connect
@@ -90,12 +113,6 @@ def _drop_broken_connections(task: Task[Any, Any], **_: Any) -> None:
 
     if not task.request.is_eager:
         close_old_connections()
-
-
-@worker_init.connect
-def _warm_children(**_: Any) -> None:
-    # Not before: Celery's own receiver, which closes what a child inherited, has to come first.
-    worker_process_init.connect(_warm_up)
 
 
 @worker_ready.connect

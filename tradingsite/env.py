@@ -106,6 +106,15 @@ def env_files(name: str, folder: Path) -> list[Path]:
     return files
 
 
+def env_folder(name: str, default: Path) -> Path:
+    """A folder that is there, or can be made, and can be written to. Nothing is made here."""
+    folder = Path(env_str(name, str(default))).resolve()
+    nearest = next(path for path in (folder, *folder.parents) if path.exists())
+    if not (nearest.is_dir() and os.access(nearest, os.W_OK)):
+        raise BadSetting(name, str(folder), f"use a folder to write to ({nearest} is none)")
+    return folder
+
+
 def env_checked(name: str, default: str, check: Callable[[str], str | None]) -> str:
     """A text that `check` finds nothing wrong with; it answers what is, in a few words."""
     text = env_str(name, default)

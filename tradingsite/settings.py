@@ -9,10 +9,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import dj_database_url
-import django_stubs_ext
-import psycopg
 from dotenv import load_dotenv
-from psycopg.conninfo import make_conninfo
 
 from candles.intervals import INTERVALS_MS
 from market.hosts import LOOPBACK_HOSTS, url_error
@@ -22,26 +19,21 @@ from tradingsite.env import (
     env_checked,
     env_decimal,
     env_files,
+    env_folder,
     env_int,
     env_limit,
     env_list,
     env_str,
     is_set,
 )
-from tradingsite.secretkey import kept_secret_key
-
-django_stubs_ext.monkeypatch()  # models.Field[…] and ModelAdmin[…] at run time
+from tradingsite.var_dir import read_secret_key
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 load_dotenv(BASE_DIR / ".env")
 
 # --- Where the system writes and listens -------------------------------------------------
 
-VAR_DIR = Path(env_str("VAR_DIR", str(BASE_DIR / "var"))).resolve()
-try:
-    VAR_DIR.mkdir(parents=True, exist_ok=True)
-except OSError as error:
-    raise BadSetting("VAR_DIR", str(VAR_DIR), f"use a folder to write to ({error})") from None
+VAR_DIR = env_folder("VAR_DIR", BASE_DIR / "var")  # made by `prepare`
 ADMIN_PASSWORD_FILE = VAR_DIR / "admin_password"
 BIND = env_str("BIND", "127.0.0.1")
 BOUND_TO_LOOPBACK = BIND in LOOPBACK_HOSTS
@@ -55,7 +47,7 @@ if not BOUND_TO_LOOPBACK and len(env_str("SECRET_KEY")) < 50:
     raise BadSetting(
         "SECRET_KEY", shown, f"give 50 or more random characters, for BIND={BIND} is not loopback"
     )
-SECRET_KEY = env_str("SECRET_KEY") or kept_secret_key(VAR_DIR)
+SECRET_KEY = env_str("SECRET_KEY") or read_secret_key(VAR_DIR)  # empty until `prepare` made it
 ALLOWED_HOSTS = env_list("ALLOWED_HOSTS", f"localhost,127.0.0.1,[::1],{BIND}")
 
 # --- The exchange -------------------------------------------------------------------------
@@ -143,6 +135,9 @@ if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
     DATABASES["default"]["OPTIONS"] = _SQLITE_OPTIONS
     DATABASES["default"]["CONN_MAX_AGE"] = None  # opening a file again costs more than a query
 elif DATABASES["default"]["ENGINE"].endswith("postgresql"):
+    import psycopg  # seven megabytes that SQLite needs none of
+    from psycopg.conninfo import make_conninfo
+
     # CONN_MAX_AGE has no effect under ASGI, so connections are pooled. The stream process has the
     # most threads that may want one at once, ten, and one of them may have a stop to sell.
     _POOL = {"min_size": 1, "max_size": 12, "timeout": 2}
@@ -191,14 +186,12 @@ CHANNEL_LAYERS = {
 # --- Django -------------------------------------------------------------------------------
 
 INSTALLED_APPS = [
-    "daphne",
     "django.contrib.admin",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",
     "django.contrib.messages",
     "django.contrib.staticfiles",
-    "channels",
     "rest_framework",
     "rest_framework.authtoken",
     "drf_spectacular",

@@ -1,7 +1,5 @@
 """A worker process made ready before its first task, so that no order waits for it."""
 
-import gc
-
 import structlog
 from django.db import DatabaseError, connection
 from redis.exceptions import RedisError
@@ -14,12 +12,7 @@ logger = structlog.get_logger(__name__)
 
 
 def warm_up() -> None:
-    """Open the connections that the way to an order needs; one that fails is opened later.
-
-    What was imported stays for good: the garbage collector need not walk over it again.
-    """
-    gc.collect()
-    gc.freeze()
+    """Open the connections that the way to an order needs; one that fails is opened later."""
     try:
         connection.ensure_connection()
         redis.connection().ping()

@@ -1,11 +1,16 @@
 """Tasks while the database or Redis is away."""
 
+import subprocess
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 from django.db import OperationalError, connection
 from redis.exceptions import ConnectionError as RedisAway
 from structlog.testing import capture_logs
 
+from tests.servers import PYTHON, ROOT
 from tradingsite.celery import app
+from tradingsite.tasks import beat
 
 
 @pytest.mark.parametrize("trouble", [OperationalError("gone"), RedisAway("gone")])
@@ -42,3 +47,25 @@ def test_a_mistake_of_ours_keeps_its_traceback(caplog):
 
     wrong.apply()
     assert "Traceback" in caplog.text
+
+
+def test_a_task_sent_from_any_thread_goes_to_our_broker():
+    with ThreadPoolExecutor(1) as other:
+        brokers = other.submit(lambda: beat.app.conf.broker_url).result()
+    assert brokers == app.conf.broker_url
+
+
+BEAT_LOADS = """
+import sys
+from tradingsite.celery import app
+app.loader.init_worker()
+app.finalize()
+print(app.conf.beat_schedule["beat"]["task"], "django.db.models" in sys.modules)
+"""
+
+
+def test_beat_needs_neither_django_nor_the_tasks():
+    done = subprocess.run(
+        [PYTHON, "-c", BEAT_LOADS], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.split() == ["tradingsite.tasks.beat", "False"]

@@ -11,12 +11,17 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db import OperationalError, transaction
 
 from strategies.services import ensure_variants
+from tradingsite.var_dir import make_secret_key
 
 
 class Command(BaseCommand):
-    help = "Bring the database up to date and make the first admin user and the two strategies."
+    help = (
+        "Make VAR_DIR, the secret key, the tables, the first admin and strategies A and B."
+    )
 
     def handle(self, *args: object, **options: object) -> None:
+        settings.VAR_DIR.mkdir(parents=True, exist_ok=True)
+        make_secret_key(settings.VAR_DIR)
         try:
             call_command("migrate", verbosity=0, interactive=False)
         except OperationalError as error:
