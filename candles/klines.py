@@ -1,4 +1,4 @@
-"""The exchange's past klines as our candles."""
+"""The exchange's past klines, fetched and read as our candles."""
 
 from collections.abc import Iterator
 
@@ -8,12 +8,10 @@ from market.rest import MarketRest
 from market.wire import KlineRow
 
 HISTORY = 1000  # candles an interval starts with where none are stored; one answer holds them
+MIN_KLINE_AGE_MS = 2_000  # a kline is trusted once it is closed for this long
 
 
-SETTLED_MS = 2_000  # a kline is trusted once it is closed for this long
-
-
-def candle_of(row: KlineRow, interval_ms: int) -> OHLCV:
+def from_kline(row: KlineRow, interval_ms: int) -> OHLCV:
     """One of the exchange's klines as our candle."""
     open_ms, opened, high, low, close, volume, _, quote, trades, taker, taker_quote, _ = row
     return OHLCV(
@@ -21,8 +19,8 @@ def candle_of(row: KlineRow, interval_ms: int) -> OHLCV:
     )
 
 
-def absence(interval: str, before_ms: int, stored_until_ms: int | None) -> tuple[int, int]:
-    """From when to when closed candles are missing: from the newest stored one on.
+def missing_span(interval: str, before_ms: int, stored_until_ms: int | None) -> tuple[int, int]:
+    """Start and end of what a series lacks: from the newest stored candle on.
 
     Without a stored one it is HISTORY candles.
     """
@@ -32,7 +30,7 @@ def absence(interval: str, before_ms: int, stored_until_ms: int | None) -> tuple
     return start_ms, end_ms
 
 
-def past(
+def fetch_history(
     rest: MarketRest, symbol: str, interval: str, start_ms: int, end_ms: int
 ) -> Iterator[list[OHLCV]]:
     """The exchange's klines that open within `[start_ms, end_ms)`, oldest first, a page at a time.
@@ -40,4 +38,4 @@ def past(
     However long the time, no more than one page is held.
     """
     for page in rest.klines(symbol, interval, start_ms, end_ms):
-        yield [candle_of(row, INTERVALS_MS[interval]) for row in page]
+        yield [from_kline(row, INTERVALS_MS[interval]) for row in page]

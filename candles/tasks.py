@@ -19,7 +19,7 @@ logger = structlog.get_logger(__name__)
 @shared_task
 def sweep_verdicts() -> None:
     """Hold against the exchange's klines what closed lately."""
-    _ask(lambda rest, now: services.settle(rest, connection(), now))
+    _ask(lambda rest, now: services.verify_recent(rest, connection(), now))
 
 
 @shared_task
@@ -34,4 +34,4 @@ def _ask(sweep: Callable[[MarketRest, datetime], None]) -> None:
     try:
         sweep(rest, to_time(rest.server_time()))
     except (ExchangeUnreachable, BadFrame) as error:
-        logger.warning("klines.unasked", error=str(error))
+        logger.warning("klines.request_failed", error=str(error))

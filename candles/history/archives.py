@@ -38,7 +38,7 @@ class BadArchive(Exception):
     """A file, or the rest of it, that cannot be read. Its text is one line."""
 
 
-class Row(NamedTuple):
+class ArchiveRow(NamedTuple):
     """A kline of a file; not `complete` where quote volume, trades and takers are unknown."""
 
     line: int
@@ -46,7 +46,7 @@ class Row(NamedTuple):
     complete: bool
 
 
-class BadRow(NamedTuple):
+class BadArchiveRow(NamedTuple):
     """A line that is no kline, and why."""
 
     line: int
@@ -77,7 +77,7 @@ class Archive:
     def position(self) -> int:
         return 0 if self._file is None else self._file.tell()
 
-    def rows(self) -> Iterator[Row | BadRow]:
+    def rows(self) -> Iterator[ArchiveRow | BadArchiveRow]:
         """Every line that is not a header or empty, in the file's order."""
         interval_ms = INTERVALS_MS[self.interval]
         number = 0
@@ -108,24 +108,24 @@ class Archive:
         return archive.open(names[0])
 
 
-def _row(line: int, text: str, interval_ms: int) -> Row | BadRow:
+def _row(line: int, text: str, interval_ms: int) -> ArchiveRow | BadArchiveRow:
     found = TWELVE.fullmatch(text) or SIX.fullmatch(text)
     if found is None:
-        return BadRow(line, _what_is_wrong(text))
+        return BadArchiveRow(line, _fault(text))
     time, first, high, low, last, volume, *more = found.groups()
     open_ms = int(time)
     if open_ms in MICROSECONDS:
         open_ms //= 1000
     elif open_ms not in MILLISECONDS:
-        return BadRow(line, f"open time {time} is neither milliseconds nor microseconds")
+        return BadArchiveRow(line, f"open time {time} is neither milliseconds nor microseconds")
     opened, highest, lowest, closed = Decimal(first), Decimal(high), Decimal(low), Decimal(last)
     if not lowest <= min(opened, closed) <= max(opened, closed) <= highest:
-        return BadRow(
+        return BadArchiveRow(
             line, f"prices {', '.join(found.groups()[1:5])} are not all between low and high"
         )
     candle = OHLCV(open_ms, interval_ms, opened, highest, lowest, closed, Decimal(volume))
     if not more:
-        return Row(line, candle, complete=False)
+        return ArchiveRow(line, candle, complete=False)
     quote, trades, taker, taker_quote = more
     totals = {
         "quote_volume": Decimal(quote),
@@ -133,10 +133,10 @@ def _row(line: int, text: str, interval_ms: int) -> Row | BadRow:
         "taker_volume": Decimal(taker),
         "taker_quote_volume": Decimal(taker_quote),
     }
-    return Row(line, replace(candle, **totals), complete=True)
+    return ArchiveRow(line, replace(candle, **totals), complete=True)
 
 
-def _what_is_wrong(text: str) -> str:
+def _fault(text: str) -> str:
     cells = text.split(",")
     if len(cells) not in {6, 12}:
         return f"{len(cells)} columns instead of 6 or 12"

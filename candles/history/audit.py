@@ -1,4 +1,4 @@
-"""Stored candles, however many, held against the exchange's own klines."""
+"""Audit: stored candles, however many, compared with the exchange's own klines."""
 
 import threading
 from collections.abc import Iterator, Sequence
@@ -9,22 +9,22 @@ from functools import partial
 from django.db.models import QuerySet
 
 from candles.comparison import FIELDS, Differences
-from candles.history.backfill import Stretch, patiently
-from candles.klines import candle_of
+from candles.history.backfill import SeriesSpan, with_retries
+from candles.klines import from_kline
 from candles.models import Candle, Verdict
 from candles.ohlcv import OHLCV
-from candles.services.recording import pages, record_history
-from candles.services.verification import hold_against
+from candles.services.recording import batched, record_history
+from candles.services.verification import compare
 from foundation.times import to_ms, to_time
 from market.models import Symbol
 from market.rest import PAGE, MarketRest
 
-HELD_TOGETHER = 200  # candles that are locked at once
+MAX_LOCKED = 200  # candles that are locked at once
 
 
 @dataclass(frozen=True)
-class Audited:
-    """What a page of klines has shown. Times are open times in ms."""
+class AuditPage:
+    """Findings of one page of klines. Times are open times in ms."""
 
     until_ms: int  # what opens before it is done
     checked: int  # stored candles
@@ -36,44 +36,46 @@ class Audited:
 
 
 def audit(
-    rest: MarketRest, stretch: Stretch, now: datetime, stopping: threading.Event, *, repair: bool
-) -> Iterator[Audited]:
-    """Hold all candles of a stretch against the exchange's klines, oldest first.
+    rest: MarketRest, span: SeriesSpan, now: datetime, stopping: threading.Event, *, repair: bool
+) -> Iterator[AuditPage]:
+    """Compare all candles of a span with the exchange's klines, oldest first.
 
     What equals becomes exact. Everything else stays as it is, unless it is to be repaired: then
     candles become what the exchange says at once, and missing ones are inserted. Raises
     ExchangeUnreachable where the exchange stays away, and once `stopping` is set.
     """
-    symbol, interval, start_ms = stretch.symbol, stretch.interval, stretch.start_ms
-    while start_ms < stretch.end_ms:
-        ask = partial(rest.klines_page, symbol.name, interval, start_ms, stretch.end_ms)
-        klines = [candle_of(row, stretch.interval_ms) for row in patiently(ask, stopping)]
-        until_ms = klines[-1].open_ms + 1 if len(klines) == PAGE else stretch.end_ms
-        page = replace(stretch, start_ms=start_ms, end_ms=until_ms)
-        yield _hold(page, klines, now, repair)
+    symbol, interval, start_ms = span.symbol, span.interval, span.start_ms
+    while start_ms < span.end_ms:
+        ask = partial(rest.klines_page, symbol.name, interval, start_ms, span.end_ms)
+        klines = [from_kline(row, span.interval_ms) for row in with_retries(ask, stopping)]
+        until_ms = klines[-1].open_ms + 1 if len(klines) == PAGE else span.end_ms
+        page = replace(span, start_ms=start_ms, end_ms=until_ms)
+        yield _audit_page(page, klines, now, repair)
         start_ms = until_ms
 
 
-def _hold(page: Stretch, klines: Sequence[OHLCV], now: datetime, repair: bool) -> Audited:
+def _audit_page(
+    page: SeriesSpan, klines: Sequence[OHLCV], now: datetime, repair: bool
+) -> AuditPage:
     symbol, interval = page.symbol, page.interval
     within = {"open_time__gte": to_time(page.start_ms), "open_time__lt": to_time(page.end_ms)}
     stored = Candle.objects.filter(symbol=symbol, interval=interval, **within)
     proven = _proven(stored, klines)
     checked, exact, not_repaired = stored.count(), len(proven), dict[int, Differences]()
     repaired, missing = dict[int, Differences](), list[int]()
-    for part in pages((one for one in klines if one.open_ms not in proven), HELD_TOGETHER):
+    for part in batched((one for one in klines if one.open_ms not in proven), MAX_LOCKED):
         after = timedelta(0) if repair else None
-        held = hold_against(symbol.pk, interval, part, now, repair_after=after)
-        exact += len(held.exact)
-        not_repaired |= held.differing
-        repaired |= {to_ms(candle.open_time): candle.differed for candle in held.repaired}
-        missing += held.missing
+        found = compare(symbol.pk, interval, part, now, repair_after=after)
+        exact += len(found.exact)
+        not_repaired |= found.differing
+        repaired |= {to_ms(candle.open_time): candle.differed for candle in found.repaired}
+        missing += found.missing
     if repair:
         wanted = set(missing)
         theirs = (one for one in klines if one.open_ms in wanted)
         record_history(symbol.name, interval, theirs, now)
     not_there = checked - exact - len(repaired) - len(not_repaired)
-    return Audited(page.end_ms, checked, exact, not_there, repaired, not_repaired, missing)
+    return AuditPage(page.end_ms, checked, exact, not_there, repaired, not_repaired, missing)
 
 
 def _proven(stored: QuerySet[Candle], klines: Sequence[OHLCV]) -> set[int]:

@@ -1,4 +1,4 @@
-"""The exchange's past klines written down, page by page, however long the past is."""
+"""Backfill: the exchange's past klines recorded page by page, however long the past is."""
 
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -10,9 +10,9 @@ import structlog
 from django.utils.timezone import now
 
 from candles.intervals import INTERVALS_MS, floor_ms
-from candles.klines import SETTLED_MS, absence, candle_of, past
+from candles.klines import MIN_KLINE_AGE_MS, fetch_history, from_kline, missing_span
+from candles.services.missing import missing_open_times
 from candles.services.recording import record_history, stored_until
-from candles.services.verification import missing_from
 from foundation.backoff import Backoff
 from foundation.times import to_time
 from market.models import Symbol
@@ -26,7 +26,7 @@ MAX_RETRIES = 6
 EARLIEST_MS = 1_483_228_800_000  # 2017: earlier times are refused. Source: Spot REST, changelog
 
 
-class CaughtUp(NamedTuple):
+class CatchUpProgress(NamedTuple):
     """Of `[start_ms, end_ms)`, which a series lacked, all before `until_ms` is there."""
 
     interval: str
@@ -40,26 +40,26 @@ def catch_up_history(
     symbol: str,
     intervals: Sequence[str],
     now_ms: int,
-    told: Callable[[CaughtUp], None],
+    on_page: Callable[[CatchUpProgress], None],
 ) -> dict[str, int]:
     """Write down what a followed symbol's series lack up to now; return where each ends, in ms.
 
     Each page is committed on its own, oldest first, so whoever is interrupted goes on from there.
-    `told` hears after each page how far it is. Raises ExchangeUnreachable, ExchangeRefused, and
-    what the database raises while it is away.
+    `on_page` is called after each of them. Raises ExchangeUnreachable, ExchangeRefused, and what
+    the database raises while it is away.
     """
     until = stored_until(symbol, intervals)
     for interval in intervals:
-        start_ms, end_ms = absence(interval, now_ms - SETTLED_MS, until.get(interval))
-        for page in past(rest, symbol, interval, start_ms, end_ms):
+        start_ms, end_ms = missing_span(interval, now_ms - MIN_KLINE_AGE_MS, until.get(interval))
+        for page in fetch_history(rest, symbol, interval, start_ms, end_ms):
             record_history(symbol, interval, page, to_time(now_ms))
             until[interval] = page[-1].end_ms
-            told(CaughtUp(interval, start_ms, until[interval], end_ms))
+            on_page(CatchUpProgress(interval, start_ms, until[interval], end_ms))
     return until
 
 
 @dataclass(frozen=True)
-class Stretch:
+class SeriesSpan:
     """The candles of one series that open in `[start_ms, end_ms)`."""
 
     symbol: Symbol
@@ -75,36 +75,38 @@ class Stretch:
         return f"{self.symbol} {self.interval}"
 
     def candles_before(self, time_ms: int) -> int:
-        """How many of them open before that time."""
+        """Number of them that open before that time."""
         return max(0, time_ms - self.start_ms) // self.interval_ms
 
 
-class Filled(NamedTuple):
-    """How far a backfill is: nothing before `until_ms` is left to fetch."""
+class BackfillPage(NamedTuple):
+    """A page of a backfill: nothing before `until_ms` is left to fetch."""
 
     until_ms: int
     fetched: int  # klines of this page
 
 
-def backfill(rest: MarketRest, stretch: Stretch, stopping: threading.Event) -> Iterator[Filled]:
-    """Write down the exchange's klines of a stretch that are not stored, oldest first.
+def backfill(
+    rest: MarketRest, span: SeriesSpan, stopping: threading.Event
+) -> Iterator[BackfillPage]:
+    """Write down the exchange's klines of a series that are not stored, oldest first.
 
-    Its bounds are multiples of the interval. Each page is committed before it is told of. Raises
+    Its bounds are multiples of the interval. Each page is committed before it is handed on. Raises
     ExchangeUnreachable where the exchange stays away, and once `stopping` is set.
     """
-    symbol, interval, interval_ms = stretch.symbol, stretch.interval, stretch.interval_ms
+    symbol, interval, interval_ms = span.symbol, span.interval, span.interval_ms
     # One less than an answer holds: where its klines leave the boundary there is one more.
     page_length_ms = (PAGE - 1) * interval_ms
-    for page_ms in range(stretch.start_ms, stretch.end_ms, page_length_ms):
-        page_end_ms = min(page_ms + page_length_ms, stretch.end_ms)
-        missing = missing_from(symbol.pk, interval, page_ms, page_end_ms)
+    for page_ms in range(span.start_ms, span.end_ms, page_length_ms):
+        page_end_ms = min(page_ms + page_length_ms, span.end_ms)
+        missing = missing_open_times(symbol.pk, interval, page_ms, page_end_ms)
         rows = []
         if missing:
             bounds = missing[0], missing[-1] + interval_ms
-            rows = patiently(partial(rest.klines_page, symbol.name, interval, *bounds), stopping)
-            candles = (candle_of(row, interval_ms) for row in rows)
+            rows = with_retries(partial(rest.klines_page, symbol.name, interval, *bounds), stopping)
+            candles = (from_kline(row, interval_ms) for row in rows)
             record_history(symbol.name, interval, candles, now())
-        yield Filled(page_end_ms, len(rows))
+        yield BackfillPage(page_end_ms, len(rows))
 
 
 def first_kline_ms(
@@ -115,7 +117,7 @@ def first_kline_ms(
     return floor_ms(rows[0][0], INTERVALS_MS[interval]) if rows else None
 
 
-def patiently(ask: Callable[[], T], stopping: threading.Event) -> T:
+def with_retries(ask: Callable[[], T], stopping: threading.Event) -> T:
     """Ask until there is an answer, with growing pauses; ExchangeUnreachable in the end."""
     for failures in range(MAX_RETRIES):
         try:

@@ -5,23 +5,23 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from candles.comparison import FIELDS
-from candles.history.archives import Archive, BadArchive, BadRow, Row
+from candles.history.archives import Archive, ArchiveRow, BadArchive, BadArchiveRow
 from candles.intervals import INTERVALS_MS
 from candles.models import Candle, Verdict
 from candles.ohlcv import OHLCV
-from candles.services.recording import ROWS_A_PAGE, insert_past, pages
+from candles.services.recording import MAX_PAGE_ROWS, batched, insert_history
 from candles.spans import Spans
 from foundation.times import to_ms, to_time
 from market.models import Symbol
 
 IN_EVERY_FILE = FIELDS[:5]  # prices and volume
 LACKING = FIELDS[5:]  # in a file of six columns
-SHOWN = 20  # bad rows that a report tells of one by one
+MAX_SHOWN = 20  # bad rows that a report names one by one
 
 
 @dataclass
-class Loaded:
-    """What was in a file, counted in rows. Times are open times in ms."""
+class LoadReport:
+    """Report on a file, counted in rows. Times are open times in ms."""
 
     rows: int = 0
     new: int = 0
@@ -32,7 +32,7 @@ class Loaded:
     duplicates: int = 0  # of an earlier row of the file, which stands
     out_of_order: int = 0
     unreadable: int = 0
-    bad_rows: list[BadRow] = field(default_factory=list)  # the first of those
+    bad_rows: list[BadArchiveRow] = field(default_factory=list)  # the first of those
     missing: int = 0  # whole intervals between the end of a kline and the next one's open
     gaps: int = 0  # the stretches that these make
     first_ms: int | None = None
@@ -41,26 +41,28 @@ class Loaded:
 
     def reject(self, line: int, reason: str) -> None:
         self.unreadable += 1
-        if len(self.bad_rows) < SHOWN:
-            self.bad_rows.append(BadRow(line, reason))
+        if len(self.bad_rows) < MAX_SHOWN:
+            self.bad_rows.append(BadArchiveRow(line, reason))
 
 
-def load_archive(archive: Archive, symbol: Symbol, now_ms: int, told: Callable[[], None]) -> Loaded:
+def load_archive(
+    archive: Archive, symbol: Symbol, now_ms: int, on_page: Callable[[], None]
+) -> LoadReport:
     """Write down an archive's candles; those that stand already stay as they are.
 
-    With all columns they are the exchange's own and exact. `told` hears of every page; each is
-    committed on its own.
+    With all columns they are the exchange's own and exact. Each page is committed on its own, and
+    `on_page` called after it.
     """
-    report = Loaded()
-    for page in pages(_candles(archive, now_ms, report), ROWS_A_PAGE):
+    report = LoadReport()
+    for page in batched(_candles(archive, now_ms, report), MAX_PAGE_ROWS):
         for complete in (True, False):
             candles = [row.candle for row in page if row.complete is complete]
             _write(symbol, archive.interval, candles, complete, report)
-        told()
+        on_page()
     return report
 
 
-def _candles(archive: Archive, now_ms: int, report: Loaded) -> Iterator[Row]:
+def _candles(archive: Archive, now_ms: int, report: LoadReport) -> Iterator[ArchiveRow]:
     """The rows that are closed candles, each once; everything that is odd is counted."""
     interval_ms = INTERVALS_MS[archive.interval]
     covered = Spans(near=interval_ms)
@@ -86,11 +88,11 @@ def _candles(archive: Archive, now_ms: int, report: Loaded) -> Iterator[Row]:
     report.first_ms = covered.starts[0] if covered.starts else None
 
 
-def _readable(archive: Archive, report: Loaded) -> Iterator[Row]:
+def _readable(archive: Archive, report: LoadReport) -> Iterator[ArchiveRow]:
     try:
         for row in archive.rows():
             report.rows += 1
-            if isinstance(row, BadRow):
+            if isinstance(row, BadArchiveRow):
                 report.reject(*row)
             else:
                 yield row
@@ -99,12 +101,12 @@ def _readable(archive: Archive, report: Loaded) -> Iterator[Row]:
 
 
 def _write(
-    symbol: Symbol, interval: str, candles: Sequence[OHLCV], complete: bool, report: Loaded
+    symbol: Symbol, interval: str, candles: Sequence[OHLCV], complete: bool, report: LoadReport
 ) -> None:
     names = FIELDS if complete else IN_EVERY_FILE
     times = [to_time(candle.open_ms) for candle in candles]
     rows = Candle.objects.filter(symbol=symbol, interval=interval, open_time__in=times)
-    stored = {to_ms(time): told for time, *told in rows.values_list("open_time", *names)}
+    stored = {to_ms(time): values for time, *values in rows.values_list("open_time", *names)}
     for candle in candles:
         if (ours := stored.get(candle.open_ms)) is not None:
             same = all(
@@ -115,5 +117,5 @@ def _write(
             report.stored_otherwise += not same
     new = [candle for candle in candles if candle.open_ms not in stored]
     verdict = Verdict.EXACT if complete else Verdict.UNVERIFIED
-    insert_past(symbol, interval, new, verdict, unknown=() if complete else LACKING)
+    insert_history(symbol, interval, new, verdict, unknown=() if complete else LACKING)
     report.new += len(new)

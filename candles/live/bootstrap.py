@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 import msgspec
 
 from candles.intervals import INTERVALS_MS, MINUTE_MS, SECOND_MS, floor_ms
-from candles.klines import SETTLED_MS, absence, past
+from candles.klines import MIN_KLINE_AGE_MS, fetch_history, missing_span
 from candles.ohlcv import OHLCV, base_interval_ms, flat, merged
 from market.rest import PAGE, MarketRest
 from market.ticks import Tick
@@ -33,15 +33,15 @@ def fetch_bootstrap(
     now_ms: int,
     stored_until: Mapping[str, int],
 ) -> Bootstrap:
-    """Fetch a symbol's past up to now: klines as far as they are settled, ticks from there on.
+    """Fetch a symbol's past up to now: klines as far as they are final, ticks from there on.
 
     `stored_until` says per interval where stored candles end; without them HISTORY candles
     are fetched.
     """
     base_ms = base_interval_ms(intervals)
-    start_ms = floor_ms(now_ms - SETTLED_MS, base_ms)
+    start_ms = floor_ms(now_ms - MIN_KLINE_AGE_MS, base_ms)
     history = {
-        name: _candles(rest, symbol, name, *absence(name, start_ms, stored_until.get(name)))
+        name: _candles(rest, symbol, name, *missing_span(name, start_ms, stored_until.get(name)))
         for name in intervals
     }
     parts = {
@@ -70,7 +70,7 @@ def _open_part(rest: MarketRest, symbol: str, interval_ms: int, until_ms: int) -
 def _candles(
     rest: MarketRest, symbol: str, interval: str, start_ms: int, end_ms: int
 ) -> list[OHLCV]:
-    pages = past(rest, symbol, interval, start_ms, end_ms)
+    pages = fetch_history(rest, symbol, interval, start_ms, end_ms)
     return [candle for page in pages for candle in page]
 
 

@@ -140,7 +140,7 @@ class Fetcher:
         self._pool.submit(fetch, self._keep, retry_after=RetryFetch(symbol))
 
     def collect(self) -> list[Fetched]:
-        """What was fetched since the last call."""
+        """Answers that came since the last call."""
         self._pool.collect()
         fetched, self._fetched = self._fetched, []
         return fetched

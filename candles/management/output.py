@@ -1,39 +1,12 @@
-"""What long commands print: how far they are, and tables."""
+"""Output of commands: times and tables."""
 
-import sys
-import time
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Sequence
 
-from tqdm import tqdm
-
-LINE_EVERY_S = 10.0
+from foundation.times import to_time
 
 
-class Progress:
-    """A bar where there is a terminal, else a line now and then, by `say`."""
-
-    def __init__(self, say: Callable[[str], object], label: str, total: int, unit: str) -> None:
-        self.say, self.label, self.total, self.unit = say, label, total, unit
-        self._next_line_s = time.monotonic() + LINE_EVERY_S
-        self._bar: tqdm[Any] | None = None
-        if sys.stderr.isatty():
-            options: dict[str, Any] = {"unit": f" {unit}", "unit_scale": True, "leave": False}
-            self._bar = tqdm(desc=label, total=total, **options)
-
-    def reached(self, done: int, note: str = "") -> None:
-        """So much of the total is done."""
-        if self._bar is not None:
-            self._bar.set_postfix_str(note, refresh=False)
-            self._bar.update(done - self._bar.n)
-        elif time.monotonic() >= self._next_line_s:
-            self._next_line_s = time.monotonic() + LINE_EVERY_S
-            share = done / self.total if self.total else 1
-            self.say(f"{self.label}: {done:,} of {self.total:,} {self.unit} ({share:.0%}) {note}")
-
-    def close(self) -> None:
-        if self._bar is not None:
-            self._bar.close()
+def time_text(time_ms: int) -> str:
+    return f"{to_time(time_ms):%Y-%m-%d %H:%M:%S}"
 
 
 def table(rows: Sequence[Sequence[str | int]]) -> str:

@@ -1,22 +1,22 @@
-"""What is done with closed candles: written down, held against the exchange's, revised."""
+"""Acts on closed candles: recorded, verified against the exchange's klines, revised."""
 
+from candles.services.missing import insert_missing, missing_open_times
 from candles.services.prices import last_prices
 from candles.services.recording import record_closed, record_history, stored_until
-from candles.services.revising import add_late
-from candles.services.settling import insert_missing, settle
-from candles.services.verification import REPAIR_AFTER, Held, confirm, hold_against, missing_from
+from candles.services.revising import add_late_ticks
+from candles.services.verification import REPAIR_AFTER, Comparison, compare, confirm, verify_recent
 
 __all__ = [
     "REPAIR_AFTER",
-    "Held",
-    "add_late",
+    "Comparison",
+    "add_late_ticks",
+    "compare",
     "confirm",
-    "hold_against",
     "insert_missing",
     "last_prices",
-    "missing_from",
+    "missing_open_times",
     "record_closed",
     "record_history",
-    "settle",
     "stored_until",
+    "verify_recent",
 ]

@@ -17,6 +17,6 @@ def last_prices(symbols: Sequence[str]) -> dict[str, Decimal]:
     try:
         states = read_states(connection(), symbols)
     except RedisError as error:
-        logger.warning("prices.unknown", error=str(error))
+        logger.warning("prices.read_failed", error=str(error))
         return {}
     return {name: state.last_price for name, state in states.items()}

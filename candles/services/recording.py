@@ -1,4 +1,4 @@
-"""Closed candles written down."""
+"""Closed candles recorded in the database, each once."""
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
@@ -18,7 +18,7 @@ from foundation.times import to_ms, to_time
 from market.models import Symbol
 
 FRESH_MS = HOUR_MS
-ROWS_A_PAGE = 5_000  # of a long past, committed together
+MAX_PAGE_ROWS = 5_000  # of a long past, committed together
 T = TypeVar("T")
 INSERT = Insert(Candle, "ON CONFLICT (symbol_id, interval, open_time) DO NOTHING RETURNING id")
 VALUES = (
@@ -46,7 +46,7 @@ def _closed(symbol: Symbol, closed: ClosedCandle) -> Candle:
 def record_closed(
     closed: Sequence[ClosedCandle], symbols: Mapping[str, Symbol] | None = None
 ) -> list[Candle]:
-    """Write down candles that closed together and tell of them; return the new ones.
+    """Write down candles that closed together and announce them; return the new ones.
 
     A candle that stands already is left as it is: writing it twice is writing it once.
     `symbols` are those that the caller knows by name; others are looked up.
@@ -83,24 +83,24 @@ def _keep_new(rows: Sequence[Candle], written: Sequence[Row]) -> list[Candle]:
 
 
 def record_history(symbol: str, interval: str, candles: Iterable[OHLCV], now: datetime) -> None:
-    """Write down the exchange's own klines; nobody trades on them, so nobody is told.
+    """Write down the exchange's own klines; nobody trades on them, so nothing is announced.
 
     They are exact by that, but for those that closed lately: a kline may lag or err for a moment,
     so it is asked for once more. However many they are: each page is committed on its own, and
     none is kept.
     """
     row = Symbol.objects.get(name=symbol)
-    settled_ms = to_ms(now) - FRESH_MS
-    for page in pages(candles, ROWS_A_PAGE):
-        settled = [one for one in page if one.end_ms <= settled_ms]
-        fresh = [one for one in page if one.end_ms > settled_ms]
+    exact_ms = to_ms(now) - FRESH_MS
+    for page in batched(candles, MAX_PAGE_ROWS):
+        exact = [one for one in page if one.end_ms <= exact_ms]
+        fresh = [one for one in page if one.end_ms > exact_ms]
         with transaction.atomic():
-            insert_past(row, interval, settled, Verdict.EXACT)
-            insert_past(row, interval, fresh, Verdict.UNVERIFIED)
+            insert_history(row, interval, exact, Verdict.EXACT)
+            insert_history(row, interval, fresh, Verdict.UNVERIFIED)
 
 
 @transaction.atomic
-def insert_past(
+def insert_history(
     symbol: Symbol,
     interval: str,
     candles: Iterable[OHLCV],
@@ -136,7 +136,7 @@ def insert_past(
         cursor.executemany(statement, [row(candle) for candle in candles])
 
 
-def pages(items: Iterable[T], size: int) -> Iterator[list[T]]:
+def batched(items: Iterable[T], size: int) -> Iterator[list[T]]:
     """Lists of `size` items, the last one shorter."""
     left = iter(items)
     while page := list(islice(left, size)):

@@ -1,4 +1,4 @@
-"""Closed candles that turn out different: a new, numbered revision, told to everybody."""
+"""Closed candles that turn out different: a new, numbered revision of each."""
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
@@ -16,7 +16,7 @@ from candles.ohlcv import OHLCV, with_ticks
 from foundation.times import to_ms, to_time
 from market.ticks import Tick
 
-MOST_FLAT = 1_000  # empty candles in a row that follow one another's close
+MAX_FLAT = 1_000  # empty candles in a row that follow one another's close
 logger = structlog.get_logger(__name__)
 
 
@@ -45,7 +45,7 @@ def revise(
 
 
 @transaction.atomic
-def add_late(
+def add_late_ticks(
     symbol_id: int, intervals: Iterable[str], ticks: Sequence[Tick], now: datetime
 ) -> None:
     """Fold ticks, in the order of their ids, that came after their candles had closed.
@@ -71,7 +71,7 @@ def _add_to(
     candle = rows.filter(**key, trades__isnull=False).first()
     if candle is None:
         return
-    if _is_the_exchanges(candle):
+    if _is_from_kline(candle):
         rows.filter(pk=candle.pk).update(verdict=Verdict.UNVERIFIED)
         return
     had = candle.last_tick_id or -1
@@ -83,25 +83,25 @@ def _add_to(
     values = {name: getattr(folded, name) for name in names}
     fields: dict[str, Any] = {"verdict": Verdict.UNVERIFIED, "differed": {}, "differed_since": None}
     revise(candle, values, CandleRevision.Cause.LATE_TICK, now, **fields)
-    _carry_on(candle, now)
+    _update_flat_candles(candle, now)
 
 
-def _carry_on(revised: Candle, now: datetime) -> None:
+def _update_flat_candles(revised: Candle, now: datetime) -> None:
     """Give the empty candles that follow the close they are flat at."""
     rows = Candle.objects.select_for_update(of=("self",)).select_related("symbol")
     rows = rows.filter(
         symbol=revised.symbol_id, interval=revised.interval, open_time__gt=revised.open_time
     )
     fields: dict[str, Any] = {"verdict": Verdict.UNVERIFIED, "differed": {}, "differed_since": None}
-    for candle in rows.order_by("open_time")[:MOST_FLAT]:
+    for candle in rows.order_by("open_time")[:MAX_FLAT]:
         if candle.trades or candle.close == revised.close:
             return
         values = dict.fromkeys(("open", "high", "low", "close"), revised.close)
         revise(candle, values, CandleRevision.Cause.LATE_TICK, now, **fields)
 
 
-def _is_the_exchanges(candle: Candle) -> bool:
-    """Whether its numbers, or those of its beginning, were a kline's and not folded by us."""
+def _is_from_kline(candle: Candle) -> bool:
+    """True where its numbers, or those of its beginning, were a kline's, not folded by us."""
     begun_elsewhere = bool(candle.trades) and candle.first_tick_id is None
     return candle.is_adopted or begun_elsewhere
 

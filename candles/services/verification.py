@@ -1,32 +1,41 @@
-"""Candles held against the exchange's own klines, and repaired where a difference persists."""
+"""Candles compared with the exchange's own klines, and repaired where a difference persists."""
 
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
+import redis
 import structlog
 from django.db import transaction
 from django.db.models import QuerySet
 
 from candles.comparison import FIELDS, Differences, differences
 from candles.events import candle_verified
-from candles.intervals import INTERVALS_MS, floor_ms
+from candles.intervals import HOUR_MS, INTERVALS_MS
 from candles.models import Candle, CandleRevision, Verdict
 from candles.ohlcv import OHLCV
+from candles.services.kline_requests import AbsentKlines, OpenTimes, kline_requests
 from candles.services.revising import revise, values_of
 from foundation.times import to_ms, to_time
 from market.models import Symbol
+from market.rest import MarketRest
 from market.wire import KlineEvent
 
 # A kline may lag behind the trades, or err for a moment: only what it says for so long counts.
 REPAIR_AFTER = timedelta(seconds=10)
-TOLD_WITHIN = timedelta(days=1)  # no page shows what is older; an audit of years would flood it
+MAX_ANNOUNCED_AGE = timedelta(
+    days=1
+)  # no page shows older ones, and an audit of years would flood it
+MIN_CLOSED_MS = 4_000  # a kline lags behind the trades for a moment
+MAX_CLOSED_MS = 24 * HOUR_MS  # older candles are the audit's
+MAX_CANDLES = 20_000  # in one sweep
 logger = structlog.get_logger(__name__)
 
 
 @dataclass
-class Held:
-    """What came of holding candles against klines. Times are open times in ms."""
+class Comparison:
+    """Candles of one series compared with klines. Times are open times in ms."""
 
     exact: list[Candle] = field(default_factory=list)
     repaired: list[Candle] = field(default_factory=list)
@@ -34,15 +43,32 @@ class Held:
     missing: list[int] = field(default_factory=list)  # klines without a candle of ours
 
 
+def verify_recent(rest: MarketRest, client: redis.Redis, now: datetime) -> None:
+    """Compare candles that closed lately and have no verdict with the exchange's klines.
+
+    `now` is by the exchange's clock. Raises ExchangeUnreachable; verdicts given until then stay.
+    """
+    absent = AbsentKlines(client, to_ms(now))
+    for request in kline_requests(_unverified(to_ms(now)), absent):
+        klines = request.fetch(rest)
+        found = compare(request.symbol.pk, request.interval, list(klines.values()), now)
+        absent.remember(request, klines)
+        logger.info(
+            "candles.verified", symbol=request.symbol.name, interval=request.interval,
+            exact=len(found.exact), repaired=len(found.repaired), differing=len(found.differing),
+            absent=len(request.open_times) - len(klines),
+        )  # fmt: skip
+
+
 @transaction.atomic
-def hold_against(
+def compare(
     symbol_id: int,
     interval: str,
     klines: Sequence[OHLCV],
     now: datetime,
     *,
     repair_after: timedelta | None = REPAIR_AFTER,
-) -> Held:
+) -> Comparison:
     """Give candles of one series their verdicts, and repair those that are due.
 
     A candle becomes the exchange's kline once that has differed in the same way for
@@ -50,26 +76,26 @@ def hold_against(
     is not waited for. None says that the klines are not to be relied upon so far: they may
     prove a candle exact and nothing else. What a candle of an archive lacks is taken over.
     """
-    held = Held()
+    found = Comparison()
     ours = _locked(symbol_id, interval, (kline.open_ms for kline in klines))
     for kline in klines:
         candle = ours.get(kline.open_ms)
         if candle is None:
-            held.missing.append(kline.open_ms)
+            found.missing.append(kline.open_ms)
         elif not (differing := differences(values_of(candle), kline)):
             _complete(candle, kline)
-            held.exact.append(candle)
+            found.exact.append(candle)
         elif repair_after is None:
-            held.differing[kline.open_ms] = differing
+            found.differing[kline.open_ms] = differing
         elif _persists(candle, differing, now, repair_after):
             verdict = Verdict.UNVERIFIED if repair_after else Verdict.REPAIRED
             _repair(candle, kline, differing, now, verdict)
-            held.repaired.append(candle)
+            found.repaired.append(candle)
         else:
             _doubt(candle, differing, now)
-            held.differing[kline.open_ms] = differing
-    _settle(held.exact, now)
-    return held
+            found.differing[kline.open_ms] = differing
+    _mark_verified(found.exact, now)
+    return found
 
 
 @transaction.atomic
@@ -96,26 +122,27 @@ def confirm(klines: Sequence[KlineEvent], now: datetime) -> list[KlineEvent]:
             missing.append(kline)
         elif not differences(values_of(candle), kline):
             exact.append(candle)
-    _settle(exact, now)
+    _mark_verified(exact, now)
     return missing
 
 
-def missing_from(symbol_id: int, interval: str, start_ms: int, end_ms: int) -> list[int]:
-    """Open times of the candles that are not stored, of those that open in `[start, end)`.
-
-    Both bounds are multiples of the interval. Where the exchange's own open off the boundary, as
-    some of 2017 and 2018 do, one stands for the interval that it opens in.
-    """
-    interval_ms = INTERVALS_MS[interval]
-    stored = Candle.objects.filter(
-        symbol=symbol_id,
-        interval=interval,
-        open_time__gte=to_time(start_ms),
-        open_time__lt=to_time(end_ms),
+def _unverified(now_ms: int) -> OpenTimes:
+    """Candles without a verdict that closed lately."""
+    longest = timedelta(milliseconds=MAX_CLOSED_MS + max(INTERVALS_MS.values()))
+    rows = Candle.objects.filter(
+        verdict=Verdict.UNVERIFIED,
+        open_time__gte=to_time(now_ms) - longest,
+        open_time__lt=to_time(now_ms - MIN_CLOSED_MS),
     )
-    times = stored.order_by().values_list("open_time", flat=True)
-    there = {floor_ms(to_ms(time), interval_ms) for time in times}
-    return [ms for ms in range(start_ms, end_ms, interval_ms) if ms not in there]
+    keys = rows.order_by("open_time").values_list("symbol", "interval", "open_time")[:MAX_CANDLES]
+    by_series: dict[tuple[int, str], list[int]] = defaultdict(list)
+    for symbol_id, interval, open_time in keys:
+        open_ms = to_ms(open_time)
+        closed_for_ms = now_ms - open_ms - INTERVALS_MS[interval]
+        if MIN_CLOSED_MS <= closed_for_ms <= MAX_CLOSED_MS:
+            by_series[symbol_id, interval].append(open_ms)
+    symbols = Symbol.objects.in_bulk({symbol_id for symbol_id, _ in by_series})
+    return {(symbols[key], interval): times for (key, interval), times in by_series.items()}
 
 
 def _locked(symbol_id: int, interval: str, open_times: Iterable[int]) -> dict[int, Candle]:
@@ -157,18 +184,18 @@ def _complete(candle: Candle, kline: OHLCV) -> None:
         candle.save(update_fields=lacking)
 
 
-def _settle(equal: Sequence[Candle], now: datetime) -> None:
-    """What equals the exchange's kline is exact; what was made to, repaired."""
-    settled = [candle for candle in equal if candle.verdict == Verdict.UNVERIFIED]
-    repaired = [candle for candle in settled if candle.is_adopted]
-    exact = [candle for candle in settled if not candle.is_adopted]
+def _mark_verified(equal: Sequence[Candle], now: datetime) -> None:
+    """Candles that equal the exchange's klines become exact; those made to equal, repaired."""
+    verified = [candle for candle in equal if candle.verdict == Verdict.UNVERIFIED]
+    repaired = [candle for candle in verified if candle.is_adopted]
+    exact = [candle for candle in verified if not candle.is_adopted]
     for candle in repaired:
         candle.verdict = Verdict.REPAIRED
     for candle in exact:
         candle.verdict, candle.differed, candle.differed_since = Verdict.EXACT, {}, None
     _rows(repaired).update(verdict=Verdict.REPAIRED)
     _rows(exact).update(verdict=Verdict.EXACT, differed={}, differed_since=None)
-    candle_verified.announce([one for one in settled if now - one.open_time <= TOLD_WITHIN])
+    candle_verified.announce([one for one in verified if now - one.open_time <= MAX_ANNOUNCED_AGE])
 
 
 def _rows(candles: Sequence[Candle]) -> QuerySet[Candle]:

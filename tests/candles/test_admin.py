@@ -5,7 +5,7 @@ from django.test import Client
 from pytest_django import DjangoAssertNumQueries
 
 from candles.models import Candle
-from candles.services import hold_against
+from candles.services import compare
 from tests.admins import may_not_change, page, row_page, signed_in
 from tests.builders import NOON, candle, symbol
 from tests.candles.klines import kline
@@ -35,7 +35,7 @@ def test_a_repaired_candle_shows_what_differed_and_what_it_was(client: Client) -
     btc = symbol()
     candle(btc).save()
     assert "exchange" not in page(client, "candles_candle")
-    hold_against(btc.pk, "1m", [kline(0, trades=5)], NOON, repair_after=NOON - NOON)
+    compare(btc.pk, "1m", [kline(0, trades=5)], NOON, repair_after=NOON - NOON)
     assert "trades 1, exchange 5" in page(client, "candles_candle", "verdict__exact=repaired")
     shown = row_page(client, "candles_candle", Candle.objects.get())
     assert "trades 1, exchange 5" in shown

@@ -3,7 +3,7 @@ from pytest_django import Settings
 from redis import Redis
 
 from candles import tasks
-from candles.klines import past
+from candles.klines import fetch_history
 from candles.models import Candle, Verdict
 from candles.services import record_history
 from foundation.times import to_time
@@ -22,7 +22,7 @@ def test_sweeps_fill_and_settle_from_the_exchanges_own_klines(
     symbol("BTCUSDT")
     rest = MarketRest(sandbox.rest_url)
     end_ms = rest.server_time() // MINUTE_MS * MINUTE_MS - MINUTE_MS
-    for page in past(rest, "BTCUSDT", "1m", end_ms - 10 * MINUTE_MS, end_ms):
+    for page in fetch_history(rest, "BTCUSDT", "1m", end_ms - 10 * MINUTE_MS, end_ms):
         record_history("BTCUSDT", "1m", page, to_time(end_ms))
     Candle.objects.filter(open_time=to_time(end_ms - 3 * MINUTE_MS)).delete()
     tasks.sweep_verdicts()

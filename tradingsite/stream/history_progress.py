@@ -2,9 +2,9 @@
 
 import structlog
 
-from candles.history.backfill import CaughtUp
+from candles.history.backfill import CatchUpProgress
+from candles.history.progress import Progress
 from candles.intervals import INTERVALS_MS
-from candles.management.output import Progress
 from foundation.times import to_time
 
 logger = structlog.get_logger(__name__)
@@ -18,7 +18,7 @@ class HistoryProgress:
         self._interval = self._until = ""
         self._progress: Progress | None = None
 
-    def show(self, so_far: CaughtUp) -> None:
+    def show(self, so_far: CatchUpProgress) -> None:
         interval_ms = INTERVALS_MS[so_far.interval]
         if self._progress is None or so_far.interval != self._interval:
             self.close()
@@ -27,7 +27,7 @@ class HistoryProgress:
             label = f"{self.symbol} {so_far.interval}"
             self._progress = Progress(logger.info, label, total, "candles")
         self._until = to_time(so_far.until_ms).isoformat(timespec="seconds")
-        self._progress.reached((so_far.until_ms - so_far.start_ms) // interval_ms, self._until)
+        self._progress.show((so_far.until_ms - so_far.start_ms) // interval_ms, self._until)
 
     def close(self) -> None:
         """Take the bar away, and say how far the series has come."""

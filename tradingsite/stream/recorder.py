@@ -124,7 +124,7 @@ class Recorder:
         self._revising[symbol] += 1
         symbol_id = self.symbols[symbol].pk
         self.database.submit(
-            lambda: services.add_late(symbol_id, self.intervals, late, now()), revised
+            lambda: services.add_late_ticks(symbol_id, self.intervals, late, now()), revised
         )
 
     def _confirm(self) -> None:

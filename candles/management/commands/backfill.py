@@ -6,18 +6,13 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from candles.history.backfill import Stretch, backfill, first_kline_ms
+from candles.history.backfill import SeriesSpan, backfill, first_kline_ms
+from candles.history.progress import Progress
 from candles.intervals import INTERVALS_MS, floor_ms
-from candles.klines import SETTLED_MS
-from candles.management.asked import (
-    STOPPED,
-    asking,
-    interval_asked,
-    symbol_asked,
-    time_asked,
-    written,
-)
-from candles.management.output import Progress
+from candles.klines import MIN_KLINE_AGE_MS
+from candles.management import arguments
+from candles.management.exchange import STOPPED, exchange_session, find_symbol
+from candles.management.output import time_text
 from market.rest import ExchangeUnreachable, MarketRest, market_rest
 
 
@@ -28,50 +23,58 @@ class Command(BaseCommand):
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("symbol", metavar="SYMBOL", help="BTCUSDT")
-        parser.add_argument("--since", required=True, help="a date or time in UTC: 2024-01-01")
-        parser.add_argument("--until", help="likewise; by default now")
-        parser.add_argument("--interval", default="1m", help="by default 1m")
+        parser.add_argument("symbol", type=arguments.symbol_name, metavar="SYMBOL", help="BTCUSDT")
+        parser.add_argument(
+            "--since",
+            type=arguments.utc_time,
+            required=True,
+            help="a date or time in UTC: 2024-01-01",
+        )
+        parser.add_argument("--until", type=arguments.utc_time, help="likewise; by default now")
+        parser.add_argument(
+            "--interval", type=arguments.interval, default="1m", help="by default 1m"
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
-        interval = interval_asked(options["interval"])
-        since_ms = time_asked("--since", options["since"])
-        until_ms = time_asked("--until", options["until"]) if options["until"] else None
+        interval: str = options["interval"]
+        since_ms: int = options["since"]
+        until_ms: int | None = options["until"]
+        since = time_text(since_ms)
         if until_ms is not None and since_ms >= until_ms:
-            text = f"--since {options['since']} has to lie before --until {options['until']}"
-            raise CommandError(text)
-        with asking() as stopping:
+            until = time_text(until_ms)
+            raise CommandError(f"--since {since} has to lie before --until {until}")
+        with exchange_session() as stopping:
             rest = market_rest().in_background(stopping)
-            settled_ms = rest.server_time() - SETTLED_MS
+            settled_ms = rest.server_time() - MIN_KLINE_AGE_MS
             end_ms = settled_ms if until_ms is None else min(until_ms, settled_ms)
             end_ms = floor_ms(end_ms, INTERVALS_MS[interval])
             if since_ms >= end_ms:
-                raise CommandError(f"--since {options['since']}: no {interval} candle closed since")
-            symbol = symbol_asked(options["symbol"], rest)
+                raise CommandError(f"--since {since}: no {interval} candle closed since")
+            symbol = find_symbol(options["symbol"], rest)
             start_ms = first_kline_ms(rest, symbol.name, interval, since_ms, end_ms)
             if start_ms is None:
-                text = f"{symbol}: the exchange has no {interval} klines before {written(end_ms)}"
+                text = f"{symbol}: the exchange has no {interval} klines before {time_text(end_ms)}"
                 raise CommandError(text)
-            self._fill(rest, Stretch(symbol, interval, start_ms, end_ms), stopping)
+            self._fill(rest, SeriesSpan(symbol, interval, start_ms, end_ms), stopping)
 
-    def _fill(self, rest: MarketRest, stretch: Stretch, stopping: threading.Event) -> None:
-        total = stretch.candles_before(stretch.end_ms)
-        progress = Progress(self.stdout.write, str(stretch), total, "candles")
-        fetched, until_ms, why = 0, stretch.start_ms, "stopped"
+    def _fill(self, rest: MarketRest, span: SeriesSpan, stopping: threading.Event) -> None:
+        total = span.candles_before(span.end_ms)
+        progress = Progress(self.stdout.write, str(span), total, "candles")
+        fetched, until_ms, why = 0, span.start_ms, "stopped"
         try:
-            for page in backfill(rest, stretch, stopping):
+            for page in backfill(rest, span, stopping):
                 fetched, until_ms = fetched + page.fetched, page.until_ms
-                progress.reached(stretch.candles_before(until_ms), written(until_ms))
+                progress.show(span.candles_before(until_ms), time_text(until_ms))
                 if stopping.is_set():
                     break
         except ExchangeUnreachable as error:
             why = "stopped" if stopping.is_set() else str(error)
         finally:
             progress.close()
-        if until_ms < stretch.end_ms:
-            text = f"{why}; {stretch} is stored up to {written(until_ms)}, the same command goes on"
+        if until_ms < span.end_ms:
+            text = f"{why}; {span} is stored up to {time_text(until_ms)}, the same command goes on"
             raise CommandError(text, returncode=STOPPED if stopping.is_set() else 1)
         self.stdout.write(
-            f"{stretch}: {written(stretch.start_ms)} to {written(until_ms)} is stored, "
+            f"{span}: {time_text(span.start_ms)} to {time_text(until_ms)} is stored, "
             f"{fetched:,} fetched now"
         )

@@ -8,9 +8,10 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 
 from candles.history.archives import Archive, BadArchive
-from candles.history.loading import Loaded, load_archive
-from candles.management.asked import STOPPED, stoppable
-from candles.management.output import Progress, table
+from candles.history.loading import LoadReport, load_archive
+from candles.history.progress import Progress
+from candles.management.exchange import STOPPED, stop_on_signal
+from candles.management.output import table
 from foundation.times import now_ms, to_time
 from market.rest import MarketRest, market_rest
 from market.services import UnknownSymbol, recorded
@@ -23,20 +24,22 @@ class Command(BaseCommand):
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("files", nargs="+", metavar="FILE", help=".zip, .csv or .csv.gz")
+        parser.add_argument(
+            "files", type=Path, nargs="+", metavar="FILE", help=".zip, .csv or .csv.gz"
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
         rest = market_rest().in_background()
         failed = 0
-        with stoppable() as stopping:
-            for name in options["files"]:
-                failed += not self._load(Path(name), rest, stopping)
+        with stop_on_signal() as stopping:
+            for path in options["files"]:
+                failed += not self._load(path, rest, stopping)
         if failed:
             total = len(options["files"])
             raise CommandError(f"{failed} of {total} files could not be read as a whole, see above")
 
     def _load(self, path: Path, rest: MarketRest, stopping: threading.Event) -> bool:
-        """Load one file and print what was in it; whether all of it could be read."""
+        """Load one file and print a report; False where not all of it could be read."""
         try:
             archive = Archive(path)
             symbol = recorded(archive.symbol, rest)
@@ -48,20 +51,20 @@ class Command(BaseCommand):
             return False
         progress = Progress(self.stdout.write, path.name, archive.size, "bytes")
 
-        def told() -> None:
-            progress.reached(archive.position())
+        def on_page() -> None:
+            progress.show(archive.position())
             if stopping.is_set():
                 text = f"stopped within {path}; what was read is stored, load it again to go on"
                 raise CommandError(text, returncode=STOPPED)
 
         try:
-            report = load_archive(archive, symbol, now_ms(), told)
+            report = load_archive(archive, symbol, now_ms(), on_page)
         finally:
             progress.close()
         self._print(archive, report)
         return not (report.unreadable or report.damage)
 
-    def _print(self, archive: Archive, report: Loaded) -> None:
+    def _print(self, archive: Archive, report: LoadReport) -> None:
         self.stdout.write(f"{archive.path}: {archive.symbol} {archive.interval}{_range(report)}")
         counts: list[tuple[str, int]] = [
             ("  rows", report.rows),
@@ -85,7 +88,7 @@ class Command(BaseCommand):
             self.stderr.write(report.damage)
 
 
-def _range(report: Loaded) -> str:
+def _range(report: LoadReport) -> str:
     if report.first_ms is None or report.last_ms is None:
         return ""
     first, last = to_time(report.first_ms), to_time(report.last_ms)

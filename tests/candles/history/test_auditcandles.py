@@ -8,9 +8,9 @@ from msgspec.structs import replace
 from pytest_django import Settings
 from redis import Redis
 
-from candles.history.audit import Audited, audit
-from candles.history.backfill import Stretch
-from candles.klines import past
+from candles.history.audit import AuditPage, audit
+from candles.history.backfill import SeriesSpan
+from candles.klines import fetch_history
 from candles.models import Candle, Verdict
 from candles.ohlcv import OHLCV
 from candles.services import record_history
@@ -26,10 +26,10 @@ pytestmark = pytest.mark.django_db
 MINUTE_MS = 60_000
 
 
-def held(rest: MarketRest, of: Symbol, until: int, *, repair: bool = False) -> list[Audited]:
-    stretch = Stretch(of, "1m", minute_ms(0), minute_ms(until))
+def held(rest: MarketRest, of: Symbol, until: int, *, repair: bool = False) -> list[AuditPage]:
+    span = SeriesSpan(of, "1m", minute_ms(0), minute_ms(until))
     now = NOON + timedelta(days=1)
-    return list(audit(rest, stretch, now, threading.Event(), repair=repair))
+    return list(audit(rest, span, now, threading.Event(), repair=repair))
 
 
 def differing(minute: int) -> OHLCV:
@@ -83,7 +83,7 @@ def minutes(settings: Settings, sandbox: Sandbox, redis: Redis) -> list[int]:
     symbol("BTCUSDT")
     rest = MarketRest(sandbox.rest_url)
     end_ms = (rest.server_time() - 10_000) // MINUTE_MS * MINUTE_MS
-    for page in past(rest, "BTCUSDT", "1m", end_ms - 10 * MINUTE_MS, end_ms):
+    for page in fetch_history(rest, "BTCUSDT", "1m", end_ms - 10 * MINUTE_MS, end_ms):
         record_history("BTCUSDT", "1m", page, to_time(end_ms) + timedelta(hours=1))
     return [to_ms(time) for time in Candle.objects.values_list("open_time", flat=True)][::-1]
 
@@ -127,8 +127,8 @@ def test_differences_are_told_with_what_differs_and_fail(minutes: list[int]) -> 
     ("words", "told"),
     [
         (("NOPEUSDT",), "NOPEUSDT: no candles are stored of it"),
-        (("--interval", "7m"), "--interval 7m: use one of"),
-        (("--since", "x"), "--since x: give a date or time"),
+        (("--interval", "7m"), "--interval: 7m: use one of"),
+        (("--since", "x"), "--since: x: give a date or time"),
     ],
 )
 def test_a_wrong_wish_is_answered_in_one_line(words: tuple[str, ...], told: str) -> None:

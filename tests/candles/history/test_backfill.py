@@ -15,8 +15,8 @@ from pytest_django import Settings
 from redis import Redis
 
 from candles.history import backfill as backfill_module
-from candles.history.backfill import Stretch, backfill
-from candles.management.asked import time_asked
+from candles.history.backfill import SeriesSpan, backfill
+from candles.management.arguments import utc_time
 from candles.models import Candle, Verdict
 from foundation.backoff import Backoff
 from foundation.times import to_time
@@ -29,19 +29,19 @@ pytestmark = pytest.mark.django_db
 DAY_MS = 86_400_000
 
 
-def stretch(until: int) -> Stretch:
+def span(until: int) -> SeriesSpan:
     """BTCUSDT's minutes from noon on."""
     of = symbol("BTCUSDT")
-    return Stretch(of, "1m", minute_ms(0), minute_ms(until))
+    return SeriesSpan(of, "1m", minute_ms(0), minute_ms(until))
 
 
-def fill(rest: MarketRest, of: Stretch) -> list[int]:
+def fill(rest: MarketRest, of: SeriesSpan) -> list[int]:
     """How much each page fetched."""
     return [page.fetched for page in backfill(rest, of, threading.Event())]
 
 
 def test_a_page_is_stored_before_it_is_told_of_and_the_next_one_fetched() -> None:
-    rest, of = FakeKlines(map(kline, range(2500))), stretch(2500)
+    rest, of = FakeKlines(map(kline, range(2500))), span(2500)
     pages = backfill(rest, of, threading.Event())
     assert next(pages) == (minute_ms(999), 999)
     assert Candle.objects.filter(verdict=Verdict.EXACT).count() == 999
@@ -49,7 +49,7 @@ def test_a_page_is_stored_before_it_is_told_of_and_the_next_one_fetched() -> Non
 
 
 def test_what_is_stored_is_not_fetched_again() -> None:
-    rest, of = FakeKlines(map(kline, range(2500))), stretch(2500)
+    rest, of = FakeKlines(map(kline, range(2500))), span(2500)
     next(backfill(rest, of, threading.Event()))
     assert fill(rest, of) == [0, 999, 502]
     assert fill(rest, of) == [0, 0, 0]
@@ -57,7 +57,7 @@ def test_what_is_stored_is_not_fetched_again() -> None:
 
 
 def test_only_the_part_of_a_page_that_has_holes_is_asked_for() -> None:
-    rest, of = FakeKlines(map(kline, range(900))), stretch(900)
+    rest, of = FakeKlines(map(kline, range(900))), span(900)
     fill(rest, of)
     Candle.objects.filter(open_time__in=[to_time(minute_ms(n)) for n in (300, 305)]).delete()
     rest.asked.clear()
@@ -67,7 +67,7 @@ def test_only_the_part_of_a_page_that_has_holes_is_asked_for() -> None:
 
 def test_klines_that_leave_the_boundary_are_all_taken() -> None:
     off = [kline(0, open_ms=minute_ms(n) + 20_799) for n in range(400, 1300)]
-    rest, of = FakeKlines([*map(kline, range(401)), *off]), stretch(1300)
+    rest, of = FakeKlines([*map(kline, range(401)), *off]), span(1300)
     fill(rest, of)
     assert Candle.objects.count() == 1301
     assert fill(rest, of) == [0, 0]
@@ -78,7 +78,7 @@ class Holes(TestCase):
     def test_whatever_is_there_or_missing_the_exchanges_klines_are_stored_afterwards(
         self, ours: set[int], theirs: set[int]
     ) -> None:
-        of = stretch(41)
+        of = span(41)
         fill(FakeKlines(map(kline, ours)), of)
         fill(FakeKlines(map(kline, theirs)), of)
         stored = set(Candle.objects.values_list("open_time", flat=True))
@@ -89,7 +89,7 @@ def test_an_exchange_that_is_away_for_a_moment_is_waited_for(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(backfill_module, "BACKOFF", Backoff(0.05, 0.05))
-    rest, of = FakeKlines(map(kline, range(10))), stretch(10)
+    rest, of = FakeKlines(map(kline, range(10))), span(10)
     rest.away = True
     threading.Timer(0.08, lambda: setattr(rest, "away", False)).start()
     assert fill(rest, of) == [10]
@@ -131,13 +131,16 @@ def test_the_command_begins_at_the_exchanges_first_kline_and_resumes(rest: Marke
     ("words", "told"),
     [
         (("NOPEUSDT", "--since", "2024-01-01"), "the exchange knows no symbol 'NOPEUSDT'"),
-        (("BTCUSDT", "--since", "yesterday"), "--since yesterday: give a date or time like"),
-        (("BTCUSDT", "--since", "2024-01-01", "--interval", "7m"), "--interval 7m: use one of 1s"),
+        (("BTCUSDT", "--since", "yesterday"), "--since: yesterday: give a date or time like"),
+        (("BTCUSDT", "--since", "2024-01-01", "--interval", "7m"), "--interval: 7m: use one of 1s"),
         (
             ("BTCUSDT", "--since", "2024-02-01", "--until", "2024-01-01"),
             "has to lie before --until",
         ),
-        (("BTCUSDT", "--since", "2099-01-01"), "--since 2099-01-01: no 1m candle closed since"),
+        (
+            ("BTCUSDT", "--since", "2099-01-01"),
+            "--since 2099-01-01 00:00:00: no 1m candle closed since",
+        ),
         (("BTCUSDT", "--since", "2023-01-01", "--until", "2023-02-01"), "has no 1m klines before"),
     ],
 )
@@ -161,7 +164,7 @@ def test_an_exchange_that_does_not_answer_is_told_in_one_line(settings: Settings
     [("2026-01-02T12:01", 1), ("2026-01-02 13:02+01:00", 2), ("20260102T120300Z", 3)],
 )
 def test_times_are_utc_unless_they_name_a_zone(text: str, minute: int) -> None:
-    assert time_asked("--since", text) == minute_ms(minute)
+    assert utc_time(text) == minute_ms(minute)
 
 
 @pytest.mark.processes

@@ -9,8 +9,8 @@ from django.core.management import CommandError, call_command
 from pytest_django import Settings
 from redis import Redis
 
-from candles.history.archives import Archive, BadArchive, BadRow
-from candles.history.loading import SHOWN, Loaded, load_archive
+from candles.history.archives import Archive, BadArchive, BadArchiveRow
+from candles.history.loading import MAX_SHOWN, LoadReport, load_archive
 from candles.models import Candle, Verdict
 from foundation.times import to_ms, to_time
 from market.models import Symbol
@@ -57,7 +57,7 @@ def file(folder: Path, *lines: str, name: str = "BTCUSDT-1m-2026-01.csv") -> Pat
     return path
 
 
-def load(path: Path, now_ms: int = NOON_MS + 10**9) -> Loaded:
+def load(path: Path, now_ms: int = NOON_MS + 10**9) -> LoadReport:
     archive = Archive(path)
     of = Symbol.objects.filter(name=archive.symbol).first() or symbol(archive.symbol)
     return load_archive(archive, of, now_ms, lambda: None)
@@ -127,12 +127,12 @@ def test_rows_that_are_odd_are_told_and_the_rest_is_loaded(tmp_path: Path) -> No
     report = load(file(tmp_path, *lines), now_ms=minute_ms(60))
     assert (report.rows, report.new, report.unreadable) == (11, 4, 6)
     assert report.bad_rows == [
-        BadRow(3, "volume is 'x'"),
-        BadRow(4, "5 columns instead of 6 or 12"),
-        BadRow(5, "2 columns instead of 6 or 12"),
-        BadRow(6, "prices 1, 9, 2, 3 are not all between low and high"),
-        BadRow(7, "open time 1767355200 is neither milliseconds nor microseconds"),
-        BadRow(12, "not closed before 2026-01-02 13:40:00"),
+        BadArchiveRow(3, "volume is 'x'"),
+        BadArchiveRow(4, "5 columns instead of 6 or 12"),
+        BadArchiveRow(5, "2 columns instead of 6 or 12"),
+        BadArchiveRow(6, "prices 1, 9, 2, 3 are not all between low and high"),
+        BadArchiveRow(7, "open time 1767355200 is neither milliseconds nor microseconds"),
+        BadArchiveRow(12, "not closed before 2026-01-02 13:40:00"),
     ]
     assert (report.duplicates, report.out_of_order, report.without_volume) == (1, 1, 1)
     assert (report.missing, report.gaps) == (6, 2)
@@ -140,12 +140,14 @@ def test_rows_that_are_odd_are_told_and_the_rest_is_loaded(tmp_path: Path) -> No
 
 @pytest.mark.parametrize("value", ["NaN", "-1", "1e3", "1_0", "٣", " 1", ""])
 def test_a_number_is_digits_and_a_point(tmp_path: Path, value: str) -> None:
-    assert load(file(tmp_path, six(0, value))).bad_rows == [BadRow(1, f"volume is {value!r}")]
+    assert load(file(tmp_path, six(0, value))).bad_rows == [
+        BadArchiveRow(1, f"volume is {value!r}")
+    ]
 
 
 def test_of_many_bad_rows_the_first_are_told(tmp_path: Path) -> None:
     report = load(file(tmp_path, *["nonsense"] * 50))
-    assert (report.unreadable, len(report.bad_rows)) == (50, SHOWN)
+    assert (report.unreadable, len(report.bad_rows)) == (50, MAX_SHOWN)
     assert "and 30 more" in refusal_of(tmp_path / "BTCUSDT-1m-2026-01.csv")
 
 

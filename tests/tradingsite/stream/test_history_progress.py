@@ -3,7 +3,7 @@ from io import StringIO
 
 from structlog.testing import capture_logs
 
-from candles.history.backfill import CaughtUp
+from candles.history.backfill import CatchUpProgress
 from tradingsite.stream.history_progress import HistoryProgress
 
 
@@ -16,7 +16,7 @@ def caught_up() -> None:
     shown = HistoryProgress("BTCUSDT")
     for interval, interval_ms in (("1s", 1_000), ("1m", 60_000)):
         for done in (1_000, 2_000):
-            shown.show(CaughtUp(interval, 0, done * interval_ms, 2_000 * interval_ms))
+            shown.show(CatchUpProgress(interval, 0, done * interval_ms, 2_000 * interval_ms))
     shown.close()
 
 

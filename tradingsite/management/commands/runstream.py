@@ -5,7 +5,7 @@ import os
 import signal
 import socket
 import sys
-from argparse import ArgumentParser, ArgumentTypeError
+from argparse import ArgumentParser
 from typing import Any
 
 import structlog
@@ -14,6 +14,7 @@ from django.core.management.base import BaseCommand, CommandError
 
 from candles.live.lease import Lease
 from candles.live.state import StateWriter
+from candles.management import arguments
 from candles.shards import Shard
 from foundation.outages import DATABASE_OUTAGES, RETRY_S
 from foundation.redis import connection
@@ -36,7 +37,7 @@ class Command(BaseCommand):
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument(
             "--shard",
-            type=_shard,
+            type=arguments.shard,
             default=Shard(),
             metavar="I/N",
             help="follow the I-th of N shares of the symbols; two processes with the same share"
@@ -80,10 +81,3 @@ class Command(BaseCommand):
             except ExchangeUnreachable as error:
                 logger.warning("exchange.unreachable", error=str(error))
                 process.stopping.wait(max(RETRY_S, error.retry_after_s))
-
-
-def _shard(text: str) -> Shard:
-    try:
-        return Shard.parse(text)
-    except ValueError as error:
-        raise ArgumentTypeError(str(error)) from None

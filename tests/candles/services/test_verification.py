@@ -11,8 +11,14 @@ from candles.comparison import FIELDS, differences
 from candles.events import candle_closed, candle_revised, candle_verified
 from candles.models import Candle, CandleRevision, Verdict
 from candles.ohlcv import OHLCV
-from candles.services import Held, hold_against, insert_missing, missing_from, settle
-from candles.services.settling import ASK_AGAIN_MS, MOST_REQUESTS
+from candles.services import (
+    Comparison,
+    compare,
+    insert_missing,
+    missing_open_times,
+    verify_recent,
+)
+from candles.services.kline_requests import ASK_AGAIN_MS, MAX_REQUESTS
 from market.models import Symbol
 from market.rest import ExchangeUnreachable
 from tests.builders import NOON, candle, symbol
@@ -41,8 +47,8 @@ def told(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return heard
 
 
-def hold(of: Symbol, *klines: OHLCV, seconds: int = 0, **options: Any) -> Held:
-    return hold_against(of.pk, "1m", klines, LATER + timedelta(seconds=seconds), **options)
+def hold(of: Symbol, *klines: OHLCV, seconds: int = 0, **options: Any) -> Comparison:
+    return compare(of.pk, "1m", klines, LATER + timedelta(seconds=seconds), **options)
 
 
 def stored(minute: int = 0) -> Candle:
@@ -154,7 +160,7 @@ def test_missing_candles_are_found_also_among_such_off_the_boundary(btc: Symbol)
     candle(btc, minute=1).save()
     candle(btc, open_time=at(3) + timedelta(seconds=20)).save()
     candle(btc, minute=4, interval="5m").save()
-    found = missing_from(btc.pk, "1m", minute_ms(0), minute_ms(5))
+    found = missing_open_times(btc.pk, "1m", minute_ms(0), minute_ms(5))
     assert found == [minute_ms(0), minute_ms(2), minute_ms(4)]
 
 
@@ -166,13 +172,13 @@ def test_the_sweep_gives_verdicts_to_what_closed_lately(btc: Symbol, redis: Any)
     for of in (btc, eth):
         Candle.objects.bulk_create(candle(of, minute=minute) for minute in range(3))
     rest = FakeKlines(map(kline, range(3)))
-    settle(rest, redis, at(3) + timedelta(seconds=3))  # the last one closed just now
+    verify_recent(rest, redis, at(3) + timedelta(seconds=3))  # the last one closed just now
     assert [name for name, *_ in rest.asked] == ["BTCUSDT", "ETHUSDT"]
-    settled = Candle.objects.filter(verdict=Verdict.EXACT)
-    assert {one.open_time for one in settled} == {at(0), at(1)}
-    settle(rest, redis, at(4))
+    verified = Candle.objects.filter(verdict=Verdict.EXACT)
+    assert {one.open_time for one in verified} == {at(0), at(1)}
+    verify_recent(rest, redis, at(4))
     assert not Candle.objects.filter(verdict=Verdict.UNVERIFIED).exists()
-    settle(rest, redis, at(4))
+    verify_recent(rest, redis, at(4))
     assert len(rest.asked) == 4
 
 
@@ -180,7 +186,7 @@ def test_the_sweep_leaves_alone_what_is_older_than_a_day(btc: Symbol, redis: Any
     candle(btc).save()
     candle(btc, interval="1d").save()
     rest = FakeKlines([kline(0)])
-    settle(rest, redis, NOON + timedelta(days=1, minutes=2))
+    verify_recent(rest, redis, NOON + timedelta(days=1, minutes=2))
     assert [interval for _, interval, *_ in rest.asked] == ["1d"]
 
 
@@ -192,10 +198,10 @@ def test_one_request_asks_for_a_thousand_candles_and_one_sweep_for_so_many(
         candle(btc, interval="1s", open_time=NOON + timedelta(seconds=n)) for n in seconds
     )
     rest = FakeKlines()
-    settle(rest, redis, NOON + timedelta(hours=20))
+    verify_recent(rest, redis, NOON + timedelta(hours=20))
     asked = [((end - start) // 1000) for _, _, start, end in rest.asked]
     assert asked[:2] == [1000, 1]
-    assert len(asked) == MOST_REQUESTS
+    assert len(asked) == MAX_REQUESTS
 
 
 def test_what_the_exchange_does_not_have_is_not_asked_for_at_once_again(
@@ -205,12 +211,12 @@ def test_what_the_exchange_does_not_have_is_not_asked_for_at_once_again(
     candle(symbol("GONEUSDT")).save()
     rest = FakeKlines()
     rest.unknown = {"GONEUSDT"}
-    settle(rest, redis, at(1.2))  # so young that its kline may still come
+    verify_recent(rest, redis, at(1.2))  # so young that its kline may still come
     for minute in (3, 4, 5):
-        settle(rest, redis, at(minute))
+        verify_recent(rest, redis, at(minute))
     assert [name for name, *_ in rest.asked] == ["BTCUSDT", "GONEUSDT"] * 2
     rest.has(kline(0))
-    settle(rest, redis, at(3) + timedelta(milliseconds=ASK_AGAIN_MS))
+    verify_recent(rest, redis, at(3) + timedelta(milliseconds=ASK_AGAIN_MS))
     assert stored_of(btc).verdict == Verdict.EXACT
 
 
@@ -256,8 +262,8 @@ def test_an_exchange_that_is_away_leaves_everything_for_the_next_sweep(
     rest = FakeKlines()
     rest.away = True
     with pytest.raises(ExchangeUnreachable):
-        settle(rest, redis, at(5))
+        verify_recent(rest, redis, at(5))
     rest.away = False
     rest.has(kline(0))
-    settle(rest, redis, at(5))
+    verify_recent(rest, redis, at(5))
     assert stored().verdict == Verdict.EXACT

@@ -5,7 +5,7 @@ import pytest
 from pytest_django import DjangoCaptureOnCommitCallbacks
 
 from candles.events import candle_closed
-from candles.history.backfill import CaughtUp, catch_up_history
+from candles.history.backfill import CatchUpProgress, catch_up_history
 from candles.intervals import MINUTE_MS
 from candles.live.state import ClosedCandle
 from candles.models import Candle, Verdict
@@ -75,7 +75,7 @@ def test_history_is_recorded_silently_and_as_the_exchanges_own(
 
 
 def test_a_long_past_is_taken_and_committed_page_by_page(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(recording, "ROWS_A_PAGE", 100)
+    monkeypatch.setattr(recording, "MAX_PAGE_ROWS", 100)
     seen: list[int] = []
 
     def candles() -> Iterator[OHLCV]:
@@ -91,7 +91,7 @@ def test_a_long_past_is_taken_and_committed_page_by_page(monkeypatch: pytest.Mon
 
 def test_a_symbol_away_for_long_catches_up_page_by_page_and_goes_on_from_there() -> None:
     rest = FakeKlines(kline(minute) for minute in range(2_500))
-    told: list[CaughtUp] = []
+    told: list[CatchUpProgress] = []
     record_closed([ClosedCandle("BTCUSDT", "1m", kline(0))])
     now_ms = minute_ms(2_500) + 1_999  # so the last one is not settled yet
 
@@ -100,7 +100,7 @@ def test_a_symbol_away_for_long_catches_up_page_by_page_and_goes_on_from_there()
 
     assert catch_up() == {"1m": minute_ms(2_499)}
     bounds = [
-        CaughtUp("1m", minute_ms(1), at, minute_ms(2_499))
+        CatchUpProgress("1m", minute_ms(1), at, minute_ms(2_499))
         for at in map(minute_ms, (1001, 2001, 2499))
     ]
     assert told == bounds

@@ -14,7 +14,7 @@ from candles.intervals import INTERVALS_MS, MINUTE_MS
 from candles.live.state import ClosedCandle
 from candles.models import Candle, CandleRevision, Verdict
 from candles.ohlcv import OHLCV, CandleBuilder
-from candles.services import add_late, hold_against, record_closed
+from candles.services import add_late_ticks, compare, record_closed
 from candles.services.revising import ohlcv_of
 from market.models import Symbol
 from market.ticks import Tick
@@ -46,7 +46,7 @@ def three() -> list[Tick]:
 
 
 def add(of: Symbol, *late: Tick) -> None:
-    add_late(of.pk, ["1m", "5m"], late, NOON)
+    add_late_ticks(of.pk, ["1m", "5m"], late, NOON)
 
 
 def test_a_late_tick_makes_a_new_numbered_revision_of_every_interval(
@@ -108,7 +108,7 @@ def test_a_repaired_candle_may_have_the_tick_that_comes_too_late_so_its_kline_is
     *early, late = three()
     record(early)
     theirs = kline(0, "120", trades=3)
-    hold_against(btc.pk, "1m", [theirs], NOON, repair_after=NOON - NOON)
+    compare(btc.pk, "1m", [theirs], NOON, repair_after=NOON - NOON)
     add(btc, late)
     row = Candle.objects.get()
     assert (row.trades, row.revision, row.verdict) == (3, 2, Verdict.UNVERIFIED)

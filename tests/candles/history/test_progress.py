@@ -4,8 +4,9 @@ from io import StringIO
 import pytest
 from django.core.management.base import OutputWrapper
 
-from candles.management import output
-from candles.management.output import Progress, table
+from candles.history import progress as progress_module
+from candles.history.progress import Progress
+from candles.management.output import table
 
 
 class Terminal(StringIO):
@@ -16,7 +17,7 @@ class Terminal(StringIO):
 def progress(out: StringIO) -> None:
     shown = Progress(OutputWrapper(out).write, "BTCUSDT 1m", 2_000, "candles")
     for done in (500, 1_000, 2_000):
-        shown.reached(done, "2026-01-02")
+        shown.show(done, "2026-01-02")
     shown.close()
 
 
@@ -24,7 +25,7 @@ def test_without_a_terminal_a_line_comes_now_and_then(monkeypatch: pytest.Monkey
     out = StringIO()
     progress(out)
     assert out.getvalue() == ""
-    monkeypatch.setattr(output, "LINE_EVERY_S", 0)
+    monkeypatch.setattr(progress_module, "LINE_EVERY_S", 0)
     progress(out)
     lines = out.getvalue().splitlines()
     assert lines[1] == "BTCUSDT 1m: 1,000 of 2,000 candles (50%) 2026-01-02"
