@@ -4,15 +4,14 @@ import json
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from functools import cache
 from typing import Any
-from urllib.parse import urlsplit
 
 import requests
 from django.conf import settings
 
-from foundation.redis import connection
-from market.ratelimit.limiter import WEIGHTS, Budget, Priority, Spent, Taken
+from market.ratelimit.grants import Grant, Priority, RateLimited
+from market.ratelimit.limiter import RateLimiter, shared_limiter
+from market.ratelimit.weights import request_weight
 from market.ticks import Tick
 from market.wire import (
     KlineRow,
@@ -52,26 +51,26 @@ class ExchangeRefused(Exception):
 class MarketRest:
     """Questions that need no key. Any thread may ask: each has a session of its own.
 
-    With a `budget` each one takes its weight first. Where too little is left for its
+    With a `limiter` each one takes its weight first. Where too little is left for its
     `priority`, it raises ExchangeUnreachable, or, with `stopping`, waits until that is set.
     """
 
     def __init__(
         self,
         base_url: str,
-        budget: Budget | None = None,
+        limiter: RateLimiter | None = None,
         priority: Priority = Priority.URGENT,
         stopping: threading.Event | None = None,
     ) -> None:
         self.base_url = base_url
-        self._budget = budget
+        self._limiter = limiter
         self._priority = priority
         self._stopping = stopping
         self._local = threading.local()
 
     def in_background(self, stopping: threading.Event | None = None) -> "MarketRest":
         """The same for work that must not hold up others."""
-        return MarketRest(self.base_url, self._budget, Priority.BACKGROUND, stopping)
+        return MarketRest(self.base_url, self._limiter, Priority.BACKGROUND, stopping)
 
     def server_time(self) -> int:
         """The exchange's clock, in milliseconds since the epoch."""
@@ -84,8 +83,8 @@ class MarketRest:
             some = list(symbols[at : at + NAMES_A_REQUEST])
             names = json.dumps(some, separators=(",", ":"), ensure_ascii=False)
             body = self._get("/api/v3/exchangeInfo", symbols=names)
-            if self._budget is not None:
-                _learn_limits(self._budget, body)
+            if self._limiter is not None:
+                _set_limits(self._limiter, body)
             found += read_exchange_info(body)
         return found
 
@@ -124,31 +123,31 @@ class MarketRest:
         return rows
 
     def _get(self, path: str, **query: Any) -> bytes:
-        taken = self._take(WEIGHTS[path])
+        grant = self._acquire(request_weight(path))
         try:
             answer = self._session().get(
                 self.base_url + path, params=query, timeout=TIMEOUT_S, allow_redirects=False
             )
         except requests.RequestException as error:
             raise ExchangeUnreachable(f"{self.base_url}: {_cause(error)}") from error
-        if self._budget is not None and taken is not None:
-            self._budget.learn(taken, answer.headers)
+        if self._limiter is not None and grant is not None:
+            self._limiter.sync(grant, answer.headers)
         if answer.status_code == 200:
             return answer.content
         failure = failure_of(answer)
-        if self._budget is not None and isinstance(failure, ExchangeUnreachable):
-            self._budget.silence(failure.retry_after_s)
+        if self._limiter is not None and isinstance(failure, ExchangeUnreachable):
+            self._limiter.block_for(failure.retry_after_s)
         raise failure
 
-    def _take(self, weight: int) -> Taken | None:
+    def _acquire(self, weight: int) -> Grant | None:
         """Take a request's weight, and wait for it where that is wanted."""
-        while self._budget is not None:
+        while self._limiter is not None:
             try:
-                return self._budget.take(weight, self._priority)
-            except Spent as spent:
-                if self._stopping is None or spent.wait_s > PATIENCE_S:
-                    raise ExchangeUnreachable(str(spent), spent.wait_s) from None
-                if self._stopping.wait(spent.wait_s):
+                return self._limiter.acquire(weight, self._priority)
+            except RateLimited as limited:
+                if self._stopping is None or limited.wait_s > PATIENCE_S:
+                    raise ExchangeUnreachable(str(limited), limited.wait_s) from None
+                if self._stopping.wait(limited.wait_s):
                     raise ExchangeUnreachable("stopped waiting for request weight") from None
         return None
 
@@ -162,12 +161,12 @@ class MarketRest:
         return session
 
 
-def _learn_limits(budget: Budget, body: bytes) -> None:
-    """The limits that exchange information tells; those it doesn't tell stay."""
+def _set_limits(limiter: RateLimiter, body: bytes) -> None:
+    """Keep to the limits that exchange information gives; those it doesn't give stay."""
     if (weight := read_weight_limit(body)) is not None:
-        budget.learn_limit(weight)
+        limiter.set_weight_limit(weight)
     if orders := read_order_limits(body):
-        budget.learn_order_limits(orders)
+        limiter.set_order_limits(orders)
 
 
 def failure_of(answer: requests.Response) -> ExchangeUnreachable | ExchangeRefused:
@@ -199,12 +198,6 @@ def _cause(error: requests.RequestException) -> str:
     return str(reason) or type(reason).__name__
 
 
-@cache
-def shared_budget(base_url: str) -> Budget:
-    """What all processes share of that exchange."""
-    return Budget(connection(), urlsplit(base_url).netloc)
-
-
 def market_rest() -> MarketRest:
-    """The exchange of the settings, with the budget that all processes share."""
-    return MarketRest(settings.BINANCE_REST_URL, shared_budget(settings.BINANCE_REST_URL))
+    """The exchange of the settings, with the rate limiter that all processes share."""
+    return MarketRest(settings.BINANCE_REST_URL, shared_limiter(settings.BINANCE_REST_URL))

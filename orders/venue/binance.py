@@ -16,8 +16,9 @@ from requests.structures import CaseInsensitiveDict
 from foundation.decimals import plain
 from foundation.times import now_ms
 from market.clock import ExchangeClock
-from market.ratelimit.limiter import WEIGHTS, Priority, Share, Spent, Taken
-from market.rest import shared_budget
+from market.ratelimit.grants import Grant, OrderPriority, Priority, RateLimited
+from market.ratelimit.limiter import shared_limiter
+from market.ratelimit.weights import request_weight
 from market.ticks import Side
 from market.wire import BadFrame, read_server_time
 from orders.venue import wire
@@ -38,7 +39,6 @@ OPEN_ORDERS_PATH = "/api/v3/openOrders"
 ALL_ORDERS_PATH = "/api/v3/allOrders"
 TRADES_PATH = "/api/v3/myTrades"
 TIME_PATH = "/api/v3/time"
-TRADES_OF_ORDER_WEIGHT = 5  # all others stand in WEIGHTS
 PAGE = 1000  # rows an answer holds at most
 LONGEST_NAME = 36  # characters of a client order id
 CANCEL = "-c"  # ends the client id that a cancel gives to an order
@@ -61,7 +61,7 @@ class BinanceExchange:
     follows no redirect and heeds no proxy of the environment. The one exception is -1021, which
     the exchange gives for requests that surely were not carried out.
 
-    What all processes share of the exchange's limits is taken first: a place for each order, and
+    What all processes share of the exchange's limits is taken first: slots for each order, and
     for each reading request its weight. What became of an order and what there is to spend are
     urgent, lists and the account as a whole are background. Placing has no weight and takes none.
     """
@@ -75,7 +75,7 @@ class BinanceExchange:
         self._clock_lost = False
         self._measured_at = float("-inf")  # monotonic seconds
         self._measure_again_at = float("-inf")
-        self._budget = shared_budget(self._url)
+        self._limiter = shared_limiter(self._url)
 
     def __repr__(self) -> str:
         return f"BinanceExchange({urlsplit(self._url).netloc})"
@@ -88,7 +88,7 @@ class BinanceExchange:
     def place(self, request: OrderRequest) -> ExecutionReport:
         """Send a market or stop order. Source: Binance Spot REST, "New order".
 
-        It takes its place among the orders that the exchange allows: one round trip to Redis.
+        It takes its slots among the orders that the exchange allows: one round trip to Redis.
         """
         parameters = [
             ("symbol", request.symbol),
@@ -100,12 +100,13 @@ class BinanceExchange:
         ]
         self._measure(older_than_s=CLOCK_AGE_S)
         try:
-            share = Share.ENTRY if request.side is Side.BUY else Share.EXIT
-            places = self._budget.take_place(share)
-        except Spent as spent:
-            raise _not_sent(spent) from None
+            buys = request.side is Side.BUY
+            priority = OrderPriority.ENTRY if buys else OrderPriority.EXIT
+            slots = self._limiter.acquire_order(priority)
+        except RateLimited as limited:
+            raise _not_sent(limited) from None
         body, headers = self._signed("POST", ORDER_PATH, parameters, request.claimed_ms)
-        self._budget.learn_orders(places, headers)
+        self._limiter.sync_orders(slots, headers)
         return wire.placed(body)
 
     def cancel(self, symbol: str, client_order_id: str, exchange_order_id: int) -> ExecutionReport:
@@ -191,7 +192,7 @@ class BinanceExchange:
 
     def server_time(self) -> int:
         """The exchange's clock, asked over the connections that orders take."""
-        self._take(WEIGHTS[TIME_PATH], Priority.URGENT)
+        self._acquire(request_weight(TIME_PATH), Priority.URGENT)
         return read_server_time(self._send("GET", TIME_PATH, "")[0])
 
     def _theirs(self, ours_ms: int) -> str:
@@ -205,19 +206,19 @@ class BinanceExchange:
         parameters: list[tuple[str, str]],
         priority: Priority = Priority.BACKGROUND,
     ) -> bytes:
-        """Ask, within the shared budget. Raises Busy where too little of that is left."""
+        """Ask, within the shared rate limit. Raises Busy where too little of that is left."""
         self._measure(older_than_s=CLOCK_AGE_S)
-        taken = self._take(_weight(path, parameters), priority)
+        grant = self._acquire(request_weight(path, dict(parameters)), priority)
         body, headers = self._signed("GET", path, parameters, now_ms())
-        self._budget.learn(taken, headers)
+        self._limiter.sync(grant, headers)
         return body
 
-    def _take(self, weight: int, priority: Priority) -> Taken:
+    def _acquire(self, weight: int, priority: Priority) -> Grant:
         """Take a request's weight. Raises Busy where none is left."""
         try:
-            return self._budget.take(weight, priority)
-        except Spent as spent:
-            raise _not_sent(spent) from None
+            return self._limiter.acquire(weight, priority)
+        except RateLimited as limited:
+            raise _not_sent(limited) from None
 
     def _signed(
         self, method: str, path: str, parameters: list[tuple[str, str]], at_ms: int
@@ -257,7 +258,7 @@ class BinanceExchange:
         try:
             wire.fail(answer.status_code, answer.headers.get("Retry-After"), body)
         except Busy as busy:
-            self._budget.silence(busy.retry_after_s)
+            self._limiter.block_for(busy.retry_after_s)
             raise
 
     def _request(self, method: str, path: str, payload: str) -> requests.PreparedRequest:
@@ -300,14 +301,8 @@ def _type_of(request: OrderRequest) -> list[tuple[str, str]]:
     return [("type", "STOP_LOSS"), ("stopPrice", plain(request.stop_price))]
 
 
-def _weight(path: str, parameters: list[tuple[str, str]]) -> int:
-    if path == TRADES_PATH and "orderId" in dict(parameters):
-        return TRADES_OF_ORDER_WEIGHT
-    return WEIGHTS[path]
-
-
-def _not_sent(spent: Spent) -> Busy:
-    return Busy(spent.wait_s, f"not sent: {spent}")
+def _not_sent(limited: RateLimited) -> Busy:
+    return Busy(limited.wait_s, f"not sent: {limited}")
 
 
 def never_sent(error: requests.RequestException) -> bool:

@@ -13,7 +13,7 @@ from pytest_django import Settings
 
 from foundation.times import to_ms
 from market.models import Symbol
-from market.rest import shared_budget
+from market.ratelimit.limiter import shared_limiter
 from market.ticks import Side
 from orders.core.stops import Hit, Stop
 from orders.models import Alarm, Order, Position
@@ -92,7 +92,7 @@ def begun(url: str, settings: Settings) -> BinanceExchange:
     exchange = BinanceExchange(
         url, django_settings.SANDBOX_API_KEY, django_settings.SANDBOX_API_SECRET
     )
-    shared_budget(url).learn_limit(60_000)
+    shared_limiter(url).set_weight_limit(60_000)
     symbol()
     strategy()
     reconcile_account(exchange)

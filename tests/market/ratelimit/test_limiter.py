@@ -11,7 +11,9 @@ import redis as redis_library
 import requests
 from django.conf import settings
 
-from market.ratelimit.limiter import ALONE, Budget, Place, Priority, Share, Spent, Taken
+from market.ratelimit.grants import Grant, OrderPriority, OrderSlot, Priority, RateLimited
+from market.ratelimit.limiter import RateLimiter
+from market.ratelimit.local import PARTS
 from market.rest import ExchangeUnreachable, MarketRest
 from tests.servers import ROOT, Sandbox
 
@@ -22,12 +24,13 @@ LIMIT = 1000
 TAKER = """
 import sys, redis
 from concurrent.futures import ThreadPoolExecutor
-from market.ratelimit.limiter import Budget, Priority, Spent
-budget = Budget(redis.Redis.from_url(sys.argv[1]), "exchange", 1000)
+from market.ratelimit.grants import Priority, RateLimited
+from market.ratelimit.limiter import RateLimiter
+limiter = RateLimiter(redis.Redis.from_url(sys.argv[1]), "exchange", 1000)
 def take(_):
     try:
-        return 7 if budget.take(7, Priority.URGENT) else 0
-    except Spent:
+        return 7 if limiter.acquire(7, Priority.URGENT) else 0
+    except RateLimited:
         return 0
 with ThreadPoolExecutor(4) as threads:
     print(sum(threads.map(take, range(200))))
@@ -35,26 +38,26 @@ with ThreadPoolExecutor(4) as threads:
 
 
 @pytest.fixture
-def budget(redis: redis_library.Redis) -> Budget:
-    return Budget(redis, HOST, LIMIT)
+def limiter(redis: redis_library.Redis) -> RateLimiter:
+    return RateLimiter(redis, HOST, LIMIT)
 
 
-def another(limit: int = LIMIT) -> Budget:
-    """The same exchange's budget as another process sees it."""
-    return Budget(redis_library.Redis.from_url(settings.REDIS_URL), HOST, limit)
+def another(limit: int = LIMIT) -> RateLimiter:
+    """The same exchange's limiter as another process sees it."""
+    return RateLimiter(redis_library.Redis.from_url(settings.REDIS_URL), HOST, limit)
 
 
-def away() -> Budget:
-    return Budget(redis_library.Redis.from_url("unix:///nowhere/redis.sock"), HOST, LIMIT)
+def away() -> RateLimiter:
+    return RateLimiter(redis_library.Redis.from_url("unix:///nowhere/redis.sock"), HOST, LIMIT)
 
 
-def granted(budget: Budget, weight: int, priority: Priority = Priority.URGENT) -> int:
+def granted(limiter: RateLimiter, weight: int, priority: Priority = Priority.URGENT) -> int:
     """How much is given until it is spent."""
     total = 0
     while True:
         try:
-            budget.take(weight, priority)
-        except Spent:
+            limiter.acquire(weight, priority)
+        except RateLimited:
             return total
         total += weight
 
@@ -75,19 +78,19 @@ def ten_seconds() -> None:
         time.sleep((11.2 - second) % 10)
 
 
-def placed(budget: Budget, share: Share) -> list[Place]:
-    """The places of ten seconds that are given until there are no more."""
-    places: list[Place] = []
+def acquired(limiter: RateLimiter, priority: OrderPriority) -> list[OrderSlot]:
+    """The slots of ten seconds that are given until there are no more."""
+    slots: list[OrderSlot] = []
     while True:
         try:
-            places.append(budget.take_place(share)[0])
-        except Spent:
-            return places
+            slots.append(limiter.acquire_order(priority)[0])
+        except RateLimited:
+            return slots
 
 
-def told(place: Place, count: int) -> dict[str, str]:
-    """What the exchange's answer to the order of `place` says."""
-    date = formatdate(place.number * 10 + 5, usegmt=True)
+def answered(slot: OrderSlot, count: int) -> dict[str, str]:
+    """What the exchange's answer to the order of `slot` says."""
+    date = formatdate(slot.number * 10 + 5, usegmt=True)
     return {"X-MBX-ORDER-COUNT-10S": str(count), "Date": date}
 
 
@@ -126,62 +129,66 @@ def test_processes_and_threads_together_never_take_more_than_the_limit(
     assert all(count <= LIMIT * Priority.URGENT // 100 for count in counts)
 
 
-def test_the_background_leaves_room_for_what_is_urgent(budget: Budget, a_minute: None) -> None:
-    assert granted(budget, 10, Priority.BACKGROUND) == 500
+def test_the_background_leaves_room_for_what_is_urgent(
+    limiter: RateLimiter, a_minute: None
+) -> None:
+    assert granted(limiter, 10, Priority.BACKGROUND) == 500
     assert granted(another(), 10, Priority.URGENT) == 400
-    with pytest.raises(Spent, match="request weight is spent") as spent:
-        budget.take(10, Priority.BACKGROUND)
-    assert 0 < spent.value.wait_s <= 60
+    with pytest.raises(RateLimited, match="request weight is spent") as limited:
+        limiter.acquire(10, Priority.BACKGROUND)
+    assert 0 < limited.value.wait_s <= 60
 
 
 def test_what_the_exchange_has_counted_corrects_upwards_only(
-    budget: Budget, a_minute: None
+    limiter: RateLimiter, a_minute: None
 ) -> None:
-    taken = budget.take(10, Priority.URGENT)
-    date = formatdate(taken.minute * 60 + 30, usegmt=True)
+    grant = limiter.acquire(10, Priority.URGENT)
+    date = formatdate(grant.minute * 60 + 30, usegmt=True)
     for used in ("700", "3", "many"):
-        budget.learn(taken, {"X-MBX-USED-WEIGHT-1M": used, "Date": date})
-    assert another().take(10, Priority.URGENT).used == 710
+        limiter.sync(grant, {"X-MBX-USED-WEIGHT-1M": used, "Date": date})
+    assert another().acquire(10, Priority.URGENT).used == 710
 
 
 @pytest.mark.parametrize("second", [-30, 0, 90])
 def test_a_count_of_another_minute_says_nothing_of_this_one(
-    budget: Budget, a_minute: None, second: int
+    limiter: RateLimiter, a_minute: None, second: int
 ) -> None:
-    taken = budget.take(10, Priority.URGENT)
-    date = formatdate(taken.minute * 60 + second, usegmt=True)
-    budget.learn(taken, {"X-MBX-USED-WEIGHT-1M": "700", "Date": date})
-    assert budget.take(10, Priority.URGENT).used == 20
+    grant = limiter.acquire(10, Priority.URGENT)
+    date = formatdate(grant.minute * 60 + second, usegmt=True)
+    limiter.sync(grant, {"X-MBX-USED-WEIGHT-1M": "700", "Date": date})
+    assert limiter.acquire(10, Priority.URGENT).used == 20
 
 
-def test_a_silence_holds_for_every_process_and_for_one_that_starts_anew(budget: Budget) -> None:
-    budget.silence(100)
-    budget.silence(10)  # does not shorten it
-    for one in (budget, another()):
-        with pytest.raises(Spent, match="asked for silence") as spent:
-            one.take(1, Priority.URGENT)
-        assert 90 < spent.value.wait_s <= 100
+def test_a_silence_holds_for_every_process_and_for_one_that_starts_anew(
+    limiter: RateLimiter,
+) -> None:
+    limiter.block_for(100)
+    limiter.block_for(10)  # does not shorten it
+    for one in (limiter, another()):
+        with pytest.raises(RateLimited, match="asked for silence") as limited:
+            one.acquire(1, Priority.URGENT)
+        assert 90 < limited.value.wait_s <= 100
 
 
-def test_the_limit_is_the_one_that_the_exchange_tells(budget: Budget, a_minute: None) -> None:
-    budget.learn_limit(100)
+def test_the_limit_is_the_one_that_the_exchange_tells(limiter: RateLimiter, a_minute: None) -> None:
+    limiter.set_weight_limit(100)
     assert granted(another(), 10) == 90
 
 
 def test_without_redis_a_process_counts_for_itself_and_takes_less(a_minute: None) -> None:
     alone = away()
-    assert granted(alone, 10) == 220 <= LIMIT * Priority.URGENT // 100 // ALONE
-    alone.learn(Taken(1, 1), {"X-MBX-USED-WEIGHT-1M": "9", "Date": formatdate(90, usegmt=True)})
-    alone.learn_limit(10_000)
-    alone.silence(100)
-    with pytest.raises(Spent, match="silence"):
-        alone.take(1, Priority.URGENT)
+    assert granted(alone, 10) == 220 <= LIMIT * Priority.URGENT // 100 // PARTS
+    alone.sync(Grant(1, 1), {"X-MBX-USED-WEIGHT-1M": "9", "Date": formatdate(90, usegmt=True)})
+    alone.set_weight_limit(10_000)
+    alone.block_for(100)
+    with pytest.raises(RateLimited, match="silence"):
+        alone.acquire(1, Priority.URGENT)
 
 
 def test_a_request_takes_its_weight_in_one_round_trip(
     redis: redis_library.Redis, sandbox: Sandbox
 ) -> None:
-    rest = MarketRest(sandbox.rest_url, Budget(redis, HOST))
+    rest = MarketRest(sandbox.rest_url, RateLimiter(redis, HOST))
     rest.server_time()  # loads the script, and learns what other tests have used
     redis.config_resetstat()
     for _ in range(5):
@@ -195,93 +202,95 @@ def test_what_others_use_at_the_exchange_is_learned_from_its_answers(
 ) -> None:
     for _ in range(10):
         requests.get(f"{sandbox.rest_url}/api/v3/exchangeInfo", timeout=5)
-    rest = MarketRest(sandbox.rest_url, Budget(redis, HOST))
+    rest = MarketRest(sandbox.rest_url, RateLimiter(redis, HOST))
     rest.exchange_info(["BTCUSDT"])
-    assert another().take(1, Priority.URGENT).used > 200
+    assert another().acquire(1, Priority.URGENT).used > 200
     assert redis.get(f"market:weight_limit:{HOST}") == b"6000"
 
 
-def test_a_refusal_for_too_many_requests_silences_everybody(budget: Budget, no_more: str) -> None:
+def test_a_refusal_for_too_many_requests_silences_everybody(
+    limiter: RateLimiter, no_more: str
+) -> None:
     with pytest.raises(ExchangeUnreachable, match="rate limit reached"):
-        MarketRest(no_more, budget).server_time()
+        MarketRest(no_more, limiter).server_time()
     with pytest.raises(ExchangeUnreachable, match="asked for silence") as refusal:
         MarketRest(no_more, another()).server_time()
     assert 20 < refusal.value.retry_after_s <= 30
 
 
 def test_who_waits_for_weight_can_be_stopped(redis: redis_library.Redis, sandbox: Sandbox) -> None:
-    budget, stopping = Budget(redis, HOST), threading.Event()
-    budget.silence(60)
+    limiter, stopping = RateLimiter(redis, HOST), threading.Event()
+    limiter.block_for(60)
     threading.Timer(0.2, stopping.set).start()
     with pytest.raises(ExchangeUnreachable, match="stopped waiting"):
-        MarketRest(sandbox.rest_url, budget).in_background(stopping).server_time()
-    budget.silence(100_000)
+        MarketRest(sandbox.rest_url, limiter).in_background(stopping).server_time()
+    limiter.block_for(100_000)
     with pytest.raises(ExchangeUnreachable, match="silence"):  # nobody waits for days
-        MarketRest(sandbox.rest_url, budget).in_background(threading.Event()).server_time()
+        MarketRest(sandbox.rest_url, limiter).in_background(threading.Event()).server_time()
 
 
 def test_who_waits_goes_on_when_it_may(redis: redis_library.Redis, sandbox: Sandbox) -> None:
-    budget = Budget(redis, HOST)
-    budget.silence(0.3)
-    assert MarketRest(sandbox.rest_url, budget).in_background(threading.Event()).server_time() > 0
+    limiter = RateLimiter(redis, HOST)
+    limiter.block_for(0.3)
+    assert MarketRest(sandbox.rest_url, limiter).in_background(threading.Event()).server_time() > 0
 
 
 def test_entries_leave_room_for_exits_and_no_process_goes_beyond(
-    budget: Budget, ten_seconds: None
+    limiter: RateLimiter, ten_seconds: None
 ) -> None:
-    assert len(placed(budget, Share.ENTRY)) == 40
-    assert len(placed(another(), Share.EXIT)) == 10
-    with pytest.raises(Spent, match="as many orders as are allowed") as spent:
-        another().take_place(Share.EXIT)
-    assert 0 < spent.value.wait_s <= 10
+    assert len(acquired(limiter, OrderPriority.ENTRY)) == 40
+    assert len(acquired(another(), OrderPriority.EXIT)) == 10
+    with pytest.raises(RateLimited, match="as many orders as are allowed") as limited:
+        another().acquire_order(OrderPriority.EXIT)
+    assert 0 < limited.value.wait_s <= 10
 
 
 def test_the_narrowest_span_decides_and_a_refused_order_takes_no_place(
-    budget: Budget, ten_seconds: None
+    limiter: RateLimiter, ten_seconds: None
 ) -> None:
-    budget.learn_order_limits({10: 50, 86_400: 3})
-    assert len(placed(another(), Share.EXIT)) == 3
-    budget.learn_order_limits({10: 50})
-    assert budget.take_place(Share.EXIT)[0].used == 4
+    limiter.set_order_limits({10: 50, 86_400: 3})
+    assert len(acquired(another(), OrderPriority.EXIT)) == 3
+    limiter.set_order_limits({10: 50})
+    assert limiter.acquire_order(OrderPriority.EXIT)[0].used == 4
 
 
-def test_a_filled_order_gives_its_place_back(budget: Budget, ten_seconds: None) -> None:
-    places = placed(budget, Share.ENTRY)
-    budget.learn_orders(places[29:30], told(places[29], 0))
-    assert budget.take_place(Share.ENTRY)[0].used == 11  # ten came after that one
+def test_a_filled_order_gives_its_place_back(limiter: RateLimiter, ten_seconds: None) -> None:
+    slots = acquired(limiter, OrderPriority.ENTRY)
+    limiter.sync_orders(slots[29:30], answered(slots[29], 0))
+    assert limiter.acquire_order(OrderPriority.ENTRY)[0].used == 11  # ten came after that one
 
 
-def test_orders_of_other_systems_count(budget: Budget, ten_seconds: None) -> None:
-    place = budget.take_place(Share.ENTRY)[0]
-    budget.learn_orders([place], told(place, 44))
-    with pytest.raises(Spent):
-        budget.take_place(Share.ENTRY)
+def test_orders_of_other_systems_count(limiter: RateLimiter, ten_seconds: None) -> None:
+    slot = limiter.acquire_order(OrderPriority.ENTRY)[0]
+    limiter.sync_orders([slot], answered(slot, 44))
+    with pytest.raises(RateLimited):
+        limiter.acquire_order(OrderPriority.ENTRY)
 
 
 def test_a_count_of_another_span_says_nothing_of_this_one(
-    budget: Budget, ten_seconds: None
+    limiter: RateLimiter, ten_seconds: None
 ) -> None:
-    place = budget.take_place(Share.ENTRY)[0]
-    budget.learn_orders([place], told(place._replace(number=place.number - 1), 44))
-    assert budget.take_place(Share.ENTRY)[0].used == 2
+    slot = limiter.acquire_order(OrderPriority.ENTRY)[0]
+    limiter.sync_orders([slot], answered(slot._replace(number=slot.number - 1), 44))
+    assert limiter.acquire_order(OrderPriority.ENTRY)[0].used == 2
 
 
-def test_no_order_is_placed_within_a_silence(budget: Budget) -> None:
-    budget.silence(100)
-    for one in (budget, another()):
-        with pytest.raises(Spent, match="silence"):
-            one.take_place(Share.EXIT)
+def test_no_order_is_placed_within_a_silence(limiter: RateLimiter) -> None:
+    limiter.block_for(100)
+    for one in (limiter, another()):
+        with pytest.raises(RateLimited, match="silence"):
+            one.acquire_order(OrderPriority.EXIT)
 
 
 def test_without_redis_orders_are_counted_here(ten_seconds: None) -> None:
     alone = away()
-    assert len(placed(alone, Share.ENTRY)) == 10
-    assert len(placed(alone, Share.EXIT)) == 2
+    assert len(acquired(alone, OrderPriority.ENTRY)) == 10
+    assert len(acquired(alone, OrderPriority.EXIT)) == 2
 
 
 def test_the_limits_of_orders_are_those_that_the_exchange_tells(
     redis: redis_library.Redis, sandbox: Sandbox
 ) -> None:
-    MarketRest(sandbox.rest_url, Budget(redis, HOST)).exchange_info(["BTCUSDT"])
+    MarketRest(sandbox.rest_url, RateLimiter(redis, HOST)).exchange_info(["BTCUSDT"])
     limits = {b"10": b"50", b"86400": b"160000"}
     assert redis.hgetall(f"market:order_limits:{HOST}") == limits

@@ -13,7 +13,7 @@ import pytest
 from redis import Redis
 
 from foundation.times import now_ms
-from market.rest import shared_budget
+from market.ratelimit.limiter import shared_limiter
 from market.ticks import Side
 from orders.core.status import OrderStatus
 from orders.venue.binance import BinanceExchange
@@ -98,7 +98,7 @@ class Handler(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def venue(redis: Redis) -> Iterator[Venue]:
-    shared_budget.cache_clear()  # of an earlier venue on the same port
+    shared_limiter.cache_clear()  # of an earlier venue on the same port
     server = Venue()
     yield server
     server.shutdown()
@@ -220,7 +220,7 @@ def test_a_silence_holds_for_every_process_and_for_one_that_starts_anew(
     venue.will(429, {"code": code, "msg": "Too many"}, Retry_After="100")
     with pytest.raises(Busy):
         venue.exchange.place(request())
-    shared_budget.cache_clear()
+    shared_limiter.cache_clear()
     fresh = BinanceExchange(f"http://127.0.0.1:{venue.server_port}", KEY, SECRET)
     for ask in (lambda: fresh.place(request()), lambda: fresh.lookup("BTCUSDT", "t-1", None)):
         with pytest.raises(Busy, match="not sent"):
@@ -230,8 +230,8 @@ def test_a_silence_holds_for_every_process_and_for_one_that_starts_anew(
 
 def test_an_order_beyond_what_is_allowed_is_not_sent(venue: Venue) -> None:
     venue.exchange.keep_ready()
-    budget = shared_budget(f"http://127.0.0.1:{venue.server_port}")
-    budget.learn_order_limits({86_400: 1})
+    limiter = shared_limiter(f"http://127.0.0.1:{venue.server_port}")
+    limiter.set_order_limits({86_400: 1})
     venue.will(200, FILLED)
     with pytest.raises(Busy, match="not sent: as many orders as are allowed"):
         venue.exchange.place(request())  # an entry leaves the last place to an exit

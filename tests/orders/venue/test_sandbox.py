@@ -13,7 +13,7 @@ from django.utils import timezone
 
 from foundation.times import to_ms
 from market.models import Symbol
-from market.rest import shared_budget
+from market.ratelimit.limiter import shared_limiter
 from orders.core.status import ENDED
 from orders.models import Alarm, Epoch, Order, Position
 from orders.services import open_orders, raised_alarms, reconcile, reconcile_account, submit
@@ -56,7 +56,7 @@ def account(venue: Sandbox) -> Iterator[BinanceExchange]:
     key, secret = settings.SANDBOX_API_KEY, settings.SANDBOX_API_SECRET
     exchange = BinanceExchange(venue.rest_url, key, secret)
     # All of these within one minute take more than the background's half of the weight.
-    shared_budget(venue.rest_url).learn_limit(12_000)
+    shared_limiter(venue.rest_url).set_weight_limit(12_000)
     symbol()
     reconcile_account(exchange)
     yield exchange
