@@ -49,11 +49,6 @@ def ema(closes: Sequence[Decimal], period: int) -> Decimal:
         return average.quantize(PLACES)
 
 
-def history_needed(sma_period: int, ema_period: int) -> int:
-    """How many closes a crossover is judged by: both averages, now and one candle before."""
-    return max(sma_period, EMA_WINDOW * ema_period) + 1
-
-
 def _last(closes: Sequence[Decimal], count: int, period: int) -> Sequence[Decimal]:
     if period < 1:
         raise ValueError(f"period must be 1 or more, was {period}")

@@ -16,5 +16,5 @@ def exit_key(strategy_id: int, symbol_id: int, opened_ms: int, attempt: int) -> 
 
 
 def stop_key(strategy_id: int, symbol_id: int, opened_ms: int) -> str:
-    """What the keys of a position's protective stops begin with; their number follows."""
+    """The prefix of the keys of a position's protective stops; their number follows."""
     return f"{strategy_id}-{symbol_id}-stop-{opened_ms}-"

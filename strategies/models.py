@@ -1,24 +1,31 @@
-"""Strategies, what they last saw, and the signals they gave."""
+"""Models of strategies, of their offset in each series, and of their signals."""
+
+from typing import Self
 
 from django.core.validators import RegexValidator
 from django.db import models
 
 from candles.intervals import INTERVALS_MS
 from foundation.fields import ExactDecimalField
+from foundation.times import to_ms
 from market.models import Symbol
 from market.ticks import Side
 from orders.models import Order, Position
+from strategies.rules import RULES, Parameters, Rule
 
 SIDES = [(side.value, side.value) for side in Side]
+Key = tuple[int, int, str]  # strategy, symbol, interval: one strategy on one series
 
 
 class Strategy(models.Model):
-    """An SMA/EMA crossover with a stop loss.
+    """A rule with its parameters and a stop loss.
 
     Trades every followed symbol unless `symbols` names some, on `interval` or, where that is
     empty, on the first of the setting INTERVALS. `stop_loss` is the fraction of the entry
     price that may be lost: 0.15 sells at 85 % of it.
     """
+
+    kind = "sma_ema"  # the only kind of rule so far
 
     name = models.CharField(
         max_length=20,
@@ -41,11 +48,26 @@ class Strategy(models.Model):
     def __str__(self) -> str:
         return self.name
 
+    @property
+    def rule(self) -> Rule:
+        return RULES[self.kind]
+
+    @property
+    def parameters(self) -> Parameters:
+        return Parameters(self.sma_period, self.ema_period)
+
+
+class StrategyStateQuerySet(models.QuerySet["StrategyState"]):
+    def offsets(self) -> dict[Key, int]:
+        """The open time of the candle that each strategy evaluated last on each series, in ms."""
+        rows = self.values_list("strategy_id", "symbol_id", "interval", "open_time")
+        return {(strategy, symbol, interval): to_ms(at) for strategy, symbol, interval, at in rows}
+
 
 class StrategyState(models.Model):
-    """The last candle that a strategy judged on a series, and what it made of it.
+    """The last candle that a strategy evaluated on a series, and what it made of it.
 
-    It is also the strategy's place in the series: a sweep judges what lies behind it.
+    It is also the strategy's offset in the series: a sweep evaluates what lies behind it.
     """
 
     strategy = models.ForeignKey(Strategy, on_delete=models.CASCADE, related_name="states")
@@ -55,6 +77,8 @@ class StrategyState(models.Model):
     sma = ExactDecimalField(null=True)
     ema = ExactDecimalField(null=True)
     note = models.CharField(max_length=200)  # why it did, or did nothing
+
+    objects = StrategyStateQuerySet.as_manager()
 
     class Meta:
         constraints = [
@@ -73,6 +97,11 @@ class SignalReason(models.TextChoices):
     HALT = "halt"
 
 
+class SignalQuerySet(models.QuerySet["Signal"]):
+    def stop_losses(self) -> Self:
+        return self.filter(reason=SignalReason.STOP_LOSS)
+
+
 class Signal(models.Model):
     """A strategy's BUY or SELL, with the values that led to it.
 
@@ -87,7 +116,7 @@ class Signal(models.Model):
     reason = models.CharField(max_length=10, choices=SignalReason.choices)
     side = models.CharField(max_length=4, choices=SIDES)
     candle_open_time = models.DateTimeField(null=True)  # none where a stop or a halt sells
-    candle_revision = models.PositiveIntegerField(null=True)  # the one that was judged
+    candle_revision = models.PositiveIntegerField(null=True)  # the one that was evaluated
     price = ExactDecimalField()  # the candle's close, or the tick that hit the stop
     sma = ExactDecimalField(null=True)
     ema = ExactDecimalField(null=True)
@@ -97,6 +126,8 @@ class Signal(models.Model):
     order = models.OneToOneField(Order, null=True, on_delete=models.PROTECT)
     outcome = models.CharField(max_length=200)
     created_at = models.DateTimeField()
+
+    objects = SignalQuerySet.as_manager()
 
     class Meta:
         ordering = ["-created_at", "-id"]

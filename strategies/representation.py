@@ -1,4 +1,4 @@
-"""What strategies and signals look like in JSON, for the schema at /schema."""
+"""JSON of strategies and signals: its shape, and its schema for /schema."""
 
 from collections.abc import Sequence
 from decimal import Decimal
@@ -15,7 +15,7 @@ from orders.models import Position
 from orders.representation import SIDES, STATUSES, PositionSerializer, position_json
 from strategies.keys import candle_key
 from strategies.models import Signal, SignalReason, Strategy, StrategyState
-from strategies.services.series import interval_of
+from strategies.services.windows import interval_of
 
 
 class SignalSerializer(serializers.Serializer[Json]):
@@ -27,7 +27,7 @@ class SignalSerializer(serializers.Serializer[Json]):
     side = serializers.ChoiceField(SIDES)
     candle_open_time = TimeText(allow_null=True, help_text="Null where a stop or a halt sells.")
     candle_revision = serializers.IntegerField(
-        allow_null=True, help_text="The candle as it was judged; it may have been revised since."
+        allow_null=True, help_text="The candle as it was evaluated; it may have been revised since."
     )
     price = DecimalText(help_text="The candle's close, or the tick that hit the stop.")
     sma = DecimalText(allow_null=True)
@@ -43,7 +43,7 @@ class SignalSerializer(serializers.Serializer[Json]):
 
 class StateSerializer(serializers.Serializer[Json]):
     symbol = serializers.CharField()
-    open_time = TimeText(allow_null=True, help_text="The last candle judged; null before any.")
+    open_time = TimeText(allow_null=True, help_text="The last candle evaluated; null before any.")
     sma = DecimalText(allow_null=True)
     ema = DecimalText(allow_null=True)
     note = serializers.CharField(help_text="Why it acted, or did nothing, on that candle.")
@@ -68,7 +68,7 @@ class StrategiesSerializer(serializers.Serializer[Json]):
     strategies = StrategySerializer(many=True, help_text="By name.")
 
 
-NOT_JUDGED = "no candle judged yet"
+NOT_EVALUATED = "no candle evaluated yet"
 
 
 def signal_json(signal: Signal) -> Json:
@@ -114,7 +114,7 @@ def strategies_json(strategies: Sequence[Strategy]) -> list[Json]:
 
 
 class _Seen(NamedTuple):
-    """What there is of states, what came of their signals, open positions and prices, by key."""
+    """States, outcomes of their signals, open positions and prices, by key."""
 
     states: dict[tuple[int, int, str], StrategyState]
     outcomes: dict[str, str]
@@ -148,7 +148,7 @@ def _state_json(strategy: Strategy, symbol: Symbol, interval: str, seen: _Seen) 
         "open_time": iso(state.open_time) if state else None,
         "sma": plain_or_null(state.sma) if state else None,
         "ema": plain_or_null(state.ema) if state else None,
-        "note": _note(state, seen.outcomes.get(_key(state))) if state else NOT_JUDGED,
+        "note": _note(state, seen.outcomes.get(_key(state))) if state else NOT_EVALUATED,
         "position": position_json(position, price) if position else None,
     }
 

@@ -1,7 +1,7 @@
-"""What workers do with closed candles and open positions.
+"""Tasks on closed candles and open positions.
 
 A new order is sent from here where `send` says so, as soon as it is committed; of the rest a worker
-is told once they are.
+is past once they are.
 """
 
 from celery import shared_task
@@ -10,20 +10,20 @@ from django.utils import timezone
 from orders.tasks import queue_orders
 from orders.venue.binance import exchange
 from strategies import services
-from strategies.services import Closed
+from strategies.services import CandleClose
 
 
 @shared_task
-def evaluate(closed: list[Closed]) -> None:
-    """Judge all candles that closed together, and send what they lead to from here."""
-    candles = [Closed(*candle) for candle in closed]
+def evaluate(closed: list[CandleClose]) -> None:
+    """Evaluate all candles that closed together, and send what they lead to from here."""
+    candles = [CandleClose(*candle) for candle in closed]
     signals = services.evaluate(candles, timezone.now(), exchange(), send=True)
     queue_orders(signal.order for signal in signals)
 
 
 @shared_task
 def sweep_candles() -> None:
-    """Judge what was never judged."""
+    """Judge what was never evaluated."""
     signals = services.catch_up(timezone.now(), exchange())
     queue_orders(signal.order for signal in signals)
 
@@ -48,4 +48,4 @@ def sweep_exits() -> None:
     signals = services.finish_exits(timezone.now(), exchange())
     queue_orders(signal.order for signal in signals)
     queue_orders(services.guard(timezone.now()))
-    services.watch_losses(timezone.now())
+    services.update_daily_loss(timezone.now())

@@ -23,7 +23,7 @@ from orders.tasks import reconcile_account, write_trade_log
 from strategies.events import signal_raised
 from strategies.models import Signal
 from strategies.representation import signal_json
-from strategies.services import Closed
+from strategies.services import CandleClose
 from strategies.tasks import evaluate, flatten, guard_positions
 from tradingsite.live import publisher
 from tradingsite.stream.stop_monitor import mark_positions_changed
@@ -44,7 +44,7 @@ def connect() -> None:
 
 
 def evaluate_strategies(candles: Sequence[Candle]) -> None:
-    closed = [Closed.just(candle) for candle in candles]
+    closed = [CandleClose.just_now(candle) for candle in candles]
     # Celery would spell all of them out, for a log that is not kept; its stubs don't know the word.
     evaluate.apply_async((closed,), argsrepr="(...)")  # type: ignore[call-arg]
 

@@ -1,4 +1,4 @@
-"""When a strategy buys and sells: the one brain of live, replay and backtest."""
+"""The rule `sma_ema`: buy and sell where an EMA crosses an SMA."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,7 +6,15 @@ from decimal import Decimal
 
 from foundation.decimals import plain
 from market.ticks import Side
-from strategies.indicators import ema, history_needed, sma
+from strategies.indicators import EMA_WINDOW, ema, sma
+
+
+@dataclass(frozen=True, slots=True)
+class Parameters:
+    """Periods of both averages, in candles."""
+
+    sma_period: int
+    ema_period: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,8 +26,8 @@ class Averages:
 
 
 @dataclass(frozen=True, slots=True)
-class Judgement:
-    """What a strategy makes of one closed candle, and of the one before it."""
+class Evaluation:
+    """A closed candle as the rule sees it: its averages, those one candle before, the signal."""
 
     close: Decimal
     previous: Averages
@@ -28,13 +36,18 @@ class Judgement:
 
     @property
     def note(self) -> str:
-        """Why it did, or did nothing, in words for the page."""
+        """The reason why it did, or did nothing, in words for the page."""
         fast, slow = plain(self.current.ema), plain(self.current.sma)
         if self.side is Side.BUY:
             return f"BUY: EMA {fast} crossed above SMA {slow}"
         if self.side is Side.SELL:
             return f"SELL: EMA {fast} crossed below SMA {slow}"
         return f"no cross: EMA {fast}, SMA {slow}"
+
+
+def history_needed(parameters: Parameters) -> int:
+    """The number of closes that a crossover needs: both averages, now and one candle before."""
+    return max(parameters.sma_period, EMA_WINDOW * parameters.ema_period) + 1
 
 
 def crossover(previous: Averages, current: Averages) -> Side | None:
@@ -49,15 +62,17 @@ def crossover(previous: Averages, current: Averages) -> Side | None:
     return None
 
 
-def judge(closes: Sequence[Decimal], sma_period: int, ema_period: int) -> Judgement:
-    """Judge the newest of `closes`, oldest first and without a hole.
+def evaluate(closes: Sequence[Decimal], parameters: Parameters) -> Evaluation:
+    """Evaluate the newest of `closes`, oldest first and without a hole.
 
     Raises ValueError where there are fewer than `history_needed`.
     """
-    needed = history_needed(sma_period, ema_period)
+    needed = history_needed(parameters)
     if len(closes) < needed:
         raise ValueError(f"{needed} closes are needed, got {len(closes)}")
-    before = closes[:-1]
-    previous = Averages(sma(before, sma_period), ema(before, ema_period))
-    current = Averages(sma(closes, sma_period), ema(closes, ema_period))
-    return Judgement(closes[-1], previous, current, crossover(previous, current))
+    previous, current = _averages(closes[:-1], parameters), _averages(closes, parameters)
+    return Evaluation(closes[-1], previous, current, crossover(previous, current))
+
+
+def _averages(closes: Sequence[Decimal], parameters: Parameters) -> Averages:
+    return Averages(sma(closes, parameters.sma_period), ema(closes, parameters.ema_period))

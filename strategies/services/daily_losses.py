@@ -1,4 +1,4 @@
-"""What strategies lose in a day, watched where that is limited."""
+"""Daily losses of strategies, measured where they are limited."""
 
 from datetime import datetime
 
@@ -10,8 +10,8 @@ from orders.models import Position
 from orders.services import mark_day
 
 
-def watch_losses(now: datetime) -> None:
-    """Mark how the day goes; entries are held against it (`MAX_DAILY_LOSS`)."""
+def update_daily_loss(now: datetime) -> None:
+    """Update the day's loss, which pre-trade checks compare with MAX_DAILY_LOSS."""
     if settings.MAX_DAILY_LOSS:
         held = Position.objects.filter(status=Position.Status.OPEN)
         names = set(held.values_list("symbol__name", flat=True))

@@ -1,4 +1,4 @@
-"""Closed candles judged, and acted on: signal and order in one transaction."""
+"""Evaluation of closed candles, acted on: signal and order in one transaction."""
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -23,223 +23,225 @@ from orders.venue.exchange import Exchange
 from strategies import queries
 from strategies.events import signal_raised
 from strategies.keys import candle_key
-from strategies.models import Signal, SignalReason, StrategyState
-from strategies.queries import Place
-from strategies.rules.sma_ema import Judgement
-from strategies.services.evaluator import Judged, judge_all
-from strategies.services.series import Closed, Key, Watch, watches
+from strategies.models import Key, Signal, SignalReason, StrategyState
+from strategies.queries import Offset
+from strategies.rules import Evaluation
+from strategies.services.evaluator import EvaluatedCandle, evaluate_windows
+from strategies.services.windows import CandleClose, Window, windows_of
 
 STALE_AFTER = 2  # intervals after its close a candle is no longer acted on
-LONGEST_WAIT_MS = 300_000  # nor is an order of a long interval sent later than that
-NOTE_LENGTH = 200
+MAX_WAIT_MS = 300_000  # nor is an order of a long interval sent later than that
+MAX_NOTE_LENGTH = 200
 
 
 @dataclass(frozen=True, slots=True)
-class Crossing:
+class Crossover:
     """A candle at which a strategy's averages crossed."""
 
-    watch: Watch
+    window: Window
     open_ms: int
     revision: int
-    judgement: Judgement
+    evaluation: Evaluation
     side: Side
 
     @property
     def key(self) -> str:
-        return candle_key(*self.watch.key, self.open_ms)
+        return candle_key(*self.window.key, self.open_ms)
 
     @property
     def stale_ms(self) -> int:
         """From when on it is too late to act."""
-        return self.open_ms + (1 + STALE_AFTER) * self.watch.interval_ms
+        return self.open_ms + (1 + STALE_AFTER) * self.window.interval_ms
 
 
 def evaluate(
-    closed: Sequence[Closed], now: datetime, exchange: Exchange, *, send: bool = False
+    closed: Sequence[CandleClose], now: datetime, exchange: Exchange, *, send: bool = False
 ) -> list[Signal]:
-    """Judge candles that closed together, and whatever lies between them and the last judged.
+    """Evaluate candles that closed together, and those between them and the last evaluated.
 
-    Twice is once: a strategy's place in a series moves on by compare-and-set, and a signal has
+    Twice is once: a strategy's offset in a series moves on by compare-and-set, and a signal has
     a natural key. What is decided depends on the candles alone; whether it is acted on, on the
     time and on our risk checks. `exchange` and `send` are for `orders.services.open_orders`.
     """
     signals: list[Signal] = []
-    waiting = watches(closed)
+    waiting = windows_of(closed)
     while waiting:
-        raised, waiting = _act(judge_all(waiting), now, exchange, send)
+        raised, waiting = _act(evaluate_windows(waiting), now, exchange, send)
         signals += raised
     return signals
 
 
-def begin(judged: Sequence[Judged]) -> None:
-    """Give new strategies their place in a series; they act from the next candle on."""
-    queries.begin(list(map(_place_of, judged)))
+def start_series(evaluated: Sequence[EvaluatedCandle]) -> None:
+    """Give new strategies their offset in a series; they act from the next candle on."""
+    queries.insert_offsets(list(map(_offset_of, evaluated)))
 
 
 @transaction.atomic
 def _act(
-    judged: Sequence[Judged], now: datetime, exchange: Exchange, send: bool
-) -> tuple[list[Signal], list[Watch]]:
-    """Write down what is due, each series in order; with it, what has still to be judged.
+    evaluated: Sequence[EvaluatedCandle], now: datetime, exchange: Exchange, send: bool
+) -> tuple[list[Signal], list[Window]]:
+    """Write down what is due, each series in order.
 
-    Nearly always a series is level: the candle after its place is the newest one. So that is
-    judged first, and only where the place turns out to lie further back, the candles between.
+    Returns the signals, and the windows that are still to be evaluated.
+
+    Nearly always a series is level: the candle after its offset is the newest one. So that is
+    evaluated first, and only where the offset turns out to lie further back, the candles between.
     """
-    moved = _move_on(judged)
-    signals = _raise_signals(_crossings(judged, moved), now, exchange, send)
+    moved = _advance(evaluated)
+    signals = _raise_signals(_crossovers(evaluated, moved), now, exchange, send)
     signal_raised.announce(signals)
-    return signals, _still_to_judge(judged, moved)
+    return signals, _remaining(evaluated, moved)
 
 
-def _move_on(judged: Iterable[Judged]) -> set[Key]:
+def _advance(evaluated: Iterable[EvaluatedCandle]) -> set[Key]:
     """Take each series from before its first candle to its last; the keys of those taken.
 
     A series that stands elsewhere stays: another worker was faster, or candles were missed.
     """
-    last = {one.watch.key: one for one in judged}
-    level: defaultdict[int, list[Place]] = defaultdict(list)
+    last = {one.window.key: one for one in evaluated}
+    level: defaultdict[int, list[Offset]] = defaultdict(list)
     for key in sorted(last):  # in one order, so that no two workers wait for each other
-        watch = last[key].watch
-        level[watch.first_ms - watch.interval_ms].append(_place_of(last[key]))
+        window = last[key].window
+        level[window.first_ms - window.interval_ms].append(_offset_of(last[key]))
     moved: set[Key] = set()
-    for from_ms, places in level.items():
-        moved |= queries.advance(places, from_ms)
+    for from_ms, offsets in level.items():
+        moved |= queries.advance_offsets(offsets, from_ms)
     return moved
 
 
-def _still_to_judge(judged: Iterable[Judged], moved: Collection[Key]) -> list[Watch]:
-    """What lies between the place of a series and its newest candle: nearly always nothing."""
-    watched = {one.watch.key: one.watch for one in judged}
-    stayed = [watch for key, watch in watched.items() if key not in moved]
-    places = _read_places(stayed) if stayed else {}
+def _remaining(evaluated: Iterable[EvaluatedCandle], moved: Collection[Key]) -> list[Window]:
+    """Windows between the offset of a series and its newest candle: nearly always none."""
+    windows = {one.window.key: one.window for one in evaluated}
+    stayed = [window for key, window in windows.items() if key not in moved]
+    offsets = _read_offsets(stayed) if stayed else {}
     rest = [
-        watch.after(places.get(key, watch.last_ms))
-        for key, watch in watched.items()
-        if key in places or watch.last_ms < watch.target_ms
+        window.advanced_to(offsets.get(key, window.last_ms))
+        for key, window in windows.items()
+        if key in offsets or window.last_ms < window.target_ms
     ]
-    return [watch for watch in rest if watch.first_ms <= watch.last_ms]
+    return [window for window in rest if window.first_ms <= window.last_ms]
 
 
-def _read_places(watched: Sequence[Watch]) -> dict[Key, int]:
-    """The open time that each series has been judged to."""
-    strategies, symbols, intervals = map(set, zip(*(one.key for one in watched), strict=True))
-    rows = StrategyState.objects.filter(
+def _read_offsets(windows: Sequence[Window]) -> dict[Key, int]:
+    """The open time that each series has been evaluated to."""
+    strategies, symbols, intervals = map(set, zip(*(one.key for one in windows), strict=True))
+    states = StrategyState.objects.filter(
         strategy_id__in=strategies, symbol_id__in=symbols, interval__in=intervals
-    ).values_list("strategy_id", "symbol_id", "interval", "open_time")
-    places = {(strategy, symbol, interval): to_ms(at) for strategy, symbol, interval, at in rows}
-    return {watch.key: places[watch.key] for watch in watched if watch.key in places}
+    )
+    offsets = states.offsets()
+    return {window.key: offsets[window.key] for window in windows if window.key in offsets}
 
 
-def _crossings(judged: Iterable[Judged], moved: Collection[Key]) -> list[Crossing]:
-    """The crossings in the series that we took on, oldest first in each."""
+def _crossovers(evaluated: Iterable[EvaluatedCandle], moved: Collection[Key]) -> list[Crossover]:
+    """The crossovers in the series that we took on, oldest first in each."""
     return [
-        Crossing(one.watch, one.open_ms, one.revision, one.judgement, one.judgement.side)
-        for one in judged
-        if one.judgement and one.judgement.side and one.watch.key in moved
+        Crossover(one.window, one.open_ms, one.revision, one.evaluation, one.evaluation.side)
+        for one in evaluated
+        if one.evaluation and one.evaluation.side and one.window.key in moved
     ]
 
 
 def _raise_signals(
-    crossings: Sequence[Crossing], now: datetime, exchange: Exchange, send: bool
+    crossovers: Sequence[Crossover], now: datetime, exchange: Exchange, send: bool
 ) -> list[Signal]:
     """Write signals, and an order for the newest of each series where it is not stale."""
-    if not crossings:
+    if not crossovers:
         return []
-    newest = {crossing.watch.key: crossing for crossing in crossings}.values()
-    fresh = [crossing for crossing in newest if to_ms(now) <= crossing.stale_ms]
-    symbols = read_symbols({crossing.watch.symbol_id for crossing in crossings})
+    newest = {crossover.window.key: crossover for crossover in crossovers}.values()
+    fresh = [crossover for crossover in newest if to_ms(now) <= crossover.stale_ms]
+    symbols = read_symbols({crossover.window.symbol_id for crossover in crossovers})
     orders = _open(fresh, symbols, now, exchange, send) if fresh else []
     by_key = {order.client_order_id: order for order in orders}
     signals = [
-        _signal(crossing, symbols[crossing.watch.symbol_id], by_key.get(crossing.key), now)
-        for crossing in crossings
+        _signal(crossover, symbols[crossover.window.symbol_id], by_key.get(crossover.key), now)
+        for crossover in crossovers
     ]
     queries.insert_signals(signals)
     return signals
 
 
 def _open(
-    crossings: Sequence[Crossing],
+    crossovers: Sequence[Crossover],
     symbols: Mapping[int, Symbol],
     now: datetime,
     exchange: Exchange,
     send: bool,
 ) -> list[Order]:
-    """An order for each crossing; entries are held against the last price as well."""
-    entered = {c.watch.symbol_id for c in crossings if c.side is Side.BUY}
+    """An order for each crossover; entries are held against the last price as well."""
+    entered = {c.window.symbol_id for c in crossovers if c.side is Side.BUY}
     prices: Mapping[str, Decimal] = {}
     if entered and settings.MAX_PRICE_MOVE:
         prices = last_prices([symbols[symbol_id].name for symbol_id in entered])
-    intents = [_intent(crossing, now) for crossing in crossings]
+    intents = [_intent(crossover, now) for crossover in crossovers]
     return open_orders(intents, symbols.values(), exchange, now=now, send=send, last_prices=prices)
 
 
-def _intent(crossing: Crossing, now: datetime) -> Intent:
-    strategy = crossing.watch.strategy
+def _intent(crossover: Crossover, now: datetime) -> Intent:
+    strategy = crossover.window.strategy
     return Intent(
-        client_order_id=crossing.key,
+        client_order_id=crossover.key,
         strategy=strategy.name,
-        symbol_id=crossing.watch.symbol_id,
-        side=crossing.side,
-        price=crossing.judgement.close,
-        stop_loss=strategy.stop_loss if crossing.side is Side.BUY else None,
-        expires_ms=min(crossing.stale_ms, to_ms(now) + LONGEST_WAIT_MS),
-        timeline=_timeline(crossing),
+        symbol_id=crossover.window.symbol_id,
+        side=crossover.side,
+        price=crossover.evaluation.close,
+        stop_loss=strategy.stop_loss if crossover.side is Side.BUY else None,
+        expires_ms=min(crossover.stale_ms, to_ms(now) + MAX_WAIT_MS),
+        timeline=_timeline(crossover),
     )
 
 
-def _timeline(crossing: Crossing) -> Timeline:
-    """When what led to the order happened: known of a candle that was judged as it closed."""
-    target = crossing.watch.target
+def _timeline(crossover: Crossover) -> Timeline:
+    """Times of what led to the order, known of a candle that was evaluated as it closed."""
+    target = crossover.window.target
     steps: dict[Step, int | None] = {Step.EVALUATED: now_ms()}
-    if target.open_ms == crossing.open_ms:
+    if target.open_ms == crossover.open_ms:
         steps[Step.TRADED] = target.traded_ms
         steps[Step.RECEIVED] = target.received_ms
         steps[Step.CLOSED] = target.closed_ms
     return known(steps)
 
 
-def _signal(crossing: Crossing, symbol: Symbol, order: Order | None, now: datetime) -> Signal:
-    judgement = crossing.judgement
+def _signal(crossover: Crossover, symbol: Symbol, order: Order | None, now: datetime) -> Signal:
+    evaluation = crossover.evaluation
     return Signal(
-        key=crossing.key,
-        strategy=crossing.watch.strategy,
+        key=crossover.key,
+        strategy=crossover.window.strategy,
         symbol=symbol,
-        interval=crossing.watch.interval,
+        interval=crossover.window.interval,
         reason=SignalReason.CROSSOVER,
-        side=crossing.side,
-        candle_open_time=to_time(crossing.open_ms),
-        candle_revision=crossing.revision,
-        price=judgement.close,
-        sma=judgement.current.sma,
-        ema=judgement.current.ema,
-        previous_sma=judgement.previous.sma,
-        previous_ema=judgement.previous.ema,
+        side=crossover.side,
+        candle_open_time=to_time(crossover.open_ms),
+        candle_revision=crossover.revision,
+        price=evaluation.close,
+        sma=evaluation.current.sma,
+        ema=evaluation.current.ema,
+        previous_sma=evaluation.previous.sma,
+        previous_ema=evaluation.previous.ema,
         order=order,
-        outcome=outcome_of(order) if order else _why_not_acted_on(crossing, now),
+        outcome=outcome_of(order) if order else _reason_not_acted_on(crossover, now),
         created_at=now,
     )
 
 
 def outcome_of(order: Order) -> str:
-    """What became of a signal when its order was written down."""
+    """The outcome of a signal whose order is written down, in words for the page."""
     denied = order.status == OrderStatus.DENIED
-    return (f"denied: {order.reason}" if denied else "ordered")[:NOTE_LENGTH]
+    return (f"denied: {order.reason}" if denied else "ordered")[:MAX_NOTE_LENGTH]
 
 
-def _why_not_acted_on(crossing: Crossing, now: datetime) -> str:
-    late_s = (to_ms(now) - crossing.stale_ms) / 1000
+def _reason_not_acted_on(crossover: Crossover, now: datetime) -> str:
+    late_s = (to_ms(now) - crossover.stale_ms) / 1000
     if late_s > 0:
-        return f"stale: judged {late_s:.1f} s after it was too late to act"
+        return f"stale: evaluated {late_s:.1f} s after it was too late to act"
     return "overtaken: a newer candle of the series signalled as well"
 
 
-def _place_of(one: Judged) -> Place:
-    current = one.judgement.current if one.judgement else None
-    return Place(
-        *one.watch.key,
+def _offset_of(one: EvaluatedCandle) -> Offset:
+    current = one.evaluation.current if one.evaluation else None
+    return Offset(
+        *one.window.key,
         open_time=to_time(one.open_ms),
         sma=current.sma if current else None,
         ema=current.ema if current else None,
-        note=one.note[:NOTE_LENGTH],
+        note=one.note[:MAX_NOTE_LENGTH],
     )

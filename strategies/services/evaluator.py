@@ -1,60 +1,61 @@
-"""Each candle as each strategy judges it; nothing is acted on here."""
+"""Evaluation of candles by strategies, without acting on it."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
 from foundation.times import to_time
-from strategies.rules.sma_ema import Judgement, judge
-from strategies.services.series import Closes, Watch, read_closes
+from strategies.rules import Evaluation, Parameters
+from strategies.services.closes import Closes, read_closes
+from strategies.services.windows import Window
 
 
 @dataclass(frozen=True, slots=True)
-class Judged:
-    """One candle as one strategy judged it; without a judgement `note` says why."""
+class EvaluatedCandle:
+    """One candle as one strategy evaluated it; without an evaluation `note` says why."""
 
-    watch: Watch
+    window: Window
     open_ms: int
     revision: int  # of the candle
-    judgement: Judgement | None
+    evaluation: Evaluation | None
     note: str
 
 
-def judge_all(watches: Sequence[Watch]) -> list[Judged]:
-    """Judge every candle that is watched for, each series in order."""
-    closes = read_closes(watches)
+def evaluate_windows(windows: Sequence[Window]) -> list[EvaluatedCandle]:
+    """Evaluate every candle of the windows, each series in order."""
+    closes = read_closes(windows)
     # Strategies that differ in their stop alone see the same averages.
-    seen: dict[tuple[int, str, int, int, int], tuple[Judgement | None, str]] = {}
-    judged = []
-    for watch in watches:
-        series, strategy = closes[watch.symbol_id, watch.interval], watch.strategy
-        for open_ms in range(watch.first_ms, watch.last_ms + 1, watch.interval_ms):
-            candle = watch.symbol_id, watch.interval, open_ms
-            like = (*candle, strategy.sma_period, strategy.ema_period)
-            if like not in seen:
-                seen[like] = _judge(watch, open_ms, series)
-            judged.append(Judged(watch, open_ms, series.revision(open_ms), *seen[like]))
-    return judged
+    seen: dict[tuple[int, str, int, str, Parameters], tuple[Evaluation | None, str]] = {}
+    evaluated = []
+    for window in windows:
+        series, strategy = closes[window.symbol_id, window.interval], window.strategy
+        rule = strategy.kind, strategy.parameters
+        for open_ms in range(window.first_ms, window.last_ms + 1, window.interval_ms):
+            key = (window.symbol_id, window.interval, open_ms, *rule)
+            if key not in seen:
+                seen[key] = _evaluate(window, open_ms, series)
+            evaluated.append(EvaluatedCandle(window, open_ms, series.revision(open_ms), *seen[key]))
+    return evaluated
 
 
-def _judge(watch: Watch, open_ms: int, series: Closes) -> tuple[Judgement | None, str]:
-    window = series.until(open_ms, watch.needed)
-    closes = _newest_run(window)
-    if len(closes) == watch.needed:
-        judgement = judge(closes, watch.strategy.sma_period, watch.strategy.ema_period)
-        return judgement, judgement.note
-    hole = to_time(open_ms - len(closes) * watch.interval_ms)
+def _evaluate(window: Window, open_ms: int, series: Closes) -> tuple[Evaluation | None, str]:
+    strategy, needed = window.strategy, window.needed
+    closes = _consecutive(series.until(open_ms, needed))
+    if len(closes) == needed:
+        evaluation = strategy.rule.evaluate(closes, strategy.parameters)
+        return evaluation, evaluation.note
+    hole = to_time(open_ms - len(closes) * window.interval_ms)
     return None, (
-        f"no signal: {len(closes)} candles in a row, {watch.needed} are needed; "
+        f"no signal: {len(closes)} candles in a row, {needed} are needed; "
         f"that of {hole:%Y-%m-%d %H:%M:%S} is missing"
     )
 
 
-def _newest_run(window: Sequence[Decimal | None]) -> list[Decimal]:
+def _consecutive(closes: Sequence[Decimal | None]) -> list[Decimal]:
     """The closes after the last missing one, oldest first."""
-    run: list[Decimal] = []
-    for close in reversed(window):
+    found: list[Decimal] = []
+    for close in reversed(closes):
         if close is None:
             break
-        run.append(close)
-    return run[::-1]
+        found.append(close)
+    return found[::-1]

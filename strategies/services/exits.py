@@ -1,4 +1,4 @@
-"""Positions sold before their strategy says so: a stop was hit, or the halt flattens."""
+"""Exits without a signal of the rule: a stop was hit, or the halt flattens."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
@@ -26,7 +26,7 @@ from strategies.events import signal_raised
 from strategies.keys import exit_key
 from strategies.models import Signal, SignalReason, Strategy
 from strategies.services.evaluation import outcome_of
-from strategies.services.series import interval_of
+from strategies.services.windows import interval_of
 
 SEND_WITHIN_MS = 60_000
 BACKOFF = Backoff(first_s=2, max_s=60)  # between attempts at one sale
@@ -63,9 +63,7 @@ def flatten_if_halted(now: datetime, exchange: Exchange) -> list[Signal]:
 
 def finish_exits(now: datetime, exchange: Exchange) -> list[Signal]:
     """Sell what was stopped out and is still held, and all that is held in a flattening halt."""
-    stopped = Signal.objects.filter(
-        reason=SignalReason.STOP_LOSS, position__status=Position.Status.OPEN
-    )
+    stopped = Signal.objects.stop_losses().filter(position__status=Position.Status.OPEN)
     prices = dict(stopped.order_by("created_at", "pk").values_list("position", "price"))
     stopped_out = _sell(prices, SignalReason.STOP_LOSS, now, exchange)
     return stopped_out + flatten_if_halted(now, exchange)
@@ -88,12 +86,23 @@ def _sell(
     positions = list(rows.filter(pk__in=prices, status=Position.Status.OPEN))
     if not positions:
         return []
-    strategies = {
-        strategy.name: strategy
-        for strategy in Strategy.objects.filter(name__in={p.strategy for p in positions})
-    }
+    signals = _exit_signals(positions, prices, reason, now)
+    _order(signals, now, exchange, timelines, send=send)
+    signal_raised.announce(signals)
+    return signals
+
+
+def _exit_signals(
+    positions: Sequence[Position],
+    prices: Mapping[int, Decimal],
+    reason: SignalReason,
+    now: datetime,
+) -> list[Signal]:
+    """The signals to sell, of positions that may be sold now; not in the database yet."""
+    found = Strategy.objects.filter(name__in={position.strategy for position in positions})
+    strategies = {strategy.name: strategy for strategy in found}
     selling, *_ = under_way({(one.strategy, one.symbol_id) for one in positions})
-    told = _told(positions)
+    past = _past_exits(positions)
     signals = []
     for position in positions:
         strategy = strategies.get(position.strategy)
@@ -101,59 +110,57 @@ def _sell(
             logger.error("exit.strategy_unknown", strategy=position.strategy, position=position.pk)
             continue
         sold_now = bool(selling[position.strategy, position.symbol_id])
-        attempt = _attempt(reason, told[position.pk], sold_now, now)
+        attempt = _attempt(reason, past[position.pk], sold_now, now)
         if attempt is not None:
-            key = exit_key(strategy.pk, position.symbol_id, to_ms(position.opened_at), attempt)
-            signals.append(
-                Signal(
-                    key=key,
-                    strategy=strategy,
-                    symbol=position.symbol,
-                    interval=interval_of(strategy),
-                    reason=reason,
-                    side=Side.SELL,
-                    price=prices[position.pk],
-                    position=position,
-                    created_at=now,
-                )
-            )
-    _order(signals, now, exchange, timelines, send=send)
-    signal_raised.announce(signals)
+            signal = _exit_signal(position, strategy, attempt)
+            signal.reason, signal.price, signal.created_at = reason, prices[position.pk], now
+            signals.append(signal)
     return signals
 
 
-class Told(NamedTuple):
-    """A signal to sell that a position had: why, and when its order ended, or it was denied."""
+def _exit_signal(position: Position, strategy: Strategy, attempt: int) -> Signal:
+    return Signal(
+        key=exit_key(strategy.pk, position.symbol_id, to_ms(position.opened_at), attempt),
+        strategy=strategy,
+        symbol=position.symbol,
+        interval=interval_of(strategy),
+        side=Side.SELL,
+        position=position,
+    )
+
+
+class PastExit(NamedTuple):
+    """An earlier signal to sell: its reason, and when its order ended, or it was denied."""
 
     reason: str
     ended_at: datetime
 
 
-def _told(positions: Iterable[Position]) -> defaultdict[int | None, list[Told]]:
+def _past_exits(positions: Iterable[Position]) -> defaultdict[int | None, list[PastExit]]:
     """The signals to sell so far, by position, the last one first."""
-    told: defaultdict[int | None, list[Told]] = defaultdict(list)
+    past: defaultdict[int | None, list[PastExit]] = defaultdict(list)
     signals = Signal.objects.filter(position__in=[position.pk for position in positions])
     rows = signals.values_list("position", "reason", "order__ended_at", "created_at")
     for position_id, reason, ended_at, created_at in rows:
-        told[position_id].append(Told(reason, ended_at or created_at))
-    return told
+        past[position_id].append(PastExit(reason, ended_at or created_at))
+    return past
 
 
 def _attempt(
-    reason: SignalReason, told: Sequence[Told], sold_now: bool, now: datetime
+    reason: SignalReason, past: Sequence[PastExit], sold_now: bool, now: datetime
 ) -> int | None:
     """The number of the sale to try now; None while one is under way or was just tried.
 
     A hit is written down even then, once: our checks deny its order, but it stands, and
     `finish_exits` knows that the stop was hit if the other sale fails.
     """
-    ready = not told or now >= told[0].ended_at + pause_after(len(told))
-    first_hit = reason == SignalReason.STOP_LOSS and all(one.reason != reason for one in told)
-    return len(told) + 1 if (ready and not sold_now) or first_hit else None
+    ready = not past or now >= past[0].ended_at + pause_after(len(past))
+    first_hit = reason == SignalReason.STOP_LOSS and all(one.reason != reason for one in past)
+    return len(past) + 1 if (ready and not sold_now) or first_hit else None
 
 
 def pause_after(failures: int) -> timedelta:
-    """How long to wait for the next attempt after so many that failed, 1 or more."""
+    """The wait before the next attempt after so many that failed, 1 or more."""
     return timedelta(seconds=BACKOFF.pause_s(failures - 1))
 
 

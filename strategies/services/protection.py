@@ -8,7 +8,7 @@ from orders.core.status import OrderStatus
 from orders.models import HaltLevel, Order, Position
 from orders.services import current_halt, protect, unguarded
 from strategies.keys import stop_key
-from strategies.models import Signal, SignalReason, Strategy
+from strategies.models import Signal, Strategy
 from strategies.services.exits import pause_after
 
 # Ends that we did not bring about. A cancel is nearly always our own.
@@ -28,7 +28,7 @@ def guard(now: datetime) -> list[Order]:
     positions = unguarded()
     if not positions or _flattens():
         return []
-    hits = Signal.objects.filter(reason=SignalReason.STOP_LOSS, position__in=positions)
+    hits = Signal.objects.stop_losses().filter(position__in=positions)
     sold_anyway = set(hits.values_list("position", flat=True))
     ids = dict(Strategy.objects.values_list("name", "pk"))
     written = []
@@ -45,16 +45,16 @@ def _flattens() -> bool:
 
 
 def _next_key(strategy_id: int, position: Position, now: datetime) -> str | None:
-    """The name of the position's next stop; None where the last one failed just now."""
-    place = strategy_id, position.symbol_id, to_ms(position.opened_at)
+    """The key of the position's next stop; None where the last one failed just now."""
+    position_key = strategy_id, position.symbol_id, to_ms(position.opened_at)
     stops = Order.objects.filter(
         strategy=position.strategy,
         symbol=position.symbol_id,
         kind=Order.Kind.STOP_LOSS,
-        client_order_id__startswith=stop_key(*place),
+        client_order_id__startswith=stop_key(*position_key),
     )
     tried = list(stops)  # the last one first
     failed = list(takewhile(lambda stop: stop.status in FAILED, tried))
     if failed and failed[0].ended_at and now < failed[0].ended_at + pause_after(len(failed)):
         return None
-    return f"{stop_key(*place)}{len(tried) + 1}"
+    return f"{stop_key(*position_key)}{len(tried) + 1}"

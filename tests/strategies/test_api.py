@@ -79,10 +79,10 @@ def test_a_strategy_shows_its_parameters_and_how_it_stands_on_every_symbol(
     write_stream(redis, [tick("61000")])
     [answered] = ask("/strategy")["strategies"]
     assert (answered["variant"], answered["stop_loss"]) == ("A (15 %)", "0.15")
-    judged, unseen = answered["states"]
-    assert (judged["symbol"], judged["sma"], judged["ema"]) == ("BTCUSDT", "100.5", None)
-    assert judged["note"] == "flat"
-    assert judged["position"]["unrealised"] == "1"
+    evaluated, unseen = answered["states"]
+    assert (evaluated["symbol"], evaluated["sma"], evaluated["ema"]) == ("BTCUSDT", "100.5", None)
+    assert evaluated["note"] == "flat"
+    assert evaluated["position"]["unrealised"] == "1"
     assert (unseen["symbol"], unseen["open_time"], unseen["position"]) == ("ETHUSDT", None, None)
 
 

@@ -1,4 +1,4 @@
-"""Candles judged once and in order; signal and order written together."""
+"""Candles evaluated once and in order; signal and order written together."""
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
@@ -15,7 +15,7 @@ from orders.core.status import OrderStatus
 from orders.models import HaltLevel, Order
 from orders.services import set_halt
 from strategies.models import Signal, SignalReason, Strategy, StrategyState
-from strategies.services import Closed, catch_up, evaluate
+from strategies.services import CandleClose, catch_up, evaluate
 from tests.builders import NOON, candle, decimals, strategy, symbol, tick
 from tests.fakes import FakeExchange
 from tests.rows import write_stream
@@ -37,14 +37,14 @@ def after(candle: Candle) -> datetime:
     return candle.open_time + timedelta(seconds=60.5)
 
 
-def judged(*candles: Candle) -> list[Signal]:
-    return evaluate(list(map(Closed.of, candles)), after(candles[-1]), FakeExchange())
+def evaluated(*candles: Candle) -> list[Signal]:
+    return evaluate(list(map(CandleClose.from_candle, candles)), after(candles[-1]), FakeExchange())
 
 
 def test_a_cross_becomes_a_signal_with_its_order() -> None:
     strategy()
     *_, last = closed(symbol(), [*FLAT, "11000"])
-    [signal] = judged(last)
+    [signal] = evaluated(last)
     assert (signal.side, signal.reason, signal.outcome) == (Side.BUY, "crossover", "ordered")
     assert (signal.price, signal.ema, signal.sma) == decimals("11000", "11000", "10500")
     assert (signal.previous_ema, signal.previous_sma) == decimals("10000", "10000")
@@ -53,18 +53,18 @@ def test_a_cross_becomes_a_signal_with_its_order() -> None:
     assert signal.order.expires_at == last.open_time + timedelta(minutes=3)
 
 
-def test_a_candle_judged_twice_is_judged_once() -> None:
+def test_a_candle_evaluated_twice_is_evaluated_once() -> None:
     strategy()
     *_, last = closed(symbol(), [*FLAT, "11000"])
-    assert len(judged(last)) == 1
-    assert judged(last) == []
+    assert len(evaluated(last)) == 1
+    assert evaluated(last) == []
     assert (Signal.objects.count(), Order.objects.count()) == (1, 1)
 
 
 def test_without_a_cross_the_state_says_so() -> None:
     strategy()
     *_, last = closed(symbol(), FLAT)
-    assert judged(last) == []
+    assert evaluated(last) == []
     state = StrategyState.objects.get()
     assert (state.ema, state.sma) == decimals("10000", "10000")
     assert state.open_time == last.open_time
@@ -74,7 +74,7 @@ def test_without_a_cross_the_state_says_so() -> None:
 def test_too_little_history_gives_no_signal() -> None:
     strategy()
     *_, last = closed(symbol(), ["10000", "11000"])
-    assert judged(last) == []
+    assert evaluated(last) == []
     assert "2 candles in a row, 11 are needed" in StrategyState.objects.get().note
 
 
@@ -82,17 +82,17 @@ def test_a_hole_in_the_history_gives_no_signal() -> None:
     strategy()
     *_, last = closed(symbol(), [*FLAT, "11000"])
     Candle.objects.filter(open_time=NOON + timedelta(minutes=7)).delete()
-    assert judged(last) == []
+    assert evaluated(last) == []
     assert "that of 2026-01-02 12:07:00 is missing" in StrategyState.objects.get().note
 
 
-def test_candles_that_were_missed_are_judged_first_and_in_order() -> None:
+def test_candles_that_were_missed_are_evaluated_first_and_in_order() -> None:
     strategy()
     btc = symbol()
     *_, last = closed(btc, FLAT)
-    judged(last)
+    evaluated(last)
     *_, last = closed(btc, ["11000", "9000"], first=len(FLAT))
-    buy, sell = evaluate([Closed.of(last)], after(last), FakeExchange())
+    buy, sell = evaluate([CandleClose.from_candle(last)], after(last), FakeExchange())
     assert (buy.side, buy.outcome[:9]) == (Side.BUY, "overtaken")
     assert (sell.side, sell.outcome) == (
         Side.SELL,
@@ -103,8 +103,8 @@ def test_candles_that_were_missed_are_judged_first_and_in_order() -> None:
 def test_an_older_candle_never_takes_a_state_back() -> None:
     strategy()
     *_, before, last = closed(symbol(), [*FLAT, "11000"])
-    judged(last)
-    assert judged(before) == []
+    evaluated(last)
+    assert evaluated(before) == []
     assert StrategyState.objects.get().open_time == last.open_time
 
 
@@ -113,24 +113,26 @@ def test_a_signal_of_an_old_candle_is_kept_but_not_acted_on() -> None:
     *_, last = closed(symbol(), [*FLAT, "11000"])
     closed_at = last.open_time + timedelta(minutes=1)
     [signal] = evaluate(
-        [Closed.of(last)], closed_at + timedelta(minutes=2, seconds=1), FakeExchange()
+        [CandleClose.from_candle(last)], closed_at + timedelta(minutes=2, seconds=1), FakeExchange()
     )
     assert signal.order is None
-    assert signal.outcome == "stale: judged 1.0 s after it was too late to act"
+    assert signal.outcome == "stale: evaluated 1.0 s after it was too late to act"
 
 
 def test_a_candle_of_two_intervals_is_still_acted_on() -> None:
     strategy()
     *_, last = closed(symbol(), [*FLAT, "11000"])
-    [signal] = evaluate([Closed.of(last)], last.open_time + timedelta(minutes=3), FakeExchange())
+    [signal] = evaluate(
+        [CandleClose.from_candle(last)], last.open_time + timedelta(minutes=3), FakeExchange()
+    )
     assert signal.outcome == "ordered"
 
 
-def test_two_strategies_judge_the_same_candle_each_for_itself() -> None:
+def test_two_strategies_evaluate_the_same_candle_each_for_itself() -> None:
     strategy("A")
     strategy("B", stop_loss="0.2")
     *_, last = closed(symbol(), [*FLAT, "11000"])
-    orders = [signal.order for signal in judged(last)]
+    orders = [signal.order for signal in evaluated(last)]
     assert [(order.strategy, order.stop_loss) for order in orders if order] == [
         ("A", Decimal("0.1")),
         ("B", Decimal("0.2")),
@@ -143,14 +145,14 @@ def test_a_strategy_sees_its_own_symbols_and_interval_alone() -> None:
     strategy("slow", interval="5m")
     strategy("disabled", enabled=False)
     last = [closed(of, [*FLAT, "11000"])[-1] for of in (btc, eth, off)]
-    assert [(s.strategy.name, s.symbol.name) for s in judged(*last)] == [("named", "ETHUSDT")]
+    assert [(s.strategy.name, s.symbol.name) for s in evaluated(*last)] == [("named", "ETHUSDT")]
 
 
 def test_without_an_interval_a_strategy_takes_the_first_setting(settings: Settings) -> None:
     settings.INTERVALS = ["5m", "1m"]
     strategy(interval="")
     *_, minute = closed(symbol(), [*FLAT, "11000"])
-    assert judged(minute) == []
+    assert evaluated(minute) == []
     assert not StrategyState.objects.exists()
 
 
@@ -161,31 +163,31 @@ def test_the_number_of_queries_does_not_grow_with_the_symbols(
     strategy("B")
     last = [closed(symbol(f"X{n}USDT"), [*FLAT, "11000"])[-1] for n in range(20)]
     with django_assert_max_num_queries(25):
-        assert len(judged(*last)) == 40
+        assert len(evaluated(*last)) == 40
 
 
-def test_a_strategy_that_was_changed_judges_the_next_candle_anew() -> None:
+def test_a_strategy_that_was_changed_evaluates_the_next_candle_anew() -> None:
     one = strategy()
     btc = symbol()
     *_, last = closed(btc, FLAT)
-    judged(last)
+    evaluated(last)
     Strategy.objects.filter(pk=one.pk).update(sma_period=3, stop_loss="0.25")
     *_, last = closed(btc, ["11500"], first=len(FLAT))
-    [signal] = judged(last)
+    [signal] = evaluated(last)
     assert (signal.sma, signal.order and signal.order.stop_loss) == decimals("10500", "0.25")
     Strategy.objects.filter(pk=one.pk).update(enabled=False)
     *_, last = closed(btc, ["9000"], first=len(FLAT) + 1)
-    assert judged(last) == []
+    assert evaluated(last) == []
 
 
 def test_a_close_that_was_revised_counts_as_it_stands_now() -> None:
     strategy()
     btc = symbol()
     *_, last = closed(btc, FLAT)
-    judged(last)
+    evaluated(last)
     Candle.objects.filter(pk=last.pk).update(close=Decimal("10400"))
     *_, last = closed(btc, ["10800"], first=len(FLAT))
-    judged(last)
+    evaluated(last)
     assert StrategyState.objects.get().sma == Decimal("10600")
 
 
@@ -193,10 +195,10 @@ def test_a_signal_keeps_the_revision_that_it_was_made_on() -> None:
     strategy()
     *_, last = closed(symbol(), [*FLAT, "11000"])
     Candle.objects.filter(pk=last.pk).update(revision=2)
-    [signal] = judged(last)
+    [signal] = evaluated(last)
     assert signal.candle_revision == 2
     Candle.objects.filter(pk=last.pk).update(revision=3, close=Decimal("9000"))
-    assert judged(last) == []
+    assert evaluated(last) == []
     signal.refresh_from_db()
     assert (signal.candle_revision, signal.price) == (2, Decimal(11000))
 
@@ -206,14 +208,14 @@ def test_a_halt_governs_the_next_order() -> None:
     btc = symbol()
     set_halt(HaltLevel.NO_ENTRIES, None, "", NOON)
     *_, last = closed(btc, [*FLAT, "11000"])
-    assert [signal.outcome[:14] for signal in judged(last)] == ["denied: halted"]
+    assert [signal.outcome[:14] for signal in evaluated(last)] == ["denied: halted"]
 
 
 def test_an_entry_is_held_against_the_last_price(redis: Redis) -> None:
     strategy()
     *_, last = closed(symbol(), [*FLAT, "11000"])
     write_stream(redis, [tick("11300")])
-    assert judged(last)[0].outcome == (
+    assert evaluated(last)[0].outcome == (
         "denied: price_moved: from 11000 to 11300 since the signal, MAX_PRICE_MOVE is 0.02"
     )
 
@@ -221,18 +223,18 @@ def test_an_entry_is_held_against_the_last_price(redis: Redis) -> None:
 def test_orders_that_are_claimed_stand_so_with_their_signal() -> None:
     strategy()
     *_, last = closed(symbol(), [*FLAT, "11000"])
-    [signal] = evaluate([Closed.of(last)], after(last), FakeExchange(), send=True)
+    [signal] = evaluate([CandleClose.from_candle(last)], after(last), FakeExchange(), send=True)
     order = Order.objects.get(pk=signal.order_id)
     assert (order.status, order.submitted_at) == (OrderStatus.SUBMITTED, after(last))
     assert [step.status for step in order.changes.all()] == ["PENDING", "SUBMITTED"]
 
 
 class TestSweep:
-    def test_judges_what_nobody_judged(self) -> None:
+    def test_evaluates_what_nobody_evaluated(self) -> None:
         strategy()
         btc = symbol()
         *_, last = closed(btc, FLAT)
-        judged(last)
+        evaluated(last)
         *_, last = closed(btc, ["11000", "11000"], first=len(FLAT))
         [signal] = catch_up(after(last), FakeExchange())
         assert (signal.side, signal.candle_open_time) == (Side.BUY, FLAT_END)
@@ -251,7 +253,7 @@ class TestSweep:
         strategy()
         btc = symbol()
         *_, last = closed(btc, FLAT)
-        judged(last)
+        evaluated(last)
         *_, last = closed(btc, ["11000", "9000"] * 400, first=len(FLAT))
         signals = catch_up(after(last), FakeExchange())
         assert len(signals) == 800
@@ -266,7 +268,7 @@ class TestSweep:
         left = strategy()
         btc, eth = symbol(), symbol("ETHUSDT")
         *_, last = closed(btc, FLAT)
-        judged(last)
+        evaluated(last)
         left.symbols.add(eth)
         *_, last = closed(btc, ["11000"], first=len(FLAT))
         assert catch_up(after(last), FakeExchange()) == []
@@ -277,8 +279,8 @@ def test_an_order_is_written_with_its_signal_or_not_at_all(monkeypatch: pytest.M
     *_, last = closed(symbol(), [*FLAT, "11000"])
     monkeypatch.setattr("strategies.queries.insert_signals", lambda _: 1 / 0)
     with pytest.raises(ZeroDivisionError):
-        judged(last)
+        evaluated(last)
     assert (Order.objects.count(), StrategyState.objects.count()) == (0, 0)
     monkeypatch.undo()
-    assert [s.reason for s in judged(last)] == [SignalReason.CROSSOVER]
+    assert [s.reason for s in evaluated(last)] == [SignalReason.CROSSOVER]
     assert Order.objects.get().status == OrderStatus.PENDING

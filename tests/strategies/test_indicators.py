@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from strategies.indicators import ema, history_needed, sma
+from strategies.indicators import ema, sma
 
 CLOSES = [Decimal(text) for text in ("1", "2", "4", "8", "16", "32", "64", "128", "256", "512")]
 prices = st.decimals("0.00000001", "1000000", places=8)
@@ -49,8 +49,3 @@ def test_the_context_of_the_process_changes_no_digit() -> None:
 def test_too_few_closes_are_refused(period: int) -> None:
     with pytest.raises(ValueError, match="period"):
         ema(CLOSES, period) if period == 0 else ema(CLOSES[:19], period)
-
-
-def test_history_covers_both_averages_now_and_before() -> None:
-    assert history_needed(10, 5) == 51
-    assert history_needed(200, 5) == 201

@@ -13,7 +13,7 @@ from orders.models import Order, Position
 from orders.representation import order_json
 from orders.services import open_stops, submit
 from orders.venue.exchange import Busy, OutcomeUnknown
-from strategies.services import Closed, evaluate, stop_out
+from strategies.services import CandleClose, evaluate, stop_out
 from tests.builders import NOON, NOON_MS, candle, opened, strategy, symbol
 from tests.fakes import FakeExchange
 
@@ -33,7 +33,7 @@ class TestAnOrder:
         last = Candle.objects.bulk_create(rows)[-1]
         last.cause = Cause(traded_ms=NOON_MS, received_ms=NOON_MS + 3)
         [signal] = evaluate(
-            [Closed.just(last)], last.open_time + timedelta(seconds=60.5), FakeExchange()
+            [CandleClose.just_now(last)], last.open_time + timedelta(seconds=60.5), FakeExchange()
         )
         assert signal.order is not None
         submit([signal.order.pk], FakeExchange(), lambda: NOON)

@@ -27,7 +27,7 @@ from orders.services import (
     unsent,
 )
 from strategies.models import Signal, StrategyState
-from strategies.services import Closed, evaluate, guard, stop_out
+from strategies.services import CandleClose, evaluate, guard, stop_out
 from tests.builders import NOON, NOON_MS, candle, opened, strategy, symbol, tick
 from tests.fakes import FakeExchange
 
@@ -90,14 +90,16 @@ def test_a_fill_that_several_report_is_booked_once() -> None:
     assert Position.objects.get().quantity == order.quantity
 
 
-def test_a_candle_that_several_judge_gives_one_signal_and_one_order() -> None:
+def test_a_candle_that_several_evaluate_gives_one_signal_and_one_order() -> None:
     strategy()
     btc = symbol()
     closes = ["10000"] * 11 + ["11000"]
     rows = [candle(btc, close, minute=minute) for minute, close in enumerate(closes)]
     *_, last = Candle.objects.bulk_create(rows)
     at_once(
-        lambda: evaluate([Closed.of(last)], last.open_time + timedelta(minutes=1), FakeExchange())
+        lambda: evaluate(
+            [CandleClose.from_candle(last)], last.open_time + timedelta(minutes=1), FakeExchange()
+        )
     )
     assert Signal.objects.count() == Order.objects.count() == StrategyState.objects.count() == 1
 
