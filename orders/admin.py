@@ -122,7 +122,7 @@ class ForeignOrderAdmin(ReadOnlyAdmin[ForeignOrder]):
 
 @admin.register(Alarm)
 class AlarmAdmin(ReadOnlyAdmin[Alarm]):
-    """What the account and our books disagree about; an alarm settles itself, or is accepted."""
+    """Differences between the account and our books; an alarm settles itself, or is accepted."""
 
     list_display = ("since", "symbol", "text", "raised_at", "settled_at", "accepted_by")
     list_filter = (SymbolFilter, "since")
@@ -137,11 +137,11 @@ class AlarmAdmin(ReadOnlyAdmin[Alarm]):
     @admin.action(description="Accept: the account is right", permissions=["accept"])
     def accept(self, request: HttpRequest, alarms: QuerySet[Alarm]) -> HttpResponse | None:
         """Ask first, and then accept no other difference than the one that was shown."""
-        standing = alarms.filter(settled_at=None, raised_at__isnull=False).select_related("symbol")
-        if "sure" not in request.POST and standing:
-            told = [(alarm, plain(alarm.difference)) for alarm in standing]
+        raised = Alarm.objects.raised().filter(pk__in=alarms).select_related("symbol")
+        if "sure" not in request.POST and raised:
+            shown = [(alarm, plain(alarm.difference)) for alarm in raised]
             context = self.admin_site.each_context(request)
-            context |= {"title": "Accept", "opts": self.opts, "alarms": told}
+            context |= {"title": "Accept", "opts": self.opts, "alarms": shown}
             return TemplateResponse(request, "admin/orders/accept_alarms.html", context)
         self._accept(request, list(alarms))
         return None
@@ -178,8 +178,8 @@ class BalanceAdmin(ReadOnlyAdmin[Balance]):
 
 @admin.register(DayResult)
 class DayResultAdmin(ReadOnlyAdmin[DayResult]):
-    """What MAX_DAILY_LOSS is held against; nothing stands here while it is off."""
+    """Results of days, which MAX_DAILY_LOSS limits; nothing stands here while it is off."""
 
-    list_display = ("day", "strategy", "quote_asset", "pnl", "peak", "fall", "at")
+    list_display = ("day", "strategy", "quote_asset", "pnl", "peak", "drawdown", "at")
     list_filter = ("strategy", "quote_asset", "day")
     date_hierarchy = "day"

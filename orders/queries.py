@@ -1,34 +1,31 @@
-"""What opening an order reads and writes on its way to the exchange (`foundation.sql`)."""
+"""Statements of the way to an order, written out (`foundation.sql`, decision 0011)."""
 
 from collections import defaultdict
 from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.db import connection
-from django.db.models import BooleanField, Q
+from django.db.models import BooleanField
 from django.db.models.expressions import RawSQL
 
 from foundation.sql import Insert, fetch, for_update, placeholders, time_value
 from market.ticks import Side
 from orders.core.risk import Limits
-from orders.core.status import ENDED, OrderStatus
+from orders.core.status import LIVE
 from orders.models import Order, OrderChange
 
 HOUR = timedelta(hours=1)
-BALANCE_COUNTS = timedelta(minutes=5)  # an older one says nothing any more
-LIVE = [status for status in OrderStatus if status not in ENDED]
-# A stop that waits at the exchange, as far as we know: it has moved nothing.
-RESTING = Q(kind=Order.Kind.STOP_LOSS, status=OrderStatus.NEW, executed_quantity=0)
+MAX_BALANCE_AGE = timedelta(minutes=5)  # an older one says nothing any more
 Series = tuple[str, int]  # strategy, symbol
 
-HELD = """
+OPEN_POSITIONS = """
 SELECT strategy, symbol_id, quantity FROM orders_position
 WHERE status = 'open' AND (strategy, symbol_id) IN (VALUES {pairs}) ORDER BY id
 """
-KNOWN = "SELECT client_order_id FROM orders_order WHERE client_order_id IN ({ids})"
-UNDER_WAY = """
+EXISTING = "SELECT client_order_id FROM orders_order WHERE client_order_id IN ({ids})"
+LIVE_ORDERS = """
 SELECT strategy, symbol_id, side, kind FROM orders_order
 WHERE status IN ({live}) AND (strategy, symbol_id) IN (VALUES {pairs})
 UNION ALL
@@ -36,33 +33,33 @@ SELECT '', symbol_id, '', '' FROM orders_alarm WHERE raised_at IS NOT NULL AND s
 """
 HALT = "SELECT level FROM orders_halt ORDER BY at DESC, id DESC LIMIT 1"
 # Held until the transaction ends. Any number will do, if only all take the same.
-TURN = "SELECT pg_advisory_xact_lock(7463)"
+ENTRIES_LOCK = "SELECT pg_advisory_xact_lock(7463)"
 # What limits entries, in one statement: each row is a kind, a name, and up to three values.
-STANDING = "SELECT 'halt', level, '', '', '' FROM ({halt}) newest"
+HALTED = "SELECT 'halt', level, '', '', '' FROM ({halt}) newest"
 ENTRIES = """
 SELECT 'entries', strategy, CAST(COUNT(*) AS text), '', '' FROM orders_order
 WHERE side = 'BUY' AND NOT status = 'DENIED' AND strategy IN ({strategies}) AND created_at > %s
 GROUP BY strategy
 """
-FALLS = """
-SELECT 'fall', strategy, CAST(fall AS text), quote_asset, '' FROM orders_dayresult
+DRAWDOWNS = """
+SELECT 'drawdown', strategy, CAST(drawdown AS text), quote_asset, '' FROM orders_dayresult
 WHERE day = %s AND strategy IN ('', {strategies})
 """
-FREE = """
-SELECT 'free', asset, CAST(free AS text), '', '' FROM orders_balance
+FREE_BALANCES = """
+SELECT 'free_balance', asset, CAST(free AS text), '', '' FROM orders_balance
 WHERE asset IN ({quotes}) AND read_at > %s
 """
-MOVED = """
+CASH_MOVED = """
 SELECT CASE WHEN o.side = 'SELL' THEN 'sold' WHEN o.status IN ({live}) THEN 'buying'
 ELSE 'bought' END, b.asset, CAST(o.executed_quote AS text), CAST(o.quantity AS text),
-CAST(o.price_seen AS text)
+CAST(o.reference_price AS text)
 FROM orders_order o JOIN market_symbol m ON m.id = o.symbol_id
 JOIN orders_balance b ON b.asset = m.quote_asset
 WHERE b.asset IN ({quotes}) AND b.read_at > %s AND (
 o.status IN ({live}) OR (o.created_at > %s AND o.created_at > b.read_at))
 """
-# Of an order: whether a protective stop of its series has not ended.
-GUARDED = RawSQL(  # noqa: S611  # no value in it is anybody's input
+# Of an order: a protective stop of its series has not ended.
+HAS_RESTING_STOP = RawSQL(  # noqa: S611  # no value in it is anybody's input
     f"""
 EXISTS (SELECT 1 FROM orders_order stop WHERE stop.strategy = orders_order.strategy
 AND stop.symbol_id = orders_order.symbol_id AND stop.kind = 'STOP_LOSS'
@@ -75,70 +72,75 @@ ORDERS = Insert(Order, "RETURNING id")
 CHANGES = Insert(OrderChange)
 
 
-def lock_held(series: Collection[Series]) -> dict[Series, Decimal]:
-    """What is held, by strategy and symbol; locked, so that no second sale is written.
+class LiveOrders(NamedTuple):
+    """Orders that have not ended, and alarms, as far as they concern some series."""
+
+    sides: defaultdict[Series, set[Side]]  # of market orders
+    with_stop: set[Series]  # a protective stop has not ended
+    alarmed: set[int]  # symbols that an alarm is raised for
+
+
+def lock_positions(series: Collection[Series]) -> dict[Series, Decimal]:
+    """Quantities of the open positions by strategy and symbol; locked, so that no second sale is
+    written.
 
     These series and no others: whoever locks more than it needs, in another order than the
     next one, may wait for that one for ever.
     """
-    rows = fetch(HELD.format(pairs=_pairs(series)) + for_update(), *_flat(series))
+    rows = fetch(OPEN_POSITIONS.format(pairs=_pairs(series)) + for_update(), *_flat(series))
     return {(strategy, symbol_id): Decimal(quantity) for strategy, symbol_id, quantity in rows}
 
 
-def known(client_order_ids: Collection[str]) -> set[str]:
-    """Those of the ids that stand for an order already."""
-    sql = KNOWN.format(ids=placeholders(len(client_order_ids)))
+def existing(client_order_ids: Collection[str]) -> set[str]:
+    """Those of the ids that an order has already."""
+    sql = EXISTING.format(ids=placeholders(len(client_order_ids)))
     return {client_order_id for (client_order_id,) in fetch(sql, *client_order_ids)}
 
 
-def under_way(
-    series: Collection[Series],
-) -> tuple[defaultdict[Series, set[Side]], set[Series], set[int]]:
-    """The sides of the market orders that have not ended, the series with a protective stop
-    that has not, and the symbols that an alarm is raised for."""
-    sides: defaultdict[Series, set[Side]] = defaultdict(set)
-    guarded, alarmed = set(), set()
-    sql = UNDER_WAY.format(live=placeholders(len(LIVE)), pairs=_pairs(series))
+def live_orders(series: Collection[Series]) -> LiveOrders:
+    """The orders of these series that have not ended, and all raised alarms."""
+    found = LiveOrders(defaultdict(set), set(), set())
+    sql = LIVE_ORDERS.format(live=placeholders(len(LIVE)), pairs=_pairs(series))
     for strategy, symbol_id, side, kind in fetch(sql, *LIVE, *_flat(series)):
         if kind == Order.Kind.STOP_LOSS:
-            guarded.add((strategy, symbol_id))
+            found.with_stop.add((strategy, symbol_id))
         elif side:
-            sides[strategy, symbol_id].add(Side(side))
+            found.sides[strategy, symbol_id].add(Side(side))
         else:
-            alarmed.add(symbol_id)
-    return sides, guarded, alarmed
+            found.alarmed.add(symbol_id)
+    return found
 
 
 def halt_level() -> str | None:
-    """The level that governs; None where none was ever set."""
+    """Level of the halt that governs; None where none was ever set."""
     rows = fetch(HALT)
     return str(rows[0][0]) if rows else None
 
 
-def take_turn() -> None:
+def lock_entries() -> None:
     """Wait until no other transaction lets entries pass, and keep others from it until this ends.
 
     Else each of two that run at once would find room for one more (docs/decisions/0013). On
     SQLite transactions that write come one by one as it is.
     """
     if connection.vendor == "postgresql":
-        fetch(TURN)
+        fetch(ENTRIES_LOCK)
 
 
-def standing(
+def entry_limits(
     strategies: Collection[str], quotes: Collection[str], limits: Limits, now: datetime
 ) -> list[tuple[str, ...]]:
-    """The rows of STANDING and of the limits that are on; of an outdated balance, none."""
-    known_since = time_value(now - BALANCE_COUNTS)
+    """Rows of the halt, the balances and the limits that are on; of an outdated balance, none."""
+    known_since = time_value(now - MAX_BALANCE_AGE)
     parts: list[tuple[str, list[Any]]] = [
-        (STANDING, []),
-        (FREE, [*quotes, known_since]),
-        (MOVED, [*LIVE, *quotes, known_since, *LIVE, known_since]),
+        (HALTED, []),
+        (FREE_BALANCES, [*quotes, known_since]),
+        (CASH_MOVED, [*LIVE, *quotes, known_since, *LIVE, known_since]),
     ]
     if limits.entries_per_hour:
         parts.append((ENTRIES, [*strategies, time_value(now - HOUR)]))
     if limits.daily_loss:
-        parts.append((FALLS, [now.date().isoformat(), *strategies]))
+        parts.append((DRAWDOWNS, [now.date().isoformat(), *strategies]))
     sql = " UNION ALL ".join(part for part, _ in parts).format(
         halt=HALT, strategies=placeholders(len(strategies)), quotes=placeholders(len(quotes)),
         live=placeholders(len(LIVE)),

@@ -1,4 +1,4 @@
-"""What orders, trades, positions and the halt look like in JSON, for the schema at /schema."""
+"""JSON representations of orders, trades, positions and the halt, with their schema."""
 
 from decimal import Decimal
 
@@ -49,7 +49,8 @@ class OrderSerializer(serializers.Serializer[Json]):
     kind = serializers.ChoiceField(Order.Kind.choices)
     quantity = DecimalText(help_text="Base asset, as asked for.")
     stop_price = DecimalText(allow_null=True, help_text="Sells at or below it, of a STOP_LOSS.")
-    price_seen = DecimalText(help_text="The price that led to it.")
+    reference_price = DecimalText(help_text="The price that led to it.")
+    price_seen = DecimalText(help_text="Deprecated: `reference_price`.")
     stop_loss = DecimalText(allow_null=True, help_text="Fraction below the entry, of a BUY.")
     status = serializers.ChoiceField(STATUSES)
     reason = serializers.CharField(help_text="Why it was denied, rejected or expired.")
@@ -113,7 +114,8 @@ def order_json(order: Order) -> Json:
         "kind": order.kind,
         "quantity": plain(order.quantity),
         "stop_price": plain_or_null(order.stop_price),
-        "price_seen": plain(order.price_seen),
+        "reference_price": plain(order.reference_price),
+        "price_seen": plain(order.reference_price),
         "stop_loss": plain_or_null(order.stop_loss),
         "status": order.status,
         "reason": order.reason,

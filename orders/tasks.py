@@ -1,4 +1,4 @@
-"""What workers do with orders."""
+"""Tasks of orders: sent, looked up, reconciled, logged."""
 
 from collections.abc import Iterable
 from contextlib import suppress
@@ -19,18 +19,19 @@ logger = structlog.get_logger(__name__)
 
 @shared_task
 def submit_orders(order_ids: list[int]) -> None:
-    services.carry_out(order_ids, exchange())
+    services.send_orders(order_ids, exchange())
 
 
 @shared_task
 def sweep_orders() -> None:
     """Send what was never sent, look up what was never answered, log what was never logged.
 
-    With it, take back protective stops that are out of step, and read what there is to spend.
+    With it, cancel protective stops that no longer fit, and read what there is to spend.
     """
-    services.carry_out(services.unsent(), exchange())
-    services.withdraw_astray(exchange())
-    for order_id in services.unanswered(timezone.now()):
+    services.send_orders(Order.objects.unsent().ids(), exchange())
+    services.cancel_misfit_stops(exchange())
+    unanswered = Order.objects.unanswered(timezone.now() - services.ANSWER_DUE)
+    for order_id in unanswered.ids():
         if not services.reconcile(order_id, exchange()):
             break
     services.append_trade_log()
@@ -41,7 +42,7 @@ def sweep_orders() -> None:
 
 @shared_task
 def reconcile_account() -> None:
-    """Hold the exchange's account against our books."""
+    """Compare the exchange's account with our books."""
     services.reconcile_account(exchange())
 
 

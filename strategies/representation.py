@@ -101,7 +101,7 @@ def strategies_json(strategies: Sequence[Strategy]) -> list[Json]:
     for a hundred; `symbols` should be prefetched.
     """
     followed = list(Symbol.objects.followed())
-    positions = Position.objects.filter(status=Position.Status.OPEN).select_related("symbol")
+    positions = Position.objects.open().select_related("symbol")
     states = list(StrategyState.objects.filter(strategy__in=strategies))
     signals = Signal.objects.filter(key__in=map(_key, states)).order_by()
     seen = _Seen(

@@ -10,11 +10,11 @@ from orders.core.position import Fill
 from orders.core.status import ENDED, OrderStatus
 from orders.venue.exchange import (
     ExecutionReport,
+    ListedOrder,
+    ListedTrade,
     OrderRequest,
-    OrderSeen,
     OutcomeUnknown,
     Refused,
-    TradeSeen,
 )
 
 
@@ -52,7 +52,7 @@ class FakeExchange:
         self.executes = executes
         self.late: list[OrderRequest] | None = [] if late else None
         self.unlisted: set[str] = set()
-        self.others: list[OrderSeen] = []
+        self.others: list[ListedOrder] = []
         self.placed: list[OrderRequest] = []  # every request that arrived
         self.asked: list[str] = []  # client order ids that were looked up
         self.reports: dict[str, ExecutionReport] = {}  # the ledger
@@ -125,17 +125,17 @@ class FakeExchange:
             return None
         return named if named.client_order_id == client_order_id else None  # a cancel renamed it
 
-    def open_orders(self, symbol: str) -> list[OrderSeen]:
+    def open_orders(self, symbol: str) -> list[ListedOrder]:
         return [one for one in self.orders_since(symbol, 0) if one.status not in ENDED]
 
-    def orders_since(self, symbol: str, start_ms: int) -> list[OrderSeen]:
+    def orders_since(self, symbol: str, start_ms: int) -> list[ListedOrder]:
         ours = [_seen(self._requests[name], report) for name, report in self._of(symbol)]
         listed = [one for one in ours if one.client_order_id not in self.unlisted]
         return [one for one in (*listed, *self.others) if one.time_ms >= start_ms]
 
-    def trades_since(self, symbol: str, start_ms: int) -> list[TradeSeen]:
+    def trades_since(self, symbol: str, start_ms: int) -> list[ListedTrade]:
         return [
-            TradeSeen(report.exchange_order_id, fill)
+            ListedTrade(report.exchange_order_id, fill)
             for _, report in self._of(symbol)
             for fill in report.fills
             if fill.time_ms >= start_ms
@@ -235,8 +235,8 @@ class FakeExchange:
         )
 
 
-def _seen(request: OrderRequest, report: ExecutionReport) -> OrderSeen:
-    return OrderSeen(
+def _seen(request: OrderRequest, report: ExecutionReport) -> ListedOrder:
+    return ListedOrder(
         report.client_order_id,
         report.exchange_order_id,
         report.status,

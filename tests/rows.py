@@ -30,7 +30,7 @@ def order(of: Symbol, number: int = 1, **fields: Any) -> Order:
         "strategy": "A",
         "side": Side.BUY,
         "quantity": Decimal("0.001"),
-        "price_seen": Decimal(60000),
+        "reference_price": Decimal(60000),
         "status": OrderStatus.FILLED,
         "executed_quantity": Decimal("0.001"),
         "executed_quote": Decimal(60),

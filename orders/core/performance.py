@@ -1,4 +1,4 @@
-"""How well positions did: one function for API, page, admin and backtest."""
+"""Performance figures of positions: one function for API, page, admin and backtest."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -23,8 +23,8 @@ class OtherFee:
 
 
 @dataclass(frozen=True, slots=True)
-class Result:
-    """What one position brought, in quote asset.
+class PositionResult:
+    """The result of one position, in quote asset.
 
     `invested` is what its buys cost without fees, `realised` is after fees, `unrealised` the
     value of what is held beyond its cost: 0 once closed. `closed_ms` is None while it is open.
@@ -40,33 +40,32 @@ class Result:
 
     @property
     def net(self) -> Decimal:
-        """What was realised, less other fees as far as their value is known."""
+        """Realised P&L, less other fees as far as their value is known."""
         values = (fee.value for fee in self.other_fees if fee.value is not None)
         return reduce(EXACT.subtract, values, self.realised)
 
 
 def unrealised(quantity: Decimal, cost: Decimal, last_price: Decimal) -> Decimal:
-    """What selling `quantity` (base asset) at `last_price` would bring beyond its `cost`, exactly.
-
-    In quote asset, before the fees of that sale.
+    """Unrealised P&L in quote asset, exactly: what selling `quantity` (base asset) at `last_price`
+    would bring beyond its `cost`, before the fees of that sale.
     """
     return EXACT.subtract(EXACT.multiply(quantity, last_price), cost)
 
 
-def pnl(results: Iterable[Result]) -> Decimal:
-    """What positions that share a quote asset brought so far, realised or not, after all fees."""
+def pnl(results: Iterable[PositionResult]) -> Decimal:
+    """P&L of positions that share a quote asset, realised and unrealised, after all fees."""
     gains = (gain for result in results for gain in (result.net, result.unrealised))
     return reduce(EXACT.add, gains, ZERO)
 
 
-def performance(results: Sequence[Result]) -> dict[str, Any]:
+def performance(results: Sequence[PositionResult]) -> dict[str, Any]:
     """The figures of positions that share a quote asset, amounts as text in that asset.
 
     Ratios count closed positions alone and are None where there is nothing to divide by.
     `win_rate` is a fraction. `profit_factor` is gross profit by gross loss. `expectancy` is the
     mean P&L. `sharpe` is the mean return of a position by the standard deviation of the returns
     (sample, n - 1): per position, neither annualised nor against a risk-free rate.
-    `maximum_drawdown` is the deepest fall of the equity curve from a peak before it. `realised`
+    `maximum_drawdown` is the deepest the equity curve came below a peak before it. `realised`
     leaves out other fees; P&L and ratios count those whose value is known.
     """
     closed = sorted((r for r in results if r.closed_ms is not None), key=_closed_ms)
@@ -95,7 +94,7 @@ def performance(results: Sequence[Result]) -> dict[str, Any]:
     }
 
 
-def _other_fees(results: Iterable[Result]) -> list[dict[str, Any]]:
+def _other_fees(results: Iterable[PositionResult]) -> list[dict[str, Any]]:
     """Each asset once; without a value where that of a single fee is not known."""
     fees: dict[str, OtherFee] = {}
     for fee in (fee for result in results for fee in result.other_fees):
@@ -114,7 +113,7 @@ def _other_fees(results: Iterable[Result]) -> list[dict[str, Any]]:
     ]
 
 
-def _closed_ms(result: Result) -> int:
+def _closed_ms(result: PositionResult) -> int:
     return result.closed_ms or 0
 
 
@@ -128,7 +127,7 @@ def _ratio(numerator: Decimal, denominator: Decimal) -> str | None:
     return plain(_CONTEXT.divide(numerator, denominator).quantize(_PLACES, context=_CONTEXT))
 
 
-def _sharpe(closed: Sequence[Result]) -> str | None:
+def _sharpe(closed: Sequence[PositionResult]) -> str | None:
     returns = [_CONTEXT.divide(r.net, r.invested) for r in closed if r.invested]
     if len(returns) < 2:
         return None

@@ -1,4 +1,4 @@
-"""What a run of fills makes of a position.
+"""Position accounting: a position's state after each fill.
 
 Every fill moves quote cash and base asset. The law: over all fills of a position,
 `realised - cost` equals the quote cash that moved, to the last digit (plus the cost of dust
@@ -39,7 +39,7 @@ class Fill:
 
 @dataclass(frozen=True, slots=True)
 class PositionState:
-    """What is held of `base`, paid in `quote`.
+    """State of a position in `base`, paid in `quote`.
 
     `cost` is what `quantity` cost in quote asset, fees included; `realised` is what sales
     brought beyond the cost of what they sold. `fees` are in quote asset, a fee in base asset

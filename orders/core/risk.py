@@ -1,4 +1,4 @@
-"""What we refuse to order, and why."""
+"""Pre-trade risk checks: which intents are denied, and why."""
 
 import re
 from dataclasses import dataclass, field
@@ -66,7 +66,7 @@ class Intent:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """How far entries may go; 0 switches a limit off."""
+    """Limits of entries, from the settings; 0 switches one off."""
 
     entries_per_hour: int = 0  # of one strategy
     daily_loss: Decimal = ZERO  # quote asset, down from the day's peak
@@ -74,15 +74,15 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True)
-class Circumstances:
-    """What an intent is held against.
+class RiskContext:
+    """State of market, account and settings that an intent is checked against.
 
-    `held` is the open position in base asset, None where there is none; `live` the sides of
-    the strategy's market orders on this symbol that have not ended, and `guarded` says whether a
+    `held` is the open position in base asset, None where there is none; `live_sides` those
+    of the strategy's market orders on this symbol that have not ended; with `has_resting_stop` a
     protective stop has not. What follows these concerns entries alone: `entries` are the
-    strategy's of the last hour, `fall` and `total_fall` the deepest of the day from a peak before
-    it, of the strategy and of all together; `free` is the quote asset left to spend. A `free` or
-    `last_price` that is not known is None.
+    strategy's of the last hour, `drawdown` and `total_drawdown` the deepest of the day, of the
+    strategy and of all together; `free_balance` is the quote asset left to spend, None where it is
+    not known, as `last_price` is.
     """
 
     now_ms: int
@@ -93,112 +93,124 @@ class Circumstances:
     order_quantity: Decimal | None  # the operator's override
     rules: SymbolRules
     held: Decimal | None
-    live: frozenset[Side]
-    guarded: bool = False
+    live_sides: frozenset[Side]
+    has_resting_stop: bool = False
     unreconciled: bool = False  # an alarm is raised: account and books disagree
     quote_asset: str = ""
     limits: Limits = Limits()
     clock_known: bool = True
     entries: int = 0
-    fall: Decimal = ZERO
-    total_fall: Decimal = ZERO
-    free: Decimal | None = None
+    drawdown: Decimal = ZERO
+    total_drawdown: Decimal = ZERO
+    free_balance: Decimal | None = None
     last_price: Decimal | None = None
 
 
-def quantity_of(intent: Intent, now: Circumstances) -> Decimal:
-    """How much the order asks for, in base asset; 0 where there is nothing it could sell."""
+def quantity_of(intent: Intent, context: RiskContext) -> Decimal:
+    """The order's quantity in base asset; 0 where there is nothing it could sell."""
     if intent.side is Side.SELL:
-        return now.rules.sellable(now.held, intent.price) if now.held else Decimal(0)
-    return now.rules.order_quantity(now.base_asset, now.order_quantity, intent.price)
+        return context.rules.sellable(context.held, intent.price) if context.held else Decimal(0)
+    return context.rules.order_quantity(context.base_asset, context.order_quantity, intent.price)
 
 
-def deny(intent: Intent, now: Circumstances) -> Denial | None:
+def check_intent(intent: Intent, context: RiskContext) -> Denial | None:
     """The first reason not to place the order, or None. What limits entries lets exits pass."""
-    if not now.trading_enabled:
+    if not context.trading_enabled:
         return Denial(DenialCode.TRADING_DISABLED, "TRADING_ENABLED is false")
-    if intent.side is Side.BUY and now.entries_halted:
+    if intent.side is Side.BUY and context.entries_halted:
         return Denial(DenialCode.HALTED, "the trading halt lets no entries through")
-    if intent.side is Side.BUY and now.unreconciled:
+    if intent.side is Side.BUY and context.unreconciled:
         return Denial(DenialCode.UNRECONCILED, "the account holds other than our books say")
-    if now.now_ms > intent.expires_ms:
-        late_s = (now.now_ms - intent.expires_ms) / 1000
+    if context.now_ms > intent.expires_ms:
+        late_s = (context.now_ms - intent.expires_ms) / 1000
         return Denial(DenialCode.STALE_SIGNAL, f"expired {late_s:.1f} s ago")
-    if now.symbol_status != "TRADING":
-        return Denial(DenialCode.SYMBOL_NOT_TRADING, f"the symbol is in {now.symbol_status}")
-    return _deny_entry(intent, now) if intent.side is Side.BUY else _deny_exit(intent, now)
+    if context.symbol_status != "TRADING":
+        return Denial(DenialCode.SYMBOL_NOT_TRADING, f"the symbol is in {context.symbol_status}")
+    check = _check_entry if intent.side is Side.BUY else _check_exit
+    return check(intent, context)
 
 
-def notional_of(intent: Intent, now: Circumstances) -> Decimal:
-    """What the order would move at the price that led to it, in quote asset."""
-    return EXACT.multiply(quantity_of(intent, now), intent.price)
+def notional_of(intent: Intent, context: RiskContext) -> Decimal:
+    """The order's value at the price that led to it, in quote asset."""
+    return EXACT.multiply(quantity_of(intent, context), intent.price)
 
 
-def _deny_entry(intent: Intent, now: Circumstances) -> Denial | None:
-    checks = (_in_the_way, _unmet, _limited, _too_late_for, _unaffordable)
-    return next(filter(None, (check(intent, now) for check in checks)), None)
+def _check_entry(intent: Intent, context: RiskContext) -> Denial | None:
+    checks = (
+        _check_position,
+        _check_filters,
+        _check_limits,
+        _check_timeliness,
+        _check_balance,
+    )
+    return next(filter(None, (check(intent, context) for check in checks)), None)
 
 
-def _in_the_way(_: Intent, now: Circumstances) -> Denial | None:
-    if now.held is not None:
-        return Denial(DenialCode.POSITION_OPEN, f"already holds {plain(now.held)}")
-    if Side.BUY in now.live:
+def _check_position(_: Intent, context: RiskContext) -> Denial | None:
+    if context.held is not None:
+        return Denial(DenialCode.POSITION_OPEN, f"already holds {plain(context.held)}")
+    if Side.BUY in context.live_sides:
         return Denial(DenialCode.POSITION_OPEN, "a BUY is under way")
-    if now.live:
+    if context.live_sides:
         return Denial(DenialCode.ORDER_OPEN, "a SELL is under way")
-    if now.guarded:
+    if context.has_resting_stop:
         return Denial(DenialCode.ORDER_OPEN, "the last position's protective stop has not ended")
     return None
 
 
-def _unmet(intent: Intent, now: Circumstances) -> Denial | None:
-    broken = now.rules.why_not(quantity_of(intent, now), intent.price)
+def _check_filters(intent: Intent, context: RiskContext) -> Denial | None:
+    broken = context.rules.why_not(quantity_of(intent, context), intent.price)
     return Denial(DenialCode.FILTER_UNMET, broken) if broken else None
 
 
-def _limited(intent: Intent, now: Circumstances) -> Denial | None:
-    most, limits = now.limits.daily_loss, now.limits
-    for fall, whose in ((now.fall, intent.strategy), (now.total_fall, "all strategies together")):
-        if most and fall >= most:
-            lost = f"{whose} lost {plain(fall)} {now.quote_asset} from the day's peak"
-            return Denial(DenialCode.LOSS_LIMIT, f"{lost}, MAX_DAILY_LOSS is {plain(most)}")
-    if limits.entries_per_hour and now.entries >= limits.entries_per_hour:
-        many = f"{now.entries} entries of {intent.strategy} in the last hour"
-        limit = f"MAX_ENTRIES_PER_HOUR is {limits.entries_per_hour}"
-        return Denial(DenialCode.TOO_MANY_ENTRIES, f"{many}, {limit}")
+def _check_limits(intent: Intent, context: RiskContext) -> Denial | None:
+    limits, limit = context.limits, context.limits.daily_loss
+    drawdowns = (
+        (context.drawdown, intent.strategy),
+        (context.total_drawdown, "all strategies together"),
+    )
+    for drawdown, whose in drawdowns:
+        if limit and drawdown >= limit:
+            lost = f"{whose} lost {plain(drawdown)} {context.quote_asset} from the day's peak"
+            return Denial(DenialCode.LOSS_LIMIT, f"{lost}, MAX_DAILY_LOSS is {plain(limit)}")
+    if limits.entries_per_hour and context.entries >= limits.entries_per_hour:
+        many = f"{context.entries} entries of {intent.strategy} in the last hour"
+        setting = f"MAX_ENTRIES_PER_HOUR is {limits.entries_per_hour}"
+        return Denial(DenialCode.TOO_MANY_ENTRIES, f"{many}, {setting}")
     return None
 
 
-def _too_late_for(intent: Intent, now: Circumstances) -> Denial | None:
-    """Whether the market, or our knowledge of its time, has left the signal behind."""
-    if not now.clock_known:
+def _check_timeliness(intent: Intent, context: RiskContext) -> Denial | None:
+    """The price may have left the signal behind, or the exchange's time not be known."""
+    if not context.clock_known:
         text = "the exchange's clock is not known, so nothing can be signed"
         return Denial(DenialCode.CLOCK_UNKNOWN, text)
-    most, price = now.limits.price_move, now.last_price
-    if not most or price is None:
+    limit, price = context.limits.price_move, context.last_price
+    if not limit or price is None:
         return None
-    if abs(EXACT.subtract(price, intent.price)) <= EXACT.multiply(most, intent.price):
+    if abs(EXACT.subtract(price, intent.price)) <= EXACT.multiply(limit, intent.price):
         return None
     moved = f"from {plain(intent.price)} to {plain(price)} since the signal"
-    return Denial(DenialCode.PRICE_MOVED, f"{moved}, MAX_PRICE_MOVE is {plain(most)}")
+    return Denial(DenialCode.PRICE_MOVED, f"{moved}, MAX_PRICE_MOVE is {plain(limit)}")
 
 
-def _unaffordable(intent: Intent, now: Circumstances) -> Denial | None:
-    needed = notional_of(intent, now)
-    if now.free is None or needed <= now.free:
+def _check_balance(intent: Intent, context: RiskContext) -> Denial | None:
+    needed = notional_of(intent, context)
+    if context.free_balance is None or needed <= context.free_balance:
         return None
-    text = f"{plain(needed)} {now.quote_asset} are needed, {plain(max(now.free, ZERO))} are free"
+    free = plain(max(context.free_balance, ZERO))
+    text = f"{plain(needed)} {context.quote_asset} are needed, {free} are free"
     return Denial(DenialCode.BALANCE_TOO_LOW, text)
 
 
-def _deny_exit(intent: Intent, now: Circumstances) -> Denial | None:
-    if now.live:
-        under_way = " and a ".join(sorted(now.live))
+def _check_exit(intent: Intent, context: RiskContext) -> Denial | None:
+    if context.live_sides:
+        under_way = " and a ".join(sorted(context.live_sides))
         return Denial(DenialCode.ORDER_OPEN, f"a {under_way} is under way")
-    if now.held is None:
+    if context.held is None:
         return Denial(DenialCode.NOTHING_TO_SELL, "no position is open")
-    quantity = quantity_of(intent, now)
+    quantity = quantity_of(intent, context)
     if not quantity:
-        return Denial(DenialCode.BELOW_MINIMUM, f"{plain(now.held)} is too little to sell")
-    broken = now.rules.why_not(quantity, intent.price)
+        return Denial(DenialCode.BELOW_MINIMUM, f"{plain(context.held)} is too little to sell")
+    broken = context.rules.why_not(quantity, intent.price)
     return Denial(DenialCode.FILTER_UNMET, broken) if broken else None

@@ -1,4 +1,4 @@
-"""The life of an order."""
+"""Order statuses, and which may follow which."""
 
 from enum import StrEnum
 
@@ -20,16 +20,16 @@ class OrderStatus(StrEnum):
     )
 
 
-# What the exchange may say of an order; it may skip any of it, or say it late.
+# What the exchange may report of an order; it may skip any of it, or report it late.
 _GOING_ON = {OrderStatus.NEW, OrderStatus.PARTIALLY_FILLED}
-_TOLD_ENDS = {
+_REPORTED_ENDS = {
     OrderStatus.FILLED,
     OrderStatus.CANCELED,
     OrderStatus.EXPIRED,
     OrderStatus.EXPIRED_IN_MATCH,
     OrderStatus.REJECTED,
 }
-_TOLD = _GOING_ON | _TOLD_ENDS
+_REPORTED = _GOING_ON | _REPORTED_ENDS
 _UNSENT = {OrderStatus.EXPIRED_UNSENT}
 
 # What may follow what; none but PENDING is ever gone back to. Nothing follows an end, with one
@@ -37,19 +37,21 @@ _UNSENT = {OrderStatus.EXPIRED_UNSENT}
 # overrules it, as it does all that we only believe.
 TRANSITIONS: dict[OrderStatus, frozenset[OrderStatus]] = {
     # Put back as surely not carried out, it may have been after all: then it is not sent again.
-    OrderStatus.PENDING: frozenset({OrderStatus.SUBMITTED} | _UNSENT | _TOLD),
+    OrderStatus.PENDING: frozenset({OrderStatus.SUBMITTED} | _UNSENT | _REPORTED),
     OrderStatus.SUBMITTED: frozenset(
-        _TOLD | _UNSENT | {OrderStatus.UNKNOWN, OrderStatus.PENDING}  # PENDING: surely not done
+        _REPORTED | _UNSENT | {OrderStatus.UNKNOWN, OrderStatus.PENDING}  # PENDING: surely not done
     ),
-    OrderStatus.UNKNOWN: frozenset(_TOLD | _UNSENT),
-    OrderStatus.NEW: frozenset(_TOLD_ENDS | {OrderStatus.PARTIALLY_FILLED}),
-    OrderStatus.PARTIALLY_FILLED: frozenset(_TOLD_ENDS),
-    OrderStatus.EXPIRED_UNSENT: frozenset(_TOLD),
+    OrderStatus.UNKNOWN: frozenset(_REPORTED | _UNSENT),
+    OrderStatus.NEW: frozenset(_REPORTED_ENDS | {OrderStatus.PARTIALLY_FILLED}),
+    OrderStatus.PARTIALLY_FILLED: frozenset(_REPORTED_ENDS),
+    OrderStatus.EXPIRED_UNSENT: frozenset(_REPORTED),
     OrderStatus.DENIED: frozenset(),
-    **{end: frozenset() for end in _TOLD_ENDS},
+    **{end: frozenset() for end in _REPORTED_ENDS},
 }
-ENDED = frozenset(_TOLD_ENDS | _UNSENT | {OrderStatus.DENIED})
+ENDED = frozenset(_REPORTED_ENDS | _UNSENT | {OrderStatus.DENIED})
 NOT_SENT = frozenset({OrderStatus.PENDING, OrderStatus.EXPIRED_UNSENT})  # as far as we know
+LIVE = tuple(status for status in OrderStatus if status not in ENDED)
+AT_EXCHANGE = (OrderStatus.NEW, OrderStatus.PARTIALLY_FILLED)
 UNANSWERED = frozenset({OrderStatus.SUBMITTED, OrderStatus.UNKNOWN})
 
 

@@ -1,4 +1,4 @@
-"""Which stops a run of ticks has hit."""
+"""Stop prices, and the ticks that hit them."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass

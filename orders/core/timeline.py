@@ -1,4 +1,4 @@
-"""When an order took which step, from the tick that led to it to its last fill."""
+"""Timeline of an order, from the tick that led to it to its last fill, and its latencies."""
 
 from collections.abc import Iterable, Mapping
 from enum import StrEnum
@@ -30,12 +30,12 @@ DURATIONS: dict[str, tuple[Step, Step]] = {
 PERCENTILES = (50, 90, 99)
 
 
-def known(steps: Mapping[Step, int | None]) -> dict[str, int]:
+def known_steps(steps: Mapping[Step, int | None]) -> dict[str, int]:
     return {step.value: at_ms for step, at_ms in steps.items() if at_ms is not None}
 
 
 def latency(timelines: Iterable[Timeline]) -> dict[str, dict[str, int | None]]:
-    """How long the steps took, in ms: of each duration the number measured and percentiles.
+    """Durations between the steps, in ms: of each duration the number measured and percentiles.
 
     Durations from or to a time of the exchange's are off by the difference of the clocks.
     """

@@ -1,40 +1,45 @@
-"""What is done with orders: opened, sent, looked up, booked, halted, logged."""
+"""Services of orders: opened, sent, looked up, booked, reconciled, halted, logged."""
 
+from orders.services.alarms import accept_alarm, raised_alarms
 from orders.services.balances import read_balances
 from orders.services.booking import record
-from orders.services.daily_loss import mark_day
-from orders.services.executions import hear, note_foreign
+from orders.services.daily_loss import record_day_result
+from orders.services.executions import apply_executions
 from orders.services.halt import current_halt, set_halt
-from orders.services.pre_trade import open_orders, open_stops
-from orders.services.protection import carry_out, protect, unguarded, withdraw_astray
-from orders.services.reconciliation import accept_alarm, raised_alarms, reconcile_account
-from orders.services.results import results, timelines
-from orders.services.sending import reconcile, send_claimed, submit, unanswered, unsent
+from orders.services.performance import position_results, timelines
+from orders.services.pre_trade import open_orders
+from orders.services.protection import (
+    cancel_misfit_stops,
+    open_protective_stop,
+    send_orders,
+    unprotected_positions,
+)
+from orders.services.reconciliation import reconcile_account
+from orders.services.sending import ANSWER_DUE, reconcile, send_claimed, submit
+from orders.services.stops import open_stops
 from orders.services.trade_log import append_trade_log
 
 __all__ = [
+    "ANSWER_DUE",
     "accept_alarm",
     "append_trade_log",
-    "carry_out",
+    "apply_executions",
+    "cancel_misfit_stops",
     "current_halt",
-    "hear",
-    "mark_day",
-    "note_foreign",
     "open_orders",
+    "open_protective_stop",
     "open_stops",
-    "protect",
+    "position_results",
     "raised_alarms",
     "read_balances",
     "reconcile",
     "reconcile_account",
     "record",
-    "results",
+    "record_day_result",
     "send_claimed",
+    "send_orders",
     "set_halt",
     "submit",
     "timelines",
-    "unanswered",
-    "unguarded",
-    "unsent",
-    "withdraw_astray",
+    "unprotected_positions",
 ]

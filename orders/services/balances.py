@@ -1,4 +1,4 @@
-"""What the account has to spend, asked for now and then."""
+"""Free balances of the account, read now and then."""
 
 from datetime import datetime, timedelta
 
@@ -20,9 +20,9 @@ def read_balances(exchange: Exchange, now: datetime) -> None:
     try:
         free = exchange.free_balances()
     except (Refused, Busy, OutcomeUnknown) as failure:
-        logger.warning("balances.unread", reason=str(failure))
+        logger.warning("balances.read_failed", reason=str(failure))
         return
     for asset in set(Symbol.objects.values_list("quote_asset", flat=True)):
         # The exchange leaves out what there is nothing of.
-        told = {"free": free.get(asset, ZERO), "read_at": now}
-        Balance.objects.update_or_create(asset=asset, defaults=told)
+        values = {"free": free.get(asset, ZERO), "read_at": now}
+        Balance.objects.update_or_create(asset=asset, defaults=values)

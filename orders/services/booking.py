@@ -1,4 +1,4 @@
-"""Fills booked once: trades, positions, and the order they belong to."""
+"""Booking of fills, each once: trades, positions, and the order they belong to."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ from orders.core.position import Fill, PositionState, stop_price
 from orders.core.status import ENDED, NOT_SENT, OrderStatus
 from orders.events import order_changed, position_changed, trade_booked
 from orders.models import Order, Position, Trade
-from orders.services.transitions import locked, move, note
+from orders.services.transitions import lock_order, record_changes, transition
 from orders.venue.exchange import ExecutionReport
 
 logger = structlog.get_logger(__name__)
@@ -26,12 +26,12 @@ logger = structlog.get_logger(__name__)
 
 @transaction.atomic
 def record(order_id: int, report: ExecutionReport, now: datetime) -> None:
-    """Book what the exchange says of an order: each fill once, whatever comes twice or late.
+    """Book the exchange's report of an order: each fill once, whatever comes twice or late.
 
     Fills are facts and booked in any status; the status itself only moves forward, and not to
     an end before every fill that belongs to it is known.
     """
-    order = locked(order_id)
+    order = lock_order(order_id)
     known = set(order.trades.values_list("trade_id", flat=True))
     fills = sorted(
         (fill for fill in report.fills if fill.trade_id not in known), key=lambda f: f.trade_id
@@ -47,7 +47,7 @@ def record(order_id: int, report: ExecutionReport, now: datetime) -> None:
 
 def _book_status(order: Order, report: ExecutionReport, now: datetime) -> bool:
     """Bring the order up to the report; True where it has ended with all its fills."""
-    seen = {
+    reported = {
         "exchange_order_id": report.exchange_order_id,
         "executed_quantity": max(report.executed_quantity, order.executed_quantity),
         "executed_quote": max(report.executed_quote, order.executed_quote),
@@ -57,13 +57,13 @@ def _book_status(order: Order, report: ExecutionReport, now: datetime) -> bool:
     booked = _sum(order.trades.values_list("quantity", flat=True))
     if report.status in ENDED and booked < report.executed_quantity:
         # Orders and trades are read apart and trades may lag: ended now, the rest would be lost.
-        lacking = f"{plain(booked)} of {plain(report.executed_quantity)} filled is known so far"
+        detail = f"{plain(booked)} of {plain(report.executed_quantity)} filled is known so far"
         status = OrderStatus.PARTIALLY_FILLED if unsent else OrderStatus.UNKNOWN
-        moved = move(order, status, now, lacking, **seen)
+        changed = transition(order, status, now, detail, **reported)
     else:
-        moved = move(order, report.status, now, report.reason or after_all, **seen)
-    if not moved and any(getattr(order, name) != value for name, value in seen.items()):
-        Order.objects.filter(pk=order.pk).update(**seen)
+        changed = transition(order, report.status, now, report.reason or after_all, **reported)
+    if not changed and any(getattr(order, name) != value for name, value in reported.items()):
+        Order.objects.filter(pk=order.pk).update(**reported)
         order_changed.announce([order])
     return order.status in ENDED
 
@@ -90,7 +90,7 @@ def _book_fills(order: Order, fills: Sequence[Fill]) -> Position:
 
 @dataclass
 class Book:
-    """A position row and what its fills make of it."""
+    """A position's row, and its state by the fills booked so far."""
 
     position: Position
     state: PositionState
@@ -111,9 +111,8 @@ class Book:
 
 def _book_of(order: Order, first: Fill) -> Book:
     """The position that takes the order's fills: the open one, else a new one."""
-    rows = Position.objects.select_for_update().filter(strategy=order.strategy, symbol=order.symbol)
-    rows = rows.exclude(status=Position.Status.ARCHIVED)
-    position = rows.filter(status=Position.Status.OPEN).first()
+    rows = Position.objects.select_for_update().of(order.strategy, order.symbol).unarchived()
+    position = rows.open().first()
     if position is None and order.side == Side.SELL:
         position = rows.first()  # a fill that comes late belongs to what was just closed
     if position is None:
@@ -152,8 +151,8 @@ def _new_book(order: Order, last: Position | None, first: Fill) -> Book:
 def _close_if_sold(order: Order, position: Position | None, now: datetime) -> None:
     """Close the position once what is left of it is too little to sell."""
     if position is None:
-        rows = Position.objects.select_for_update().filter(status=Position.Status.OPEN)
-        position = rows.filter(strategy=order.strategy, symbol=order.symbol).first()
+        rows = Position.objects.select_for_update().of(order.strategy, order.symbol)
+        position = rows.open().first()
     if position is None or position.status == Position.Status.CLOSED:
         return
     price = _last_price(order)
@@ -166,21 +165,22 @@ def _close_if_sold(order: Order, position: Position | None, now: datetime) -> No
 
 
 def _fit_waiting_sale(stop: Order, position: Position, now: datetime) -> None:
-    """What a protective stop has sold, the sale that waits for its end must not sell again."""
+    """Take what a protective stop has sold off the sale that waits for its end."""
     rows = Order.objects.select_for_update(of=("self",)).select_related("symbol")
-    rows = rows.filter(strategy=stop.strategy, symbol=stop.symbol, side=Side.SELL)
-    sale = rows.filter(kind=Order.Kind.MARKET, status=OrderStatus.PENDING).first()
+    waiting = rows.of(stop.strategy, stop.symbol).sales().unsent()
+    sale = waiting.filter(kind=Order.Kind.MARKET).first()
     if sale is None:
         return
     if position.status != Position.Status.OPEN:
         why = f"the protective stop {stop.client_order_id} has sold the position"
-        move(sale, OrderStatus.EXPIRED_UNSENT, now, why)
+        transition(sale, OrderStatus.EXPIRED_UNSENT, now, why)
         return
     left = min(sale.quantity, _rules(stop.symbol).sellable(position.quantity))
     if left < sale.quantity:
         sale.quantity = left
         sale.save(update_fields=["quantity"])
-        note([sale], now, f"{plain(left)} is left by the protective stop {stop.client_order_id}")
+        detail = f"{plain(left)} is left by the protective stop {stop.client_order_id}"
+        record_changes([sale], now, detail)
         order_changed.announce([sale])
 
 

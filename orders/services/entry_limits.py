@@ -1,4 +1,4 @@
-"""What limits entries beyond their own series: the halt, the hour, the day, the balance."""
+"""Limits of entries beyond their own series: the halt, the hour, the day, the balance."""
 
 from collections import Counter
 from collections.abc import Collection
@@ -12,40 +12,44 @@ from foundation.decimals import EXACT, ZERO
 from market.models import Symbol
 from market.ticks import Side
 from orders import queries
-from orders.core.risk import Circumstances, Intent, Limits, notional_of
+from orders.core.risk import Intent, Limits, RiskContext, notional_of
 from orders.models import HaltLevel
 
-ALL = ""  # stands for all strategies together
+ALL_STRATEGIES = ""  # stands for all of them together
 
 
 @dataclass(slots=True)
-class Standing:
-    """How things stand for entries. `falls` are by strategy ("" for all) and quote asset.
+class EntryLimits:
+    """The limits and what counts against them. `drawdowns` are by strategy ("" for all) and
+    quote asset.
 
-    `free` is what the account has to spend, less what entries under way will take; an asset
-    that it doesn't name is not known.
+    `free_balances` is what the account has to spend, less what entries under way will take; an
+    asset that is not named there is not known.
     """
 
     limits: Limits = field(default_factory=Limits)
     halted: bool = False
     entries: Counter[str] = field(default_factory=Counter)
-    falls: dict[tuple[str, str], Decimal] = field(default_factory=dict)
-    free: dict[str, Decimal] = field(default_factory=dict)
+    drawdowns: dict[tuple[str, str], Decimal] = field(default_factory=dict)
+    free_balances: dict[str, Decimal] = field(default_factory=dict)
 
-    def fall(self, strategy: str, quote_asset: str) -> Decimal:
-        return self.falls.get((strategy, quote_asset), ZERO)
+    def drawdown(self, strategy: str, quote_asset: str) -> Decimal:
+        return self.drawdowns.get((strategy, quote_asset), ZERO)
 
-    def count(self, intent: Intent, circumstances: Circumstances) -> None:
-        """Take note of an entry that passed: the next one is held against it too."""
+    def count_entry(self, intent: Intent, context: RiskContext) -> None:
+        """Count an entry that passed: the next one is checked against it too."""
         self.entries[intent.strategy] += 1
-        quote = circumstances.quote_asset
-        if quote in self.free:
-            spent = notional_of(intent, circumstances)
-            self.free[quote] = EXACT.subtract(self.free[quote], spent)
+        quote = context.quote_asset
+        if quote in self.free_balances:
+            self.add_cash(quote, notional_of(intent, context).copy_negate())
+
+    def add_cash(self, quote_asset: str, amount: Decimal) -> None:
+        free = self.free_balances.get(quote_asset, ZERO)
+        self.free_balances[quote_asset] = EXACT.add(free, amount)
 
 
-def limits() -> Limits:
-    """Those of the settings."""
+def configured_limits() -> Limits:
+    """The limits of the settings."""
     return Limits(
         entries_per_hour=settings.MAX_ENTRIES_PER_HOUR,
         daily_loss=settings.MAX_DAILY_LOSS,
@@ -53,32 +57,31 @@ def limits() -> Limits:
     )
 
 
-def standing_for(
+def read_entry_limits(
     intents: Collection[Intent], symbols: Collection[Symbol], now: datetime
-) -> Standing:
-    """How things stand for those of the intents that are entries; exits need none of it."""
+) -> EntryLimits:
+    """The limits of those intents that are entries; exits need none of it."""
     strategies = {intent.strategy for intent in intents if intent.side is Side.BUY}
     if not strategies:
-        return Standing()
-    found = Standing(limits())
+        return EntryLimits()
+    found = EntryLimits(configured_limits())
     quotes = {symbol.quote_asset for symbol in symbols}
-    for kind, name, *values in queries.standing(strategies, quotes, found.limits, now):
+    for kind, name, *values in queries.entry_limits(strategies, quotes, found.limits, now):
         if kind == "halt":
             found.halted = name != HaltLevel.OFF
         elif kind == "entries":
             found.entries[name] = int(values[0])
-        elif kind == "fall":
-            found.falls[name, values[1]] = Decimal(values[0])
-        elif kind == "free":
-            found.free[name] = EXACT.add(found.free.get(name, ZERO), Decimal(values[0]))
+        elif kind == "drawdown":
+            found.drawdowns[name, values[1]] = Decimal(values[0])
+        elif kind == "free_balance":
+            found.add_cash(name, Decimal(values[0]))
         else:
-            moved = _cash_of(kind, *map(Decimal, values))
-            found.free[name] = EXACT.add(found.free.get(name, ZERO), moved)
+            found.add_cash(name, _cash_moved(kind, *map(Decimal, values)))
     return found
 
 
-def _cash_of(kind: str, executed: Decimal, quantity: Decimal, price: Decimal) -> Decimal:
-    """What an order moves that the balance may not know of yet, in quote asset.
+def _cash_moved(kind: str, executed: Decimal, quantity: Decimal, price: Decimal) -> Decimal:
+    """Quote asset that an order moves and that the balance may not know of yet.
 
     An entry under way will take what it was meant to, or what it has taken by now if that is
     more; of one that ended, what was executed counts. A sale brings what it has brought.

@@ -11,12 +11,11 @@ from foundation.decimals import EXACT, plain
 from foundation.times import to_ms
 from market.models import Symbol
 from market.ticks import Side
-from orders.core.status import OrderStatus
+from orders.core.status import LIVE, OrderStatus
 from orders.events import alarm_changed, position_changed
 from orders.models import Alarm, Epoch, ForeignOrder, Order, OrdersCheck, Position, Trade
-from orders.queries import LIVE, RESTING
 from orders.services.sending import Clock, look_up
-from orders.services.transitions import locked, move
+from orders.services.transitions import lock_order, transition
 from orders.venue.exchange import Exchange
 
 # Lists may lag behind; an order this old is in them, unless it was erased.
@@ -34,19 +33,19 @@ def current_epoch(exchange: Exchange, clock: Clock) -> Epoch | None:
         return begin_epoch(exchange, clock, "first look at the account")
     if not was_reset(epoch, exchange, clock()):
         return epoch
-    archive(exchange, clock())
+    archive_erased(exchange, clock())
     return begin_epoch(exchange, clock, "the exchange was reset")
 
 
 def begin_epoch(exchange: Exchange, clock: Clock, reason: str) -> Epoch | None:
     """Note what the account holds beyond our positions, at a moment when nothing moves."""
-    before = booked(None)
+    before = booked_balances(None)
     held = exchange.balances()
     now = clock()
-    live = Order.objects.filter(status__in=LIVE)
-    if booked(None) != before or live.exclude(RESTING).exists():
+    live = Order.objects.live()
+    if booked_balances(None) != before or live.not_resting().exists():
         return None
-    if not all(_rests(stop, exchange) for stop in live.select_related("symbol")):
+    if not all(_is_untouched(stop, exchange) for stop in live.select_related("symbol")):
         return None
     start = {asset: EXACT.subtract(held[asset], before[asset]) for asset in held}
     epoch = Epoch.objects.create(
@@ -54,13 +53,14 @@ def begin_epoch(exchange: Exchange, clock: Clock, reason: str) -> Epoch | None:
         reason=reason,
         balances={asset: plain(amount) for asset, amount in start.items() if amount},
     )
-    ForeignOrder.objects.exclude(moved=0).update(moved=0)  # contained in what it begins with
+    # What it begins with contains what foreign orders moved before.
+    ForeignOrder.objects.exclude(net_quantity=0).update(net_quantity=0)
     logger.info("account.epoch_began", reason=reason)
     return epoch
 
 
-def booked(epoch: Epoch | None) -> defaultdict[str, Decimal]:
-    """What our books say that the account holds of each base asset beyond the epoch's start.
+def booked_balances(epoch: Epoch | None) -> defaultdict[str, Decimal]:
+    """Base assets that the account holds, by our books, beyond what it began the epoch with.
 
     Positions and their dust, what our trades in other symbols took of that asset (a fee in BNB,
     the price of a symbol that is paid in it), and what orders that are not ours moved.
@@ -68,7 +68,7 @@ def booked(epoch: Epoch | None) -> defaultdict[str, Decimal]:
     sums: defaultdict[str, Decimal] = defaultdict(Decimal)
     symbols = {one.pk: one for one in Symbol.objects.all()}
     bases = {one.base_asset for one in symbols.values()}
-    positions = Position.objects.exclude(status=Position.Status.ARCHIVED).exclude(quantity=0)
+    positions = Position.objects.unarchived().exclude(quantity=0)
     for symbol_id, quantity in positions.values_list("symbol_id", "quantity"):
         base = symbols[symbol_id].base_asset
         sums[base] = EXACT.add(sums[base], quantity)
@@ -84,14 +84,14 @@ def booked(epoch: Epoch | None) -> defaultdict[str, Decimal]:
         paid = -trade.quote_quantity if trade.side == Side.BUY else trade.quote_quantity
         sums[quote] = EXACT.add(sums[quote], paid)
     by_name = {one.name: one.base_asset for one in symbols.values()}
-    foreign = ForeignOrder.objects.filter(symbol__in=by_name).exclude(moved=0)
-    for name, moved in foreign.values_list("symbol", "moved"):
-        sums[by_name[name]] = EXACT.add(sums[by_name[name]], moved)
+    foreign = ForeignOrder.objects.filter(symbol__in=by_name).exclude(net_quantity=0)
+    for name, quantity in foreign.values_list("symbol", "net_quantity"):
+        sums[by_name[name]] = EXACT.add(sums[by_name[name]], quantity)
     return sums
 
 
 def was_reset(epoch: Epoch, exchange: Exchange, now: datetime) -> bool:
-    """Whether the exchange has forgotten our orders of this epoch and counts from the start.
+    """True where the exchange has forgotten our orders of this epoch and counts from the start.
 
     Not known is not enough, for what is read may lag: the oldest order must be gone, and the
     newest gone as well or numbered no higher than one before it. Source: protocol H.
@@ -103,13 +103,13 @@ def was_reset(epoch: Epoch, exchange: Exchange, now: datetime) -> bool:
         submitted_at__lt=now - SURELY_LISTED,
     ).select_related("symbol")
     oldest = ours.order_by("submitted_at", "pk").first()
-    if oldest is None or _known(oldest, exchange):
+    if oldest is None or _is_known(oldest, exchange):
         return False
     # The exchange numbers the orders of each symbol for itself.
     newest = ours.filter(symbol=oldest.symbol).order_by("-submitted_at", "-pk")[0]
     higher = ours.filter(symbol=oldest.symbol, exchange_order_id__gte=newest.exchange_order_id)
     fell_back = higher.exclude(pk=newest.pk).exists()
-    if not fell_back and _known(newest, exchange):
+    if not fell_back and _is_known(newest, exchange):
         return False
     since = to_ms(epoch.started_at)
     listed = exchange.orders_since(oldest.symbol.name, since)
@@ -117,44 +117,44 @@ def was_reset(epoch: Epoch, exchange: Exchange, now: datetime) -> bool:
 
 
 @transaction.atomic
-def archive(exchange: Exchange, now: datetime) -> None:
-    """Put away what the exchange has erased: nothing is sold, and no result is invented."""
+def archive_erased(exchange: Exchange, now: datetime) -> None:
+    """Archive what the exchange has erased: nothing is sold, and no result is invented."""
     erased = "the exchange was reset, and does not know it any more"
-    standing = Order.objects.filter(status__in=LIVE, exchange_order_id__isnull=False)
-    for order in list(standing.select_related("symbol")):
-        if not _known(order, exchange):  # else it was placed after the reset
-            move(locked(order.pk), OrderStatus.EXPIRED, now, erased)
+    placed = Order.objects.live().filter(exchange_order_id__isnull=False)
+    for order in list(placed.select_related("symbol")):
+        if not _is_known(order, exchange):  # else it was placed after the reset
+            transition(lock_order(order.pk), OrderStatus.EXPIRED, now, erased)
     positions = Position.objects.select_for_update(of=("self",)).select_related("symbol")
     gone = [
         one
-        for one in positions.exclude(status=Position.Status.ARCHIVED)
+        for one in positions.unarchived()
         if (one.quantity or one.status == Position.Status.OPEN) and not _is_new(one, exchange)
     ]
     for position in gone:
         position.status = Position.Status.ARCHIVED
         position.save(update_fields=["status"])
     position_changed.announce(gone)
-    alarms = list(Alarm.objects.filter(settled_at=None).select_related("symbol"))
-    Alarm.objects.filter(settled_at=None).update(settled_at=now)
+    alarms = list(Alarm.objects.unsettled().select_related("symbol"))
+    Alarm.objects.unsettled().update(settled_at=now)
     alarm_changed.announce(alarms)
     ForeignOrder.objects.filter(status__in=LIVE).update(status=OrderStatus.EXPIRED)
     OrdersCheck.objects.all().delete()
-    logger.warning("account.reset", archived=len(gone))
+    logger.warning("account.was_reset", archived=len(gone))
 
 
-def _rests(stop: Order, exchange: Exchange) -> bool:
-    """Whether a protective stop has moved nothing so far, by the exchange's own word."""
+def _is_untouched(stop: Order, exchange: Exchange) -> bool:
+    """True where a protective stop has moved nothing so far, by the exchange's own word."""
     report = look_up(stop, exchange)
     return report is not None and report.status == OrderStatus.NEW
 
 
 def _is_new(position: Position, exchange: Exchange) -> bool:
-    """Whether a position was opened after the reset: the exchange knows the order that did."""
+    """True where a position was opened after the reset: the exchange knows the order that did."""
     first = position.trades.select_related("order__symbol").order_by("pk").first()
-    return first is not None and _known(first.order, exchange)
+    return first is not None and _is_known(first.order, exchange)
 
 
-def _known(order: Order, exchange: Exchange) -> bool:
-    """Whether the exchange knows the order by its number, under the name that we gave it."""
+def _is_known(order: Order, exchange: Exchange) -> bool:
+    """True where the exchange knows the order by its number, under the name that we gave it."""
     report = exchange.lookup(order.symbol.name, order.client_order_id, order.exchange_order_id)
     return report is not None and report.client_order_id == order.client_order_id

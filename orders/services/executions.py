@@ -1,4 +1,4 @@
-"""What the account's own event stream tells, booked like any answer."""
+"""Executions from the account's own event stream, booked like any answer."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
@@ -12,33 +12,34 @@ from foundation.times import to_time
 from orders.core.status import ENDED, OrderStatus
 from orders.models import ForeignOrder, Order, Trade
 from orders.services.booking import record
-from orders.venue.exchange import Execution, ExecutionReport, OrderSeen
+from orders.venue.exchange import Execution, ExecutionReport, ListedOrder
 
 logger = structlog.get_logger(__name__)
 
 
-def hear(executions: Iterable[Execution], now: datetime) -> None:
+def apply_executions(executions: Iterable[Execution], now: datetime) -> None:
     """Book executions in the order they happened in, each once; what is booked costs no write.
 
     Orders that are none of ours are noted, and nothing else is done about them.
     """
-    steps = {execution.execution_id: execution for execution in executions}
+    by_id = {execution.execution_id: execution for execution in executions}
     by_name: defaultdict[str, list[Execution]] = defaultdict(list)
-    for execution_id in sorted(steps):
-        by_name[steps[execution_id].report.client_order_id].append(steps[execution_id])
+    for execution_id in sorted(by_id):
+        execution = by_id[execution_id]
+        by_name[execution.report.client_order_id].append(execution)
     orders = {one.client_order_id: one for one in Order.objects.filter(client_order_id__in=by_name)}
-    booked = _booked(orders.values())
-    for name, heard in by_name.items():
+    booked = _booked_trades(orders.values())
+    for name, steps in by_name.items():
         order = orders.get(name)
         if order is None:
-            note_foreign(heard[-1].symbol, heard[-1].order, now)
-        elif not _stands(order, booked[order.pk], report := _joined(heard)):
+            record_foreign_order(steps[-1].symbol, steps[-1].order, now)
+        elif not _is_booked(order, booked[order.pk], report := _joined(steps)):
             record(order.pk, report, now)
 
 
-def note_foreign(symbol: str, order: OrderSeen, now: datetime, **known: Decimal) -> None:
-    """Write down an order that is none of ours, as it stands; `known` are further fields."""
-    standing = {
+def record_foreign_order(symbol: str, order: ListedOrder, now: datetime, **known: Decimal) -> None:
+    """Record an order that is none of ours, as it stands; `known` are further fields."""
+    state = {
         "executed_quantity": order.executed_quantity,
         "status": order.status,
         "seen_at": now,
@@ -49,11 +50,11 @@ def note_foreign(symbol: str, order: OrderSeen, now: datetime, **known: Decimal)
         symbol=symbol,
         exchange_order_id=order.exchange_order_id,
         client_order_id=order.client_order_id[:40],
-        defaults=standing,
-        create_defaults=standing | placed,
+        defaults=state,
+        create_defaults=state | placed,
     )
     if created:
-        logger.warning("order.foreign", symbol=symbol, order=row.client_order_id)
+        logger.warning("foreign_order.seen", symbol=symbol, order=row.client_order_id)
 
 
 def _joined(steps: Sequence[Execution]) -> ExecutionReport:
@@ -62,7 +63,7 @@ def _joined(steps: Sequence[Execution]) -> ExecutionReport:
     return replace(steps[-1].report, fills=tuple(fills.values()))
 
 
-def _booked(orders: Iterable[Order]) -> Mapping[int, set[int]]:
+def _booked_trades(orders: Iterable[Order]) -> Mapping[int, set[int]]:
     """The trades that are booked already, by order."""
     trades: defaultdict[int, set[int]] = defaultdict(set)
     rows = Trade.objects.filter(order__in=orders).values_list("order_id", "trade_id")
@@ -71,8 +72,8 @@ def _booked(orders: Iterable[Order]) -> Mapping[int, set[int]]:
     return trades
 
 
-def _stands(order: Order, booked: set[int], report: ExecutionReport) -> bool:
-    """Whether a report says nothing that is not on the books already."""
+def _is_booked(order: Order, booked: set[int], report: ExecutionReport) -> bool:
+    """True where a report says nothing that is not on the books already."""
     settled = order.status in ENDED and order.status != OrderStatus.EXPIRED_UNSENT
-    known = all(fill.trade_id in booked for fill in report.fills)
-    return known and (settled or order.status == report.status)
+    all_known = all(fill.trade_id in booked for fill in report.fills)
+    return all_known and (settled or order.status == report.status)

@@ -1,4 +1,4 @@
-"""Orders written down, for sending or as denied; the stops of what is held."""
+"""Pre-trade checks: orders written down, for sending or as denied."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
@@ -8,7 +8,6 @@ from types import MappingProxyType
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import Exists, OuterRef
 
 from foundation.events import after_commit
 from foundation.times import to_ms, to_time
@@ -16,15 +15,13 @@ from market.models import Symbol
 from market.rules import SymbolRules
 from market.ticks import Side
 from orders import queries
-from orders.core.risk import Circumstances, Intent, deny, quantity_of
+from orders.core.risk import Intent, RiskContext, check_intent, quantity_of
 from orders.core.status import OrderStatus
-from orders.core.stops import Stop
 from orders.events import order_changed
-from orders.models import Order, Position
-from orders.queries import LIVE
-from orders.services.entry_limits import ALL, standing_for
+from orders.models import Order
+from orders.services.entry_limits import ALL_STRATEGIES, read_entry_limits
 from orders.services.sending import send_claimed
-from orders.services.transitions import REASON_LENGTH, step
+from orders.services.transitions import REASON_LENGTH, change_of
 from orders.venue.exchange import Exchange
 
 
@@ -51,25 +48,26 @@ def open_orders(
     as they are known.
     """
     if any(intent.side is Side.BUY for intent in intents):
-        queries.take_turn()  # before positions are locked: no sale of one waits for a turn
-    situation = _Situation(intents, symbols, exchange, now, last_prices)
-    orders = _known(intents)  # not before the series are locked: another worker may be writing them
+        queries.lock_entries()  # before positions are locked: no sale waits for an entry's lock
+    check = PreTradeCheck(intents, symbols, exchange, now, last_prices)
+    # Not before the series are locked: another worker may be writing them.
+    orders = _existing(intents)
     fresh = []
     for intent in intents:
         if intent.client_order_id not in orders:
-            order = situation.admit(intent)
+            order = check.new_order(intent)
             orders[intent.client_order_id] = order
             fresh.append(order)
     if fresh:
         if send:  # registered first: an order leaves before anybody is told of it
-            claimed = _claim([order for order in fresh if not situation.guards(order)], now)
+            claimed = _claim([order for order in fresh if not check.has_resting_stop(order)], now)
             after_commit("orders.send", partial(send_claimed, exchange=exchange), claimed)
-        write(fresh, now)
+        write_orders(fresh, now)
     return [orders[intent.client_order_id] for intent in intents]
 
 
-class _Situation:
-    """What intents are held against, and how each that passes changes it for the next.
+class PreTradeCheck:
+    """Checks of intents, one after the other: each that passes counts for the next.
 
     Made within a transaction, which locks what the intents' strategies hold. Nobody else opens an
     order in these series meanwhile, nor lets any entry pass.
@@ -88,29 +86,31 @@ class _Situation:
         self._clock_known = exchange.clock_known
         self._symbols = {symbol.pk: symbol for symbol in symbols}
         self._last_prices = last_prices
-        self._held = queries.lock_held(series)
-        self._live, self._guarded, self._alarmed = queries.under_way(series)
-        self._standing = standing_for(intents, self._symbols.values(), now)
+        self._held = queries.lock_positions(series)
+        self._live = queries.live_orders(series)
+        self._limits = read_entry_limits(intents, self._symbols.values(), now)
 
-    def guards(self, order: Order) -> bool:
-        """Whether a protective stop of the order's series has not ended."""
-        return (order.strategy, order.symbol_id) in self._guarded
+    def has_resting_stop(self, order: Order) -> bool:
+        """A protective stop of the order's series has not ended."""
+        return (order.strategy, order.symbol_id) in self._live.with_stop
 
-    def admit(self, intent: Intent) -> Order:
-        """Its order, to be sent or denied, not written yet; what passes counts for the next."""
-        symbol, circumstances = self._symbols[intent.symbol_id], self._circumstances(intent)
-        denial = deny(intent, circumstances)
+    def new_order(self, intent: Intent) -> Order:
+        """The intent's order, pending or denied, not written yet; what passes counts for the
+        next.
+        """
+        symbol, context = self._symbols[intent.symbol_id], self._context(intent)
+        denial = check_intent(intent, context)
         if denial is None:
-            self._live[intent.strategy, intent.symbol_id].add(intent.side)
+            self._live.sides[intent.strategy, intent.symbol_id].add(intent.side)
             if intent.side is Side.BUY:
-                self._standing.count(intent, circumstances)
+                self._limits.count_entry(intent, context)
         return Order(
             client_order_id=intent.client_order_id,
             strategy=intent.strategy,
             symbol=symbol,
             side=intent.side,
-            quantity=quantity_of(intent, circumstances),
-            price_seen=intent.price,
+            quantity=quantity_of(intent, context),
+            reference_price=intent.price,
             stop_loss=intent.stop_loss,
             status=OrderStatus.DENIED if denial else OrderStatus.PENDING,
             reason=str(denial)[:REASON_LENGTH] if denial else "",
@@ -120,60 +120,38 @@ class _Situation:
             timeline=dict(intent.timeline),
         )
 
-    def _circumstances(self, intent: Intent) -> Circumstances:
+    def _context(self, intent: Intent) -> RiskContext:
         series, symbol = (intent.strategy, intent.symbol_id), self._symbols[intent.symbol_id]
-        standing = self._standing
-        return Circumstances(
+        limits = self._limits
+        return RiskContext(
             now_ms=to_ms(self._now),
             trading_enabled=settings.TRADING_ENABLED,
-            entries_halted=standing.halted,
+            entries_halted=limits.halted,
             symbol_status=symbol.status,
             base_asset=symbol.base_asset,
             order_quantity=symbol.order_quantity,
             rules=SymbolRules.from_filters(symbol.filters),
             held=self._held.get(series),
-            live=frozenset(self._live[series]),
-            guarded=series in self._guarded,
-            unreconciled=symbol.pk in self._alarmed,
+            live_sides=frozenset(self._live.sides[series]),
+            has_resting_stop=series in self._live.with_stop,
+            unreconciled=symbol.pk in self._live.alarmed,
             quote_asset=symbol.quote_asset,
-            limits=standing.limits,
+            limits=limits.limits,
             clock_known=self._clock_known,
-            entries=standing.entries[intent.strategy],
-            fall=standing.fall(intent.strategy, symbol.quote_asset),
-            total_fall=standing.fall(ALL, symbol.quote_asset),
-            free=standing.free.get(symbol.quote_asset),
+            entries=limits.entries[intent.strategy],
+            drawdown=limits.drawdown(intent.strategy, symbol.quote_asset),
+            total_drawdown=limits.drawdown(ALL_STRATEGIES, symbol.quote_asset),
+            free_balance=limits.free_balances.get(symbol.quote_asset),
             last_price=self._last_prices.get(symbol.name),
         )
 
 
-def open_stops() -> list[Stop]:
-    """The stops of all open positions that are not already being sold.
-
-    That one has a protective stop at the exchange changes nothing: we watch it all the same.
-    """
-    selling = Order.objects.filter(
-        strategy=OuterRef("strategy"),
-        symbol=OuterRef("symbol"),
-        side=Side.SELL,
-        kind=Order.Kind.MARKET,
-        status__in=LIVE,
-    )
-    positions = Position.objects.filter(~Exists(selling), status=Position.Status.OPEN)
-    return [
-        Stop(pk, name, price, to_ms(opened_at))
-        for pk, name, price, opened_at in positions.values_list(
-            "pk", "symbol__name", "stop_price", "opened_at"
-        )
-        if price is not None
-    ]
-
-
-def _known(intents: Sequence[Intent]) -> dict[str, Order]:
-    """Orders written down before, by client order id."""
-    known = queries.known([intent.client_order_id for intent in intents])
-    if not known:
+def _existing(intents: Sequence[Intent]) -> dict[str, Order]:
+    """Orders that were written before, by client order id."""
+    existing = queries.existing([intent.client_order_id for intent in intents])
+    if not existing:
         return {}
-    orders = Order.objects.filter(client_order_id__in=known)
+    orders = Order.objects.filter(client_order_id__in=existing)
     return {order.client_order_id: order for order in orders}
 
 
@@ -185,11 +163,11 @@ def _claim(orders: Iterable[Order], now: datetime) -> list[Order]:
     return claimed
 
 
-def write(orders: Sequence[Order], now: datetime) -> None:
+def write_orders(orders: Sequence[Order], now: datetime) -> None:
     """Write new orders with their history: a claimed one was pending for no time at all."""
     claimed = [order for order in orders if order.status == OrderStatus.SUBMITTED]
     queries.insert_orders(orders)
-    first = [step(order, OrderStatus.PENDING, now) for order in claimed]
-    first += [step(order, order.status, now) for order in orders]
+    first = [change_of(order, OrderStatus.PENDING, now) for order in claimed]
+    first += [change_of(order, order.status, now) for order in orders]
     queries.insert_changes(first)
     order_changed.announce([order for order in orders if order.status != OrderStatus.SUBMITTED])

@@ -14,7 +14,6 @@ from typing import NamedTuple
 import structlog
 from django.conf import settings
 from django.db import transaction
-from django.db.models import Exists, OuterRef, QuerySet
 from django.utils import timezone
 
 from foundation.decimals import floor_to_step
@@ -22,50 +21,45 @@ from market.rules import SymbolRules
 from market.ticks import Side
 from orders.core.status import ENDED, OrderStatus
 from orders.models import Order, Position
-from orders.queries import LIVE
 from orders.services.booking import record
-from orders.services.pre_trade import write
+from orders.services.pre_trade import write_orders
 from orders.services.sending import Answer, Clock, reconcile, senders, submit
-from orders.services.transitions import locked, move
+from orders.services.transitions import lock_order, transition
 from orders.venue.exchange import Busy, Exchange, ExecutionReport, OutcomeUnknown, Refused
 
 SEND_WITHIN = timedelta(seconds=60)
 logger = structlog.get_logger(__name__)
 
 
-class Terms(NamedTuple):
-    """What a position's stop is to sell (base asset), and at or below which price."""
+class StopTerms(NamedTuple):
+    """Quantity (base asset) that a position's stop is to sell, and its stop price."""
 
     quantity: Decimal
     price: Decimal
 
 
-# --- What should rest, and what does -------------------------------------------------------------
+# --- The stops that should rest, and those that do -----------------------------------------------
 
 
-def unguarded() -> list[Position]:
+def unprotected_positions() -> list[Position]:
     """Open positions that are to have a protective stop, have none, and are not being sold."""
-    if not _wanted():
+    if not _enabled():
         return []
-    positions = Position.objects.filter(
-        ~Exists(_selling(OuterRef("strategy"), OuterRef("symbol"))),
-        status=Position.Status.OPEN,
-        stop_price__isnull=False,
-        symbol__status="TRADING",
-    )
-    found = list(positions.select_related("symbol").order_by("opened_at", "pk"))
-    standing = Counter(_stops().values_list("symbol", flat=True)) if found else Counter[int]()
+    positions = Position.objects.unprotected().select_related("symbol")
+    found = list(positions.order_by("opened_at", "pk"))
+    stops = Order.objects.stops().live()
+    resting = Counter(stops.values_list("symbol", flat=True)) if found else Counter[int]()
     lacking = []
     for position in found:
-        most = _rules(position).max_stops
-        if _terms(position) and (most is None or standing[position.symbol_id] < most):
-            standing[position.symbol_id] += 1
+        limit = _rules(position).max_stops
+        if _terms(position) and (limit is None or resting[position.symbol_id] < limit):
+            resting[position.symbol_id] += 1
             lacking.append(position)
     return lacking
 
 
 @transaction.atomic
-def protect(position_id: int, client_order_id: str, now: datetime) -> Order | None:
+def open_protective_stop(position_id: int, client_order_id: str, now: datetime) -> Order | None:
     """Write a position's stop down for sending.
 
     None where it has one, is being sold, or is closed: the position's lock lets one worker
@@ -73,8 +67,10 @@ def protect(position_id: int, client_order_id: str, now: datetime) -> Order | No
     worker used, however its stop ended.
     """
     rows = Position.objects.select_for_update(of=("self",)).select_related("symbol")
-    position = rows.filter(pk=position_id, status=Position.Status.OPEN).first()
-    if position is None or _selling(position.strategy, position.symbol_id).exists():
+    position = rows.open().filter(pk=position_id).first()
+    if position is None:
+        return None
+    if Order.objects.of(position.strategy, position.symbol_id).sales().live().exists():
         return None
     if Order.objects.filter(client_order_id=client_order_id).exists():
         return None
@@ -89,26 +85,27 @@ def protect(position_id: int, client_order_id: str, now: datetime) -> Order | No
         kind=Order.Kind.STOP_LOSS,
         quantity=terms.quantity,
         stop_price=terms.price,
-        price_seen=terms.price,
+        reference_price=terms.price,
         created_at=now,
         expires_at=now + SEND_WITHIN,
     )
-    write([stop], now)
+    write_orders([stop], now)
     return stop
 
 
-def withdraw_astray(exchange: Exchange, clock: Clock = timezone.now) -> None:
-    """Take back the stops that are not what their positions need, or no longer wanted."""
-    _withdraw(_astray(), exchange, clock)
+def cancel_misfit_stops(exchange: Exchange, clock: Clock = timezone.now) -> None:
+    """Cancel the stops that are not what their positions need, or no longer wanted."""
+    _cancel_stops(_misfit_stops(), exchange, clock)
 
 
-def _astray() -> list[Order]:
+def _misfit_stops() -> list[Order]:
     """One that is selling already is left alone: it ends by itself."""
-    stops = list(_stops().exclude(status=OrderStatus.PARTIALLY_FILLED).select_related("symbol"))
-    if not stops or not _wanted():
+    live = Order.objects.stops().live().exclude(status=OrderStatus.PARTIALLY_FILLED)
+    stops = list(live.select_related("symbol"))
+    if not stops or not _enabled():
         return stops
-    held = Position.objects.filter(status=Position.Status.OPEN).select_related("symbol")
-    terms = {(one.strategy, one.symbol_id): _terms(one) for one in held}
+    positions = Position.objects.open().select_related("symbol")
+    terms = {(one.strategy, one.symbol_id): _terms(one) for one in positions}
     return [
         stop
         for stop in stops
@@ -116,21 +113,11 @@ def _astray() -> list[Order]:
     ]
 
 
-def _wanted() -> bool:
+def _enabled() -> bool:
     return settings.PROTECTIVE_STOPS and settings.TRADING_ENABLED
 
 
-def _stops() -> QuerySet[Order]:
-    return Order.objects.filter(kind=Order.Kind.STOP_LOSS, status__in=LIVE)
-
-
-def _selling(strategy: str | OuterRef, symbol: int | OuterRef) -> QuerySet[Order]:
-    """Sales under way and protective stops of one series."""
-    series = Order.objects.filter(strategy=strategy, symbol=symbol)
-    return series.filter(side=Side.SELL, status__in=LIVE)
-
-
-def _terms(position: Position) -> Terms | None:
+def _terms(position: Position) -> StopTerms | None:
     """None where the exchange would take no stop for so little.
 
     On the tick below, the exchange sells at the same trades as our own stop does.
@@ -140,32 +127,32 @@ def _terms(position: Position) -> Terms | None:
     rules = _rules(position)
     price = floor_to_step(position.stop_price, rules.tick)
     quantity = rules.sellable(position.quantity, price)
-    return Terms(quantity, price) if quantity and price else None
+    return StopTerms(quantity, price) if quantity and price else None
 
 
 def _rules(position: Position) -> SymbolRules:
     return SymbolRules.from_filters(position.symbol.filters)
 
 
-# --- Taken back, so that something else can sell -------------------------------------------------
+# --- Cancelled, so that something else can sell --------------------------------------------------
 
 
-def carry_out(order_ids: Sequence[int], exchange: Exchange, clock: Clock = timezone.now) -> None:
+def send_orders(order_ids: Sequence[int], exchange: Exchange, clock: Clock = timezone.now) -> None:
     """Send the pending ones among these orders; what a stop guards, once that has ended.
 
     Where it is not known to have ended, the sale waits: the stop guards the position meanwhile,
     and the next sweep asks again.
     """
-    guarded = submit(order_ids, exchange, clock)
-    if guarded:
-        series = {(sale.strategy, sale.symbol_id) for sale in guarded}
-        stops = _stops().select_related("symbol")
+    waiting = submit(order_ids, exchange, clock)
+    if waiting:
+        series = {(sale.strategy, sale.symbol_id) for sale in waiting}
+        stops = Order.objects.stops().live().select_related("symbol")
         in_the_way = [stop for stop in stops if (stop.strategy, stop.symbol_id) in series]
-        _withdraw(in_the_way, exchange, clock)
-        submit([sale.pk for sale in guarded], exchange, clock)
+        _cancel_stops(in_the_way, exchange, clock)
+        submit([sale.pk for sale in waiting], exchange, clock)
 
 
-def _withdraw(stops: Sequence[Order], exchange: Exchange, clock: Clock) -> None:
+def _cancel_stops(stops: Sequence[Order], exchange: Exchange, clock: Clock) -> None:
     """Cancel what rests, several at once, and book what became of it.
 
     A stop may have sold in the meantime, wholly or in part; then there is nothing to cancel, or
@@ -173,24 +160,24 @@ def _withdraw(stops: Sequence[Order], exchange: Exchange, clock: Clock) -> None:
     """
     resting = [stop for stop in stops if _is_at_exchange(stop, exchange, clock)]
     for stop, answer in zip(
-        resting, senders().map(partial(_cancel, exchange), resting), strict=True
+        resting, senders().map(partial(_cancel_stop, exchange), resting), strict=True
     ):
         if isinstance(answer, ExecutionReport):
             record(stop.pk, answer, clock())
             if not answer.executed_quantity:
                 continue
         else:
-            logger.warning("stop.not_cancelled", order=stop.client_order_id, reason=str(answer))
+            logger.warning("stop.cancel_failed", order=stop.client_order_id, reason=str(answer))
         if not isinstance(answer, Busy):
             reconcile(stop.pk, exchange, clock)
 
 
 def _is_at_exchange(stop: Order, exchange: Exchange, clock: Clock) -> bool:
-    """Whether a stop is there to be cancelled; one that was not sent yet never will be.
+    """True for a stop that is there to be cancelled; one that was not sent yet never will be.
 
     What became of the sending must be known first: a cancel that overtakes it finds nothing.
     """
-    if _take_back_unsent(stop.pk, clock()):
+    if _expire_unsent(stop.pk, clock()):
         return False
     if stop.exchange_order_id is None:
         reconcile(stop.pk, exchange, clock)
@@ -199,14 +186,14 @@ def _is_at_exchange(stop: Order, exchange: Exchange, clock: Clock) -> bool:
 
 
 @transaction.atomic
-def _take_back_unsent(stop_id: int, now: datetime) -> bool:
-    stop = locked(stop_id)
+def _expire_unsent(stop_id: int, now: datetime) -> bool:
+    stop = lock_order(stop_id)
     if stop.status != OrderStatus.PENDING:
         return False
-    return move(stop, OrderStatus.EXPIRED_UNSENT, now, "taken back before it was sent")
+    return transition(stop, OrderStatus.EXPIRED_UNSENT, now, "taken back before it was sent")
 
 
-def _cancel(exchange: Exchange, stop: Order) -> Answer:
+def _cancel_stop(exchange: Exchange, stop: Order) -> Answer:
     assert stop.exchange_order_id is not None  # noqa: S101  # it is at the exchange
     try:
         return exchange.cancel(stop.symbol.name, stop.client_order_id, stop.exchange_order_id)

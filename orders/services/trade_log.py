@@ -13,18 +13,18 @@ from foundation.decimals import plain
 from orders.models import Trade
 
 BATCH = 500
-LINE_LENGTH = 600  # bytes, more than any line has
+MAX_LINE_LENGTH = 600  # bytes
 
 
 def append_trade_log() -> int:
-    """Append every trade that is not in the log yet; how many that were.
+    """Append every trade that is not in the log yet; returns how many that were.
 
     Written, flushed to disk, then marked in the database. A process killed in between leaves
     lines that are not marked: at most one batch, at the end of the file, where the next one
     finds them. One writer at a time, by a lock on the file.
     """
     written = 0
-    if not Trade.objects.filter(logged=False).exists():
+    if not Trade.objects.unlogged().exists():
         return written
     path = Path(settings.TRADE_LOG)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -37,13 +37,13 @@ def append_trade_log() -> int:
 
 
 def _next_batch() -> list[Trade]:
-    trades = Trade.objects.filter(logged=False).select_related("order", "symbol")
+    trades = Trade.objects.unlogged().select_related("order", "symbol")
     return list(trades.order_by("pk")[:BATCH])
 
 
 def _append(file: BinaryIO, trades: Sequence[Trade]) -> int:
-    standing = _last_keys(file)
-    missing = [trade for trade in trades if _key(trade) not in standing]
+    present = _last_keys(file)
+    missing = [trade for trade in trades if _key(trade) not in present]
     file.write(b"".join(orjson.dumps(_line(trade)) + b"\n" for trade in missing))
     file.flush()
     os.fsync(file.fileno())
@@ -75,9 +75,9 @@ def _key(trade: Trade) -> tuple[object, object]:
 def _last_keys(file: BinaryIO) -> set[tuple[object, object]]:
     """The keys of the last lines, a batch and more."""
     size = file.seek(0, os.SEEK_END)
-    file.seek(max(0, size - 2 * BATCH * LINE_LENGTH))
+    file.seek(max(0, size - 2 * BATCH * MAX_LINE_LENGTH))
     lines = file.read().split(b"\n")
-    if size > 2 * BATCH * LINE_LENGTH:
+    if size > 2 * BATCH * MAX_LINE_LENGTH:
         lines = lines[1:]  # begins anywhere within its line
     return {_key_of(line) for line in lines}
 
@@ -94,7 +94,7 @@ def _key_of(line: bytes) -> tuple[object, object]:
 def _cut_half_line(file: BinaryIO) -> None:
     """Remove what a killed writer left after the last whole line."""
     size = file.seek(0, os.SEEK_END)
-    start = max(0, size - BATCH * LINE_LENGTH)
+    start = max(0, size - BATCH * MAX_LINE_LENGTH)
     file.seek(start)
     whole = file.read().rfind(b"\n") + 1
     if start + whole < size:

@@ -1,4 +1,4 @@
-"""One order's steps from status to status, each with its line of history."""
+"""Status transitions of an order, each with its line of history."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -16,13 +16,15 @@ REASON_LENGTH = 300
 logger = structlog.get_logger(__name__)
 
 
-def locked(order_id: int) -> Order:
-    """The order as it stands, kept from others until the transaction ends."""
+def lock_order(order_id: int) -> Order:
+    """The order's row, locked until the transaction ends."""
     orders = Order.objects.select_for_update(of=("self",)).select_related("symbol")
     return orders.get(pk=order_id)
 
 
-def move(order: Order, status: OrderStatus, now: datetime, detail: str = "", **fields: Any) -> bool:
+def transition(
+    order: Order, status: OrderStatus, now: datetime, detail: str = "", **fields: Any
+) -> bool:
     """Take a locked order to `status`; False where that must not follow its present one."""
     if not may_follow(OrderStatus(order.status), status):
         return False
@@ -32,7 +34,7 @@ def move(order: Order, status: OrderStatus, now: datetime, detail: str = "", **f
     for name, value in {"status": status, **fields}.items():
         setattr(order, name, value)
     order.save(update_fields=["status", *fields])
-    note([order], now, detail)
+    record_changes([order], now, detail)
     order_changed.announce([order])
     log = logger.bind(order=order.client_order_id, symbol=order.symbol.name)
     log.info(f"order.{status.lower()}", side=order.side, strategy=order.strategy, detail=detail)
@@ -40,16 +42,16 @@ def move(order: Order, status: OrderStatus, now: datetime, detail: str = "", **f
 
 
 @transaction.atomic
-def move_by_id(order_id: int, status: OrderStatus, now: datetime, detail: str = "") -> bool:
-    return move(locked(order_id), status, now, detail)
+def transition_by_id(order_id: int, status: OrderStatus, now: datetime, detail: str = "") -> bool:
+    return transition(lock_order(order_id), status, now, detail)
 
 
-def note(orders: Sequence[Order], now: datetime, detail: str = "") -> None:
+def record_changes(orders: Sequence[Order], now: datetime, detail: str = "") -> None:
     """Add the orders' present status to their history; what ended them is told by itself."""
-    queries.insert_changes([step(order, order.status, now, detail) for order in orders])
+    queries.insert_changes([change_of(order, order.status, now, detail) for order in orders])
 
 
-def step(order: Order, status: str, now: datetime, detail: str = "") -> OrderChange:
+def change_of(order: Order, status: str, now: datetime, detail: str = "") -> OrderChange:
     """A line of an order's history, not written yet."""
     text = (detail or order.reason)[:REASON_LENGTH]
     return OrderChange(order=order, status=status, detail=text, at=now)

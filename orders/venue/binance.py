@@ -25,11 +25,11 @@ from orders.venue import wire
 from orders.venue.exchange import (
     Busy,
     ExecutionReport,
+    ListedOrder,
+    ListedTrade,
     OrderRequest,
-    OrderSeen,
     OutcomeUnknown,
     Refused,
-    TradeSeen,
 )
 from orders.venue.signing import signed
 
@@ -148,13 +148,13 @@ class BinanceExchange:
         fills = [("symbol", symbol), ("orderId", str(order.order_id)), ("limit", "1000")]
         return wire.found(order, wire.read_trades(self._read(TRADES_PATH, fills, Priority.URGENT)))
 
-    def open_orders(self, symbol: str) -> list[OrderSeen]:
+    def open_orders(self, symbol: str) -> list[ListedOrder]:
         """Source: Binance Spot REST, "Current open orders"."""
         return wire.read_orders(self._read(OPEN_ORDERS_PATH, [("symbol", symbol)]))
 
-    def orders_since(self, symbol: str, start_ms: int) -> list[OrderSeen]:
+    def orders_since(self, symbol: str, start_ms: int) -> list[ListedOrder]:
         """Source: Binance Spot REST, "All orders"."""
-        orders: list[OrderSeen] = []
+        orders: list[ListedOrder] = []
         where = ("startTime", self._theirs(start_ms))
         while True:
             page = wire.read_orders(self._read(ALL_ORDERS_PATH, _page_of(symbol, where)))
@@ -163,9 +163,9 @@ class BinanceExchange:
                 return orders
             where = ("orderId", str(page[-1].exchange_order_id + 1))
 
-    def trades_since(self, symbol: str, start_ms: int) -> list[TradeSeen]:
+    def trades_since(self, symbol: str, start_ms: int) -> list[ListedTrade]:
         """Source: Binance Spot REST, "Account trade list"."""
-        trades: list[TradeSeen] = []
+        trades: list[ListedTrade] = []
         where = ("startTime", self._theirs(start_ms))
         while True:
             page = wire.read_trades(self._read(TRADES_PATH, _page_of(symbol, where)))

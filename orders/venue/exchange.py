@@ -1,4 +1,4 @@
-"""What an exchange does for us, and the three ways in which it does not."""
+"""The exchange protocol: its requests and reports, and the three ways in which it fails."""
 
 from dataclasses import dataclass
 from decimal import Decimal
@@ -14,11 +14,11 @@ __all__ = [
     "Execution",
     "ExecutionReport",
     "Fill",
+    "ListedOrder",
+    "ListedTrade",
     "OrderRequest",
-    "OrderSeen",
     "OutcomeUnknown",
     "Refused",
-    "TradeSeen",
 ]
 
 
@@ -43,7 +43,7 @@ class OrderRequest:
 
 @dataclass(frozen=True, slots=True)
 class ExecutionReport:
-    """What the exchange says became of an order. An ended order may carry fills.
+    """The state of an order by the exchange's own word. An ended order may carry fills.
 
     `executed_quantity` is in base asset. `fills` may lag behind it where they are read
     separately.
@@ -59,7 +59,7 @@ class ExecutionReport:
 
 
 @dataclass(frozen=True, slots=True)
-class OrderSeen:
+class ListedOrder:
     """An order as the exchange's lists have it: anybody's on this account, without its fills.
 
     Quantities are in base asset, `time_ms` is when the exchange took it.
@@ -75,7 +75,7 @@ class OrderSeen:
 
 
 @dataclass(frozen=True, slots=True)
-class TradeSeen:
+class ListedTrade:
     """A fill as the exchange's list of trades has it, with the order that it belongs to."""
 
     exchange_order_id: int
@@ -92,7 +92,7 @@ class Execution:
 
     execution_id: int
     symbol: str
-    order: OrderSeen
+    order: ListedOrder
     report: ExecutionReport
 
 
@@ -138,25 +138,25 @@ class Exchange(Protocol):
     def lookup(
         self, symbol: str, client_order_id: str, exchange_order_id: int | None
     ) -> ExecutionReport | None:
-        """What became of an order, with its fills; None where the exchange knows none."""
+        """The state of an order, with its fills; None where the exchange knows none."""
         ...
 
-    def open_orders(self, symbol: str) -> list[OrderSeen]: ...
+    def open_orders(self, symbol: str) -> list[ListedOrder]: ...
 
-    def orders_since(self, symbol: str, start_ms: int) -> list[OrderSeen]:
+    def orders_since(self, symbol: str, start_ms: int) -> list[ListedOrder]:
         """All orders taken from `start_ms` (our clock) on, oldest first."""
         ...
 
-    def trades_since(self, symbol: str, start_ms: int) -> list[TradeSeen]:
+    def trades_since(self, symbol: str, start_ms: int) -> list[ListedTrade]:
         """All fills from `start_ms` (our clock) on, oldest first."""
         ...
 
     def balances(self) -> dict[str, Decimal]:
-        """What the account holds of each asset, free and locked together."""
+        """Balances of each asset, free and locked together."""
         ...
 
     def free_balances(self) -> dict[str, Decimal]:
-        """What the account has to spend of each asset that there is something of."""
+        """Free balances, of each asset that there is something of."""
         ...
 
     def keep_ready(self) -> None:

@@ -1,4 +1,4 @@
-"""What speaks for an order never having been placed: the exchange's own lists."""
+"""Search for an order in the exchange's own lists: evidence that it was never placed."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -10,45 +10,45 @@ MARGIN_MS = 10_000
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
-    """The order, where it was found after all; else whether the lists agree that it is none.
+class SearchResult:
+    """The order, where it was found after all; else `absent` where the lists agree that it is none.
 
-    `text` says what was asked and what came of it.
+    `evidence` says what was asked and what came of it.
     """
 
     report: ExecutionReport | None
     absent: bool
-    text: str
+    evidence: str
 
 
-def search(exchange: Exchange, symbol: str, client_order_id: str, sent_ms: int) -> Finding:
+def find(exchange: Exchange, symbol: str, client_order_id: str, sent_ms: int) -> SearchResult:
     """Look for an order that the exchange does not know by name, in all lists it may stand in.
 
     Trades do not tell the client's id: those of orders that no list names are asked for one by
     one. Raises what the exchange raises. Source: protocol D.2.5.
     """
     since_ms = sent_ms - MARGIN_MS
-    standing = exchange.open_orders(symbol)
+    open_orders = exchange.open_orders(symbol)
     orders = exchange.orders_since(symbol, since_ms)
     trades = exchange.trades_since(symbol, since_ms)
     named = {
         one.exchange_order_id
-        for one in (*standing, *orders)
+        for one in (*open_orders, *orders)
         if one.client_order_id == client_order_id
     }
-    listed = {one.exchange_order_id for one in (*standing, *orders)}
+    listed = {one.exchange_order_id for one in (*open_orders, *orders)}
     filled = {trade.exchange_order_id for trade in trades} - listed
-    text = (
-        f"openOrders listed {len(standing)}, allOrders {len(orders)} and myTrades {len(trades)} "
+    evidence = (
+        f"openOrders listed {len(open_orders)}, allOrders {len(orders)} and myTrades {len(trades)} "
         f"since {MARGIN_MS // 1000} s before it was to be sent"
     )
-    for report in _asked(exchange, symbol, client_order_id, sorted(named | filled)):
+    for report in _looked_up(exchange, symbol, client_order_id, sorted(named | filled)):
         if report.client_order_id == client_order_id:
-            return Finding(report, absent=False, text=text)
-    return Finding(None, absent=not named, text=text)
+            return SearchResult(report, absent=False, evidence=evidence)
+    return SearchResult(None, absent=not named, evidence=evidence)
 
 
-def _asked(
+def _looked_up(
     exchange: Exchange, symbol: str, client_order_id: str, exchange_order_ids: list[int]
 ) -> Iterator[ExecutionReport]:
     for exchange_order_id in exchange_order_ids:

@@ -15,10 +15,10 @@ from orders.venue.exchange import (
     Busy,
     Execution,
     ExecutionReport,
-    OrderSeen,
+    ListedOrder,
+    ListedTrade,
     OutcomeUnknown,
     Refused,
-    TradeSeen,
 )
 
 T = TypeVar("T")
@@ -163,12 +163,14 @@ def read_order(body: bytes) -> WireOrder:
     return _known(_decoded(ORDER, body, "an order"))
 
 
-def read_orders(body: bytes) -> list[OrderSeen]:
+def read_orders(body: bytes) -> list[ListedOrder]:
     return [_seen(_known(order)) for order in _decoded(ORDERS, body, "a list of orders")]
 
 
-def read_trades(body: bytes) -> list[TradeSeen]:
-    return [TradeSeen(t.order_id, _fill_of(t)) for t in _decoded(TRADES, body, "a list of trades")]
+def read_trades(body: bytes) -> list[ListedTrade]:
+    return [
+        ListedTrade(t.order_id, _fill_of(t)) for t in _decoded(TRADES, body, "a list of trades")
+    ]
 
 
 def read_balances(body: bytes) -> dict[str, Decimal]:
@@ -195,8 +197,8 @@ def _known(order: WireOrder) -> WireOrder:
     return order
 
 
-def _seen(order: WireOrder) -> OrderSeen:
-    return OrderSeen(
+def _seen(order: WireOrder) -> ListedOrder:
+    return ListedOrder(
         client_order_id=order.client_order_id,
         exchange_order_id=order.order_id,
         status=STATUSES[order.status],
@@ -230,7 +232,7 @@ def placed(body: bytes) -> ExecutionReport:
     return report_of(order, fills)
 
 
-def found(order: WireOrder, trades: Iterable[TradeSeen]) -> ExecutionReport:
+def found(order: WireOrder, trades: Iterable[ListedTrade]) -> ExecutionReport:
     return report_of(order, tuple(trade.fill for trade in trades))
 
 
@@ -288,7 +290,7 @@ def _execution(wire: WireExecution, status: OrderStatus) -> Execution:
     return Execution(
         wire.I,
         wire.s,
-        OrderSeen(client_order_id, wire.i, status, wire.S, wire.q, wire.z, wire.O),
+        ListedOrder(client_order_id, wire.i, status, wire.S, wire.q, wire.z, wire.O),
         ExecutionReport(client_order_id, wire.i, status, wire.z, wire.Z, fills, reason),
     )
 

@@ -16,7 +16,7 @@ from market.queries import read_symbols
 from market.ticks import Side
 from orders.core.risk import Intent
 from orders.core.status import OrderStatus
-from orders.core.timeline import Step, Timeline, known
+from orders.core.timeline import Step, Timeline, known_steps
 from orders.models import Order
 from orders.services import open_orders
 from orders.venue.exchange import Exchange
@@ -198,7 +198,7 @@ def _timeline(crossover: Crossover) -> Timeline:
         steps[Step.TRADED] = target.traded_ms
         steps[Step.RECEIVED] = target.received_ms
         steps[Step.CLOSED] = target.closed_ms
-    return known(steps)
+    return known_steps(steps)
 
 
 def _signal(crossover: Crossover, symbol: Symbol, order: Order | None, now: datetime) -> Signal:

@@ -16,9 +16,9 @@ from foundation.times import now_ms, to_ms
 from market.ticks import Side
 from orders.core.risk import Intent
 from orders.core.stops import Hit
-from orders.core.timeline import Step, Timeline, known
+from orders.core.timeline import Step, Timeline, known_steps
 from orders.models import HaltLevel, Position
-from orders.queries import under_way
+from orders.queries import live_orders
 from orders.services import current_halt, open_orders
 from orders.venue.exchange import Exchange
 from strategies import queries
@@ -50,7 +50,7 @@ def stop_out(
 
 def flatten(now: datetime, exchange: Exchange) -> list[Signal]:
     """Sell every open position."""
-    positions = Position.objects.filter(status=Position.Status.OPEN).select_related("symbol")
+    positions = Position.objects.open().select_related("symbol")
     prices = {position.pk: _price_of(position) for position in positions}
     return _sell(prices, SignalReason.HALT, now, exchange)
 
@@ -63,7 +63,7 @@ def flatten_if_halted(now: datetime, exchange: Exchange) -> list[Signal]:
 
 def finish_exits(now: datetime, exchange: Exchange) -> list[Signal]:
     """Sell what was stopped out and is still held, and all that is held in a flattening halt."""
-    stopped = Signal.objects.stop_losses().filter(position__status=Position.Status.OPEN)
+    stopped = Signal.objects.stop_losses().filter(position__in=Position.objects.open())
     prices = dict(stopped.order_by("created_at", "pk").values_list("position", "price"))
     stopped_out = _sell(prices, SignalReason.STOP_LOSS, now, exchange)
     return stopped_out + flatten_if_halted(now, exchange)
@@ -83,7 +83,7 @@ def _sell(
     if not prices:
         return []
     rows = Position.objects.select_for_update(of=("self",)).select_related("symbol").order_by("pk")
-    positions = list(rows.filter(pk__in=prices, status=Position.Status.OPEN))
+    positions = list(rows.open().filter(pk__in=prices))
     if not positions:
         return []
     signals = _exit_signals(positions, prices, reason, now)
@@ -101,7 +101,7 @@ def _exit_signals(
     """The signals to sell, of positions that may be sold now; not in the database yet."""
     found = Strategy.objects.filter(name__in={position.strategy for position in positions})
     strategies = {strategy.name: strategy for strategy in found}
-    selling, *_ = under_way({(one.strategy, one.symbol_id) for one in positions})
+    live = live_orders({(one.strategy, one.symbol_id) for one in positions})
     past = _past_exits(positions)
     signals = []
     for position in positions:
@@ -109,7 +109,7 @@ def _exit_signals(
         if strategy is None:
             logger.error("exit.strategy_unknown", strategy=position.strategy, position=position.pk)
             continue
-        sold_now = bool(selling[position.strategy, position.symbol_id])
+        sold_now = bool(live.sides[position.strategy, position.symbol_id])
         attempt = _attempt(reason, past[position.pk], sold_now, now)
         if attempt is not None:
             signal = _exit_signal(position, strategy, attempt)
@@ -198,7 +198,7 @@ def _intent(signal: Signal, now: datetime, timeline: Timeline) -> Intent:
 
 
 def _timeline(hit: Hit) -> Timeline:
-    return known({Step.TRADED: hit.time_ms, Step.RECEIVED: hit.received_ms})
+    return known_steps({Step.TRADED: hit.time_ms, Step.RECEIVED: hit.received_ms})
 
 
 def _price_of(position: Position) -> Decimal:

@@ -6,7 +6,7 @@ from itertools import takewhile
 from foundation.times import to_ms
 from orders.core.status import OrderStatus
 from orders.models import HaltLevel, Order, Position
-from orders.services import current_halt, protect, unguarded
+from orders.services import current_halt, open_protective_stop, unprotected_positions
 from strategies.keys import stop_key
 from strategies.models import Signal, Strategy
 from strategies.services.exits import pause_after
@@ -25,7 +25,7 @@ def guard(now: datetime) -> list[Order]:
 
     One that failed is tried again after a pause. What is to be sold anyway gets none.
     """
-    positions = unguarded()
+    positions = unprotected_positions()
     if not positions or _flattens():
         return []
     hits = Signal.objects.stop_losses().filter(position__in=positions)
@@ -35,7 +35,7 @@ def guard(now: datetime) -> list[Order]:
     for position in positions:
         if position.strategy in ids and position.pk not in sold_anyway:
             key = _next_key(ids[position.strategy], position, now)
-            written.append(protect(position.pk, key, now) if key else None)
+            written.append(open_protective_stop(position.pk, key, now) if key else None)
     return [stop for stop in written if stop is not None]
 
 

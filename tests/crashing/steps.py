@@ -29,10 +29,10 @@ class Step(NamedTuple):
 
 
 STEPS = [
-    Step("intent written, not committed", "orders.services.pre_trade:write", before=False),
+    Step("intent written, not committed", "orders.services.pre_trade:write_orders", before=False),
     Step("committed, nobody told", "foundation.events:_react", before=True),
     Step("committed, nobody told", "orders.tasks:submit_orders.delay", before=True),
-    Step("claimed, not committed", "orders.services.sending:note", before=False),
+    Step("claimed, not committed", "orders.services.sending:record_changes", before=False),
     Step("claimed, not sent", "orders.services.sending:_send", before=True),
     Step("sent, not answered", "urllib3.connection:HTTPConnection.getresponse", before=True),
     Step("answered, not booked", "orders.services.sending:_book_answer", before=True),
@@ -41,9 +41,9 @@ STEPS = [
     Step("logged, not marked", "os:fsync", before=False),
     Step("stop hit, not written", "tradingsite.stream.stop_monitor:stop_out", before=True),
     Step("stop written and told", "tradingsite.stream.stop_monitor:stop_out", before=False),
-    Step("stop cancelled, not booked", "orders.services.protection:_cancel", before=False),
-    Step("stop ended, sale not sent", "orders.services.protection:_withdraw", before=False),
-    Step("event heard, not booked", "orders.services:hear", before=True),
+    Step("stop cancelled, not booked", "orders.services.protection:_cancel_stop", before=False),
+    Step("stop ended, sale not sent", "orders.services.protection:_cancel_stops", before=False),
+    Step("event heard, not booked", "orders.services:apply_executions", before=True),
 ]
 _placing = threading.local()
 
@@ -99,9 +99,9 @@ def _counts(step: Step, args: Sequence[Any]) -> bool:
         return getattr(_placing, "now", False)
     if "_react" in step.where:
         return bool(args[0] == "orders.send")
-    if "sending:note" in step.where:
+    if "sending:record_changes" in step.where:
         return len(args) == 2
-    return bool(args[0]) if "_withdraw" in step.where else True
+    return bool(args[0]) if "_cancel_stops" in step.where else True
 
 
 def _found(where: str) -> tuple[Any, str]:

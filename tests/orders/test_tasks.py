@@ -9,7 +9,7 @@ from pytest_django import DjangoCaptureOnCommitCallbacks
 from orders import tasks
 from orders.core.status import OrderStatus
 from orders.models import Order
-from orders.services import append_trade_log, open_orders, reconcile, unanswered
+from orders.services import ANSWER_DUE, append_trade_log, open_orders, reconcile
 from tests.builders import intent, opened, symbol
 from tests.fakes import FakeExchange
 
@@ -52,7 +52,7 @@ def test_one_whose_process_died_before_sending_is_looked_up_and_never_sent(
     order = claimed(exchange)
     soon, late = (order.created_at + timedelta(seconds=s) for s in (4, 25))
     tasks.sweep_orders.apply(throw=True)
-    assert unanswered(soon) == [order.pk]
+    assert Order.objects.unanswered(soon - ANSWER_DUE).ids() == [order.pk]
     reconcile(order.pk, exchange, lambda: late)
     order.refresh_from_db()
     assert order.status == OrderStatus.EXPIRED_UNSENT

@@ -12,17 +12,16 @@ from orders.core.status import OrderStatus
 from orders.core.stops import Hit, hit
 from orders.models import Alarm, Epoch, Order, Position
 from orders.services import (
-    carry_out,
+    ANSWER_DUE,
+    cancel_misfit_stops,
     open_orders,
     open_stops,
     reconcile,
     reconcile_account,
     record,
+    send_orders,
     set_halt,
     submit,
-    unanswered,
-    unsent,
-    withdraw_astray,
 )
 from orders.venue.exchange import Busy, OrderRequest, OutcomeUnknown, Refused
 from strategies.services import finish_exits, flatten, guard, stop_out
@@ -72,9 +71,9 @@ def sweep(exchange: FakeExchange, seconds: float) -> None:
     now = at(seconds)
     finish_exits(now, FakeExchange())
     guard(now)
-    withdraw_astray(exchange, lambda: now)
-    carry_out(unsent(), exchange, lambda: now)
-    for order_id in unanswered(now):
+    cancel_misfit_stops(exchange, lambda: now)
+    send_orders(Order.objects.unsent().ids(), exchange, lambda: now)
+    for order_id in Order.objects.unanswered(now - ANSWER_DUE).ids():
         reconcile(order_id, exchange, lambda: now)
 
 
@@ -90,7 +89,7 @@ def tick_stop(exchange: FakeExchange, seconds: float = 10) -> Order:
     """A tick hits the stop; what becomes of the sale."""
     [signal] = stop_out(hits(), at(seconds), FakeExchange())
     assert signal.order is not None
-    carry_out([signal.order.pk], exchange, lambda: at(seconds))
+    send_orders([signal.order.pk], exchange, lambda: at(seconds))
     signal.order.refresh_from_db()
     return signal.order
 
@@ -272,7 +271,7 @@ def test_one_that_was_never_placed_stands_in_the_way_only_until_that_is_sure(
 def test_one_that_was_not_sent_yet_never_is(position: Position, exchange: FakeExchange) -> None:
     guard(at(1))
     tick_stop(exchange)
-    carry_out([newest_stop().pk], exchange, lambda: at(11))
+    send_orders([newest_stop().pk], exchange, lambda: at(11))
     assert statuses() == ["STOP_LOSS EXPIRED_UNSENT", "MARKET FILLED"]
     assert sold(exchange) == HELD
 
@@ -282,7 +281,7 @@ def test_a_sale_is_claimed_only_where_nothing_rests(stop: Order, exchange: FakeE
     sell = intent(btc, Side.SELL, 2)
     [sale] = open_orders([sell], [btc], FakeExchange(), now=at(5), send=True)
     assert sale.status == "PENDING"
-    carry_out([sale.pk], exchange, lambda: at(5))
+    send_orders([sale.pk], exchange, lambda: at(5))
     assert statuses() == ["STOP_LOSS CANCELED", "MARKET FILLED"]
 
 

@@ -16,14 +16,13 @@ from market.ticks import Side
 from orders.core.stops import hit
 from orders.models import Order, Position
 from orders.services import (
-    carry_out,
+    ANSWER_DUE,
+    cancel_misfit_stops,
     open_orders,
     open_stops,
     reconcile,
     reconcile_account,
-    unanswered,
-    unsent,
-    withdraw_astray,
+    send_orders,
 )
 from orders.venue.exchange import Busy, OutcomeUnknown, Refused
 from strategies.services import finish_exits, guard, stop_out
@@ -77,14 +76,14 @@ class World:
         )
 
     def send(self) -> None:
-        carry_out(unsent(), self.exchange, self.now)
+        send_orders(Order.objects.unsent().ids(), self.exchange, self.now)
 
     def sweep(self) -> None:
         finish_exits(self.now(), self.exchange)
         guard(self.now())
-        withdraw_astray(self.exchange, self.now)
+        cancel_misfit_stops(self.exchange, self.now)
         self.send()
-        for order_id in unanswered(self.now()):
+        for order_id in Order.objects.unanswered(self.now() - ANSWER_DUE).ids():
             reconcile(order_id, self.exchange, self.now)
 
     def account(self) -> None:

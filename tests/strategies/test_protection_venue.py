@@ -18,13 +18,12 @@ from market.ticks import Side
 from orders.core.stops import Hit, Stop
 from orders.models import Alarm, Order, Position
 from orders.services import (
-    carry_out,
+    ANSWER_DUE,
+    cancel_misfit_stops,
     open_orders,
     reconcile,
     reconcile_account,
-    unanswered,
-    unsent,
-    withdraw_astray,
+    send_orders,
 )
 from orders.venue.binance import BinanceExchange
 from sandbox.clock import MINUTE_MS
@@ -109,7 +108,7 @@ def wish(side: Side, **fields: Any) -> Order:
 
 def bought(account: BinanceExchange) -> Position:
     """A position with its stop at the venue."""
-    carry_out([wish(Side.BUY, stop_loss=LOSS).pk], account)
+    send_orders([wish(Side.BUY, stop_loss=LOSS).pk], account)
     sweep(account)
     return Position.objects.get(status="open")
 
@@ -118,9 +117,9 @@ def sweep(account: BinanceExchange) -> None:
     """What the timetable does every second or two."""
     finish_exits(timezone.now(), account)
     guard(timezone.now())
-    withdraw_astray(account)
-    carry_out(unsent(), account)
-    for order_id in unanswered(timezone.now()):
+    cancel_misfit_stops(account)
+    send_orders(Order.objects.unsent().ids(), account)
+    for order_id in Order.objects.unanswered(timezone.now() - ANSWER_DUE).ids():
         reconcile(order_id, account)
 
 
@@ -130,7 +129,7 @@ def tick_stop(account: BinanceExchange, position: Position) -> None:
     stop = Stop(position.pk, "BTCUSDT", position.stop_price, 0)
     [signal] = stop_out([Hit(stop, position.stop_price, 0, 1)], timezone.now(), account)
     assert signal.order is not None
-    carry_out([signal.order.pk], account)
+    send_orders([signal.order.pk], account)
 
 
 def is_sold(account: BinanceExchange) -> bool:
@@ -169,7 +168,7 @@ def test_what_is_bought_is_guarded_at_the_venue(venue: Sandbox, account: Binance
 
 def test_a_sale_takes_it_back_first(venue: Sandbox, account: BinanceExchange) -> None:
     bought(account)
-    carry_out([wish(Side.SELL).pk], account)
+    send_orders([wish(Side.SELL).pk], account)
     assert statuses(venue) == ["FILLED", "CANCELED", "FILLED"]
     assert_sold_once(venue, account)
 
@@ -198,7 +197,7 @@ def test_a_cancel_without_an_answer_sells_once(
 
 
 def test_a_placement_without_an_answer_sells_once(venue: Sandbox, account: BinanceExchange) -> None:
-    carry_out([wish(Side.BUY, stop_loss=LOSS).pk], account)
+    send_orders([wish(Side.BUY, stop_loss=LOSS).pk], account)
     venue.inject("order_reset", executed=True, held_ms=600)
     venue.inject("read_lag", seconds=2, ms=1500)
     sweep(account)

@@ -58,7 +58,7 @@ def snapshot_json() -> dict[str, Any]:
     names = list(Symbol.objects.followed().values_list("name", flat=True))
     states = _states(names)
     prices = {name: state.last_price for name, state in states.items()}
-    positions = Position.objects.filter(status=Position.Status.OPEN).select_related("symbol")
+    positions = Position.objects.open().select_related("symbol")
     return {
         "symbols": names,
         "forming": [

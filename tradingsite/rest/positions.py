@@ -19,7 +19,7 @@ from foundation.rest.parameters import ChoiceParameter, Query, filters
 from market.models import Symbol
 from market.parameters import SymbolParameter, symbol_or_404
 from orders import services
-from orders.core.performance import Result, performance
+from orders.core.performance import PositionResult, performance
 from orders.core.timeline import latency
 from orders.models import Position
 from orders.parameters import StrategyQuery
@@ -160,7 +160,7 @@ class PerformanceView(APIView):
 
 def performance_json() -> Json:
     """Figures of every strategy, those that never traded included, and of all together."""
-    open_positions = Position.objects.filter(status=Position.Status.OPEN).select_related("symbol")
+    open_positions = Position.objects.open().select_related("symbol")
     held = {position.symbol.name for position in open_positions}
     # Fees may be in an asset that is followed and not held.
     prices = last_prices(
@@ -171,7 +171,7 @@ def performance_json() -> Json:
         for position in open_positions
         if position.symbol.name not in prices
     )
-    found = services.results(prices)
+    found = services.position_results(prices)
     quotes = set(Symbol.objects.followed().values_list("quote_asset", flat=True))
     names = set(Strategy.objects.values_list("name", flat=True))
     keys = sorted({*found, *product(names, quotes)})
@@ -188,7 +188,10 @@ def performance_json() -> Json:
 
 
 def _figures(
-    quote: str, keys: Sequence[Key], found: Mapping[Key, list[Result]], unpriced: Counter[Key]
+    quote: str,
+    keys: Sequence[Key],
+    found: Mapping[Key, list[PositionResult]],
+    unpriced: Counter[Key],
 ) -> Json:
     """The figures of some strategies together, all in one quote asset."""
     figures = performance([result for key in keys for result in found.get(key, [])])

@@ -146,7 +146,7 @@ class SymbolView(APIView):
     def delete(self, request: Request, symbol: str) -> Response:
         force = UnfollowQuery.validate_request(request)["force"]
         known = symbol_or_404(symbol)
-        held = Position.objects.filter(symbol=known, status=Position.Status.OPEN)
+        held = Position.objects.open().filter(symbol=known)
         if not force and (holders := sorted(held.values_list("strategy", flat=True))):
             raise PositionOpen(
                 f"{', '.join(holders)} hold a position in {known}, whose stop loss would no longer"

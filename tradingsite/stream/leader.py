@@ -24,7 +24,7 @@ from market.rest import ExchangeUnreachable
 from market.ticks import Tick
 from market.wire import StreamBatch
 from orders.events import account_subscribed
-from orders.services import hear
+from orders.services import apply_executions
 from orders.venue.account_stream import AccountStream
 from tradingsite.stream.checkpointer import Checkpointer
 from tradingsite.stream.context import StreamContext
@@ -188,7 +188,7 @@ def _start_account_stream(context: StreamContext) -> AccountStream | None:
         settings.BINANCE_API_KEY,
         settings.BINANCE_API_SECRET,
         context.clock.now_ms,
-        apply=lambda executions: hear(executions, timezone.now()),
+        apply=lambda executions: apply_executions(executions, timezone.now()),
         on_subscribed=account_subscribed.announce,
     )
     stream.start()

@@ -51,7 +51,7 @@ def _what_follows(halt: Halt) -> str:
     level = HaltLevel(halt.level)
     if level in MEANINGS:
         return MEANINGS[level]
-    held = Position.objects.filter(status=Position.Status.OPEN).select_related("symbol")
+    held = Position.objects.open().select_related("symbol")
     held = held.order_by("strategy", "symbol__name")
     names = ", ".join(f"{one.symbol} of {one.strategy}" for one in held)
     if not names:

@@ -8,14 +8,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from market.ticks import Side
-from orders.core.performance import Result, performance
-from orders.services import results, submit
+from orders.core.performance import PositionResult, performance
+from orders.services import position_results, submit
 from tests.builders import NOON, opened, symbol
 from tests.fakes import FakeExchange
 
 
-def closed(realised: str, at: int = 1, invested: str = "100") -> Result:
-    return Result(Decimal(invested), Decimal(realised), Decimal(0), Decimal("0.1"), at)
+def closed(realised: str, at: int = 1, invested: str = "100") -> PositionResult:
+    return PositionResult(Decimal(invested), Decimal(realised), Decimal(0), Decimal("0.1"), at)
 
 
 def test_the_figures_of_four_positions() -> None:
@@ -44,7 +44,7 @@ def test_what_cannot_be_divided_is_none() -> None:
 
 
 def test_an_open_position_counts_with_what_it_is_worth() -> None:
-    held = Result(Decimal(100), Decimal(2), Decimal(-5), Decimal(0), None)
+    held = PositionResult(Decimal(100), Decimal(2), Decimal(-5), Decimal(0), None)
     figures = performance([held, closed("10")])
     assert (figures["realised"], figures["unrealised"], figures["pnl"]) == ("12", "-5", "7")
     assert (figures["positions"], figures["closed"]) == (2, 1)
@@ -66,7 +66,7 @@ def test_positions_are_read_by_strategy_and_quote_asset() -> None:
     later = NOON + timedelta(seconds=1)
     submit([opened(btc, Side.SELL, number=2).pk], exchange, lambda: later)
     submit([opened(btc, number=3, strategy="B").pk], exchange, lambda: later)
-    found = results({"BTCUSDT": Decimal(62000)})
+    found = position_results({"BTCUSDT": Decimal(62000)})
     [sold], [held] = found["A", "USDT"], found["B", "USDT"]
     assert (sold.invested, sold.realised) == (Decimal(60), Decimal(1))
     assert (held.unrealised, held.closed_ms) == (Decimal(1), None)

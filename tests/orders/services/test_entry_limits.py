@@ -8,7 +8,7 @@ from pytest_django import Settings
 
 from market.ticks import Side
 from orders.models import Balance, DayResult, Order, Position
-from orders.services import mark_day, open_orders, read_balances, submit
+from orders.services import open_orders, read_balances, record_day_result, submit
 from orders.venue.binance import BinanceExchange
 from orders.venue.exchange import Busy
 from tests import rows
@@ -109,14 +109,14 @@ def test_a_fall_from_the_peak_of_the_day_stops_entries_till_midnight(settings: S
     settings.MAX_DAILY_LOSS = Decimal(10)
     btc = held().symbol
     for price in (70_000, 61_000, 60_000, 70_000):  # +10, +1, 0, +10
-        mark_day({"BTCUSDT": Decimal(price)}, NOON)
+        record_day_result({"BTCUSDT": Decimal(price)}, NOON)
     eth = symbol("ETHUSDT")
     assert opened(eth).reason == (
         "loss_limit: A lost 10 USDT from the day's peak, MAX_DAILY_LOSS is 10"
     )
     assert opened(eth, number=2, strategy="B").reason.startswith("loss_limit: all strategies")
     midnight = NOON + timedelta(hours=12)
-    mark_day({"BTCUSDT": Decimal(60_000)}, midnight)
+    record_day_result({"BTCUSDT": Decimal(60_000)}, midnight)
     wish = intent(eth, number=3, expires_ms=2**42)
     assert open_orders([wish], [eth, btc], FakeExchange(), now=midnight)[0].status == "PENDING"
 
@@ -125,17 +125,17 @@ def test_an_exit_passes_the_loss_limit(settings: Settings) -> None:
     settings.MAX_DAILY_LOSS = Decimal(1)
     btc = held().symbol
     for price in (60_000, 50_000):
-        mark_day({"BTCUSDT": Decimal(price)}, NOON)
+        record_day_result({"BTCUSDT": Decimal(price)}, NOON)
     assert opened(btc, Side.SELL).status == "PENDING"
 
 
 def test_a_loss_counts_once_realised_as_well() -> None:
     position = held()
-    mark_day({"BTCUSDT": Decimal(60_000)}, NOON)
+    record_day_result({"BTCUSDT": Decimal(60_000)}, NOON)
     position.status, position.realised, position.closed_at = "closed", Decimal(-7), NOON
     position.save()
-    mark_day({}, later(1))
-    assert set(DayResult.objects.values_list("strategy", "pnl", "fall")) == {
+    record_day_result({}, later(1))
+    assert set(DayResult.objects.values_list("strategy", "pnl", "drawdown")) == {
         ("A", Decimal(-7), Decimal(7)),
         ("", Decimal(-7), Decimal(7)),
     }
@@ -143,14 +143,14 @@ def test_a_loss_counts_once_realised_as_well() -> None:
 
 def test_a_price_that_is_not_known_is_neither_gain_nor_loss() -> None:
     held()
-    mark_day({"BTCUSDT": Decimal(50_000)}, NOON)
-    mark_day({}, later(1))  # worth its cost, it would have gained
+    record_day_result({"BTCUSDT": Decimal(50_000)}, NOON)
+    record_day_result({}, later(1))  # worth its cost, it would have gained
     assert set(DayResult.objects.values_list("pnl", "at")) == {(Decimal(-10), NOON)}
 
 
 def test_a_position_closed_yesterday_is_not_of_today() -> None:
     rows.position(symbol(), status="closed", realised=Decimal(5), closed_at=later(-86_400))
-    mark_day({}, NOON)
+    record_day_result({}, NOON)
     assert not DayResult.objects.exists()
 
 
@@ -159,9 +159,9 @@ def test_a_loss_of_all_together_is_their_sum() -> None:
     for name in "AB":
         rows.position(btc, strategy=name)
     for price in (60_000, 54_000):
-        mark_day({"BTCUSDT": Decimal(price)}, NOON)
-    falls = dict(DayResult.objects.values_list("strategy", "fall"))
-    assert falls == {"A": Decimal(6), "B": Decimal(6), "": Decimal(12)}
+        record_day_result({"BTCUSDT": Decimal(price)}, NOON)
+    drawdowns = dict(DayResult.objects.values_list("strategy", "drawdown"))
+    assert drawdowns == {"A": Decimal(6), "B": Decimal(6), "": Decimal(12)}
 
 
 def test_the_last_price_is_held_against_the_price_of_the_signal() -> None:

@@ -20,11 +20,10 @@ from orders.models import Alarm, Balance, Epoch, Order, OrderChange, Position, T
 from orders.services import (
     accept_alarm,
     append_trade_log,
-    carry_out,
     open_stops,
     record,
+    send_orders,
     submit,
-    unsent,
 )
 from strategies.models import Signal, StrategyState
 from strategies.services import CandleClose, evaluate, guard, stop_out
@@ -172,7 +171,7 @@ def test_a_position_that_several_guard_gets_one_stop(settings: Settings) -> None
     exchange = FakeExchange()
     submit([opened(symbol()).pk], exchange, lambda: NOON)
     at_once(lambda: guard(NOON))
-    at_once(lambda: carry_out(unsent(), exchange, lambda: NOON))
+    at_once(lambda: send_orders(Order.objects.unsent().ids(), exchange, lambda: NOON))
     assert [order.status for order in Order.objects.filter(side=Side.SELL)] == ["NEW"]
 
 
@@ -189,10 +188,10 @@ def test_a_stop_and_a_sale_at_once_sell_once(settings: Settings) -> None:
             stop_out(hits, NOON, FakeExchange())
         else:
             guard(NOON)
-        carry_out(unsent(), exchange, lambda: NOON)
+        send_orders(Order.objects.unsent().ids(), exchange, lambda: NOON)
 
     at_once(work)
-    carry_out(unsent(), exchange, lambda: NOON)
+    send_orders(Order.objects.unsent().ids(), exchange, lambda: NOON)
     assert Position.objects.get().status == Position.Status.CLOSED
     assert exchange.waiting() == []
     assert exchange.held["BTC"] == 10

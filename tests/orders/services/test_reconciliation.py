@@ -16,9 +16,8 @@ from orders.services import (
     raised_alarms,
     reconcile_account,
     submit,
-    unsent,
 )
-from orders.venue.exchange import Busy, OrderRequest, OrderSeen, OutcomeUnknown
+from orders.venue.exchange import Busy, ListedOrder, OrderRequest, OutcomeUnknown
 from tests.builders import NOON, NOON_MS, opened, symbol
 from tests.fakes import FakeExchange
 
@@ -112,14 +111,14 @@ def test_one_that_is_not_ours_is_shown_and_explains_what_it_moved(
         reconcile_account(exchange, clock.at(60 * minute))
     other = ForeignOrder.objects.get()
     assert (other.client_order_id, other.side, other.status) == ("theirs", "BUY", "FILLED")
-    assert (other.quantity, other.moved) == (Decimal("0.5"), Decimal("0.4995"))
+    assert (other.quantity, other.net_quantity) == (Decimal("0.5"), Decimal("0.4995"))
     assert raised_alarms() == []
     assert Order.objects.count() == 1
 
 
 def test_one_that_rests_is_shown_too(exchange: FakeExchange, clock: Clock) -> None:
     amounts = Decimal(1), Decimal(0)
-    resting = OrderSeen("theirs", 99, OrderStatus.NEW, Side.SELL, *amounts, NOON_MS - 10**9)
+    resting = ListedOrder("theirs", 99, OrderStatus.NEW, Side.SELL, *amounts, NOON_MS - 10**9)
     exchange.others.append(resting)
     reconcile_account(exchange, clock.at(60))
     assert ForeignOrder.objects.get().status == OrderStatus.NEW
@@ -171,7 +170,7 @@ class TestAlarms:
         settled = Alarm.objects.values_list("settled_at", "accepted_by__username")
         assert set(settled) == {(clock.now, "operator")}
         assert opened(btc, number=2, strategy="B").status == OrderStatus.PENDING
-        submit(unsent(), exchange, clock)
+        submit(Order.objects.unsent().ids(), exchange, clock)
         for seconds in (220, 320):
             reconcile_account(exchange, clock.at(seconds))
         assert raised_alarms() == []

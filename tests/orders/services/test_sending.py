@@ -9,14 +9,13 @@ from market.ticks import Side
 from orders.core.status import OrderStatus
 from orders.models import HaltLevel, Order, Position, Trade
 from orders.services import (
+    ANSWER_DUE,
     open_orders,
     reconcile,
     set_halt,
     submit,
-    unanswered,
-    unsent,
 )
-from orders.services.sending import NOT_KNOWN
+from orders.services.sending import NOT_FOUND
 from orders.venue.exchange import Busy, OutcomeUnknown, Refused
 from tests.builders import NOON, intent, opened, symbol
 from tests.fakes import FakeExchange
@@ -69,7 +68,7 @@ def test_an_order_that_never_arrived_ends_once_it_cannot_arrive_any_more(order: 
     assert order.status == OrderStatus.EXPIRED_UNSENT
     assert len(exchange.placed) == 1
     asked, gave_up = [(one.at, one.detail) for one in order.changes.all()][-2:]
-    assert asked == (NOON + timedelta(seconds=20), NOT_KNOWN)
+    assert asked == (NOON + timedelta(seconds=20), NOT_FOUND)
     assert "21.0 s after" in gave_up[1]
     assert "openOrders listed 0, allOrders 0 and myTrades 0" in gave_up[1]
 
@@ -132,8 +131,8 @@ def test_a_refusal_ends_the_order_with_its_code(order: Order) -> None:
 def test_a_busy_exchange_gets_the_order_later(order: Order) -> None:
     exchange = FakeExchange(fails_with=Busy(1, "slow down"))
     submit([order.pk], exchange, at(SOON))
-    assert unsent() == [order.pk]
-    submit(unsent(), exchange, at(SOON))
+    assert Order.objects.unsent().ids() == [order.pk]
+    submit(Order.objects.unsent().ids(), exchange, at(SOON))
     assert history(order) == ["PENDING", "SUBMITTED", "PENDING", "SUBMITTED", "FILLED"]
 
 
@@ -170,8 +169,8 @@ def test_several_are_sent_at_once() -> None:
 
 def test_an_order_whose_sender_died_is_looked_up_once_its_answer_is_due(order: Order) -> None:
     Order.objects.filter(pk=order.pk).update(status=OrderStatus.SUBMITTED, submitted_at=NOON)
-    assert unanswered(NOON + timedelta(seconds=2)) == []
-    assert unanswered(NOON + timedelta(seconds=4)) == [order.pk]
+    assert Order.objects.unanswered(NOON + timedelta(seconds=2) - ANSWER_DUE).ids() == []
+    assert Order.objects.unanswered(NOON + timedelta(seconds=4) - ANSWER_DUE).ids() == [order.pk]
 
 
 def test_what_was_bought_is_sold_again() -> None:

@@ -25,10 +25,10 @@ from orders.events import (
     trade_booked,
 )
 from orders.models import ForeignOrder, Order, OrderChange, Position, Trade
-from orders.services import hear, open_orders, reconcile, submit
+from orders.services import apply_executions, open_orders, reconcile, submit
 from orders.venue.account_stream import AccountStream, Lost
 from orders.venue.binance import BinanceExchange
-from orders.venue.exchange import Execution, ExecutionReport, OrderSeen, OutcomeUnknown
+from orders.venue.exchange import Execution, ExecutionReport, ListedOrder, OutcomeUnknown
 from orders.venue.signing import signed_request
 from orders.venue.wire import read_execution
 from tests.builders import NOON, NOON_MS, intent, opened, symbol
@@ -64,7 +64,7 @@ def listener(url: str, now_ms: Callable[[], int]) -> AccountStream:
         KEY,
         SECRET,
         now_ms,
-        apply=lambda executions: hear(executions, timezone.now()),
+        apply=lambda executions: apply_executions(executions, timezone.now()),
         on_subscribed=announce_subscription,
     )
 
@@ -137,8 +137,8 @@ def told(exchange: FakeExchange, order: Order) -> list[Execution]:
     ]
 
 
-def seen(report: ExecutionReport, order: Order) -> OrderSeen:
-    return OrderSeen(
+def seen(report: ExecutionReport, order: Order) -> ListedOrder:
+    return ListedOrder(
         report.client_order_id, report.exchange_order_id, report.status, Side(order.side),
         order.quantity, report.executed_quantity, NOON_MS,
     )  # fmt: skip
@@ -163,14 +163,14 @@ class TestHearing:
 
     def test_events_settle_an_order_whose_answer_was_lost(self, order: Order) -> None:
         exchange = self.lost(order)
-        hear(told(exchange, order), NOON)
+        apply_executions(told(exchange, order), NOON)
         self.assert_whole(order)
 
     @pytest.mark.parametrize("at", range(24))
     def test_the_order_they_come_in_does_not_matter(self, order: Order, at: int) -> None:
         exchange = self.lost(order)
         for execution in list(itertools.permutations(told(exchange, order)))[at]:
-            hear([execution, execution], NOON)
+            apply_executions([execution, execution], NOON)
         reconcile(order.pk, exchange, lambda: NOON + timedelta(seconds=4))
         self.assert_whole(order)
 
@@ -180,12 +180,12 @@ class TestHearing:
         exchange = FakeExchange(slices=3)
         submit([order.pk], exchange, lambda: NOON)
         with django_assert_num_queries(2):
-            hear(told(exchange, order), NOON)
+            apply_executions(told(exchange, order), NOON)
         self.assert_whole(order)
 
     def test_an_answer_after_the_events_changes_nothing(self, order: Order) -> None:
         exchange = self.lost(order)
-        hear(told(exchange, order), NOON)
+        apply_executions(told(exchange, order), NOON)
         steps = OrderChange.objects.count()
         reconcile(order.pk, exchange, lambda: NOON)
         assert OrderChange.objects.count() == steps
@@ -193,7 +193,7 @@ class TestHearing:
 
     def test_a_step_that_never_came_is_looked_up(self, order: Order) -> None:
         exchange = self.lost(order)
-        hear(self.without(told(exchange, order), 2), NOON)
+        apply_executions(self.without(told(exchange, order), 2), NOON)
         order.refresh_from_db()
         assert order.status == OrderStatus.UNKNOWN
         reconcile(order.pk, exchange, lambda: NOON)
@@ -206,7 +206,7 @@ class TestHearing:
         execution = read_execution(event(c="somebody-else"))
         assert execution is not None
         for _ in range(2):
-            hear([execution], NOON)
+            apply_executions([execution], NOON)
         other = ForeignOrder.objects.get()
         assert (other.client_order_id, other.status) == ("somebody-else", "FILLED")
         assert not Order.objects.exists()

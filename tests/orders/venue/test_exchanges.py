@@ -12,7 +12,7 @@ from market.ticks import Side
 from orders.core.status import OrderStatus
 from orders.venue.binance import BinanceExchange
 from orders.venue.exchange import Exchange, ExecutionReport, OrderRequest, Refused
-from orders.venue.order_search import search
+from orders.venue.order_search import find
 from tests.fakes import FakeExchange
 from tests.servers import Sandbox
 
@@ -125,14 +125,14 @@ def test_balances_move_by_what_was_filled_and_its_fees(exchange: Exchange) -> No
 
 def test_an_order_never_placed_is_in_no_list(exchange: Exchange) -> None:
     now = now_ms()
-    finding = search(exchange, "BTCUSDT", "never-placed", now)
+    finding = find(exchange, "BTCUSDT", "never-placed", now)
     assert (finding.report, finding.absent) == (None, True)
 
 
 def test_an_order_that_was_placed_is_found_by_the_lists(exchange: Exchange) -> None:
     request = request_for(7)
     answer = exchange.place(request)
-    finding = search(exchange, "BTCUSDT", request.client_order_id, request.claimed_ms)
+    finding = find(exchange, "BTCUSDT", request.client_order_id, request.claimed_ms)
     assert (finding.report, finding.absent) == (answer, False)
 
 

@@ -1,4 +1,4 @@
-"""Positions read as results, for `orders.core.performance`."""
+"""Results of positions and timelines of orders, read for their figures."""
 
 from collections import defaultdict
 from collections.abc import Mapping
@@ -10,14 +10,14 @@ from django.db.models import F, Q
 from foundation.decimals import EXACT, ZERO
 from foundation.times import to_ms
 from market.ticks import Side
-from orders.core.performance import OtherFee, Result, unrealised
+from orders.core.performance import OtherFee, PositionResult, unrealised
 from orders.core.timeline import Timeline
 from orders.models import Order, Position, Trade
 
 
-def results(
+def position_results(
     last_prices: Mapping[str, Decimal], strategy: str | None = None, since: datetime | None = None
-) -> dict[tuple[str, str], list[Result]]:
+) -> dict[tuple[str, str], list[PositionResult]]:
     """Every position's result, by strategy and quote asset, oldest first.
 
     `last_prices` are by symbol, in its quote asset; an open position whose symbol has none
@@ -36,7 +36,7 @@ def results(
     for position_id, quote in buys.values_list("position_id", "quote_quantity"):
         invested[position_id] = EXACT.add(invested[position_id], quote)
     charged = _charged(strategy, since)
-    found: defaultdict[tuple[str, str], list[Result]] = defaultdict(list)
+    found: defaultdict[tuple[str, str], list[PositionResult]] = defaultdict(list)
     for position in positions:
         price = last_prices.get(position.symbol.name)
         key = (position.strategy, position.symbol.quote_asset)
@@ -78,11 +78,11 @@ def _other_fee(
 
 def _result(
     position: Position, invested: Decimal, price: Decimal | None, fees: tuple[OtherFee, ...]
-) -> Result:
+) -> PositionResult:
     gain = ZERO
     if position.status == Position.Status.OPEN and price is not None:
         gain = unrealised(position.quantity, position.cost, price)
     closed_ms = None
     if position.closed_at is not None:
         closed_ms = to_ms(position.closed_at)
-    return Result(invested, position.realised, gain, position.fees, closed_ms, fees)
+    return PositionResult(invested, position.realised, gain, position.fees, closed_ms, fees)

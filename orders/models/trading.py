@@ -1,20 +1,44 @@
 """Orders, the trades that filled them, and the positions those made."""
 
-from django.conf import settings
+from datetime import datetime
+
 from django.db import models
-from django.db.models import Q
+from django.db.models import Exists, OuterRef, Q
 
 from foundation.fields import ExactDecimalField
 from market.models import Symbol
 from market.ticks import Side
-from orders.core.status import OrderStatus
+from orders.core.status import AT_EXCHANGE, LIVE, OrderStatus
 
 SIDES = [(side.value, side.value) for side in Side]
 STATUSES = [(status.value, status.value) for status in OrderStatus]
+# A stop that waits at the exchange, as far as we know: it has moved nothing.
+RESTING = Q(kind="STOP_LOSS", status=OrderStatus.NEW, executed_quantity=0)
+
+
+class PositionQuerySet(models.QuerySet["Position"]):
+    def open(self) -> "PositionQuerySet":
+        return self.filter(status="open")
+
+    def unarchived(self) -> "PositionQuerySet":
+        """Open and closed ones: what no reset of the exchange has erased."""
+        return self.exclude(status="archived")
+
+    def of(self, strategy: str, symbol: Symbol | int) -> "PositionQuerySet":
+        return self.filter(strategy=strategy, symbol=symbol)
+
+    def unsold(self) -> "PositionQuerySet":
+        """Those that no market order is selling; their protective stop is no matter."""
+        return self.filter(~Exists(_live_sales().filter(kind="MARKET")))
+
+    def unprotected(self) -> "PositionQuerySet":
+        """Open ones with a stop price that neither a protective stop nor a sale is for."""
+        lacking = self.open().filter(~Exists(_live_sales()), stop_price__isnull=False)
+        return lacking.filter(symbol__status="TRADING")
 
 
 class Position(models.Model):
-    """What one strategy holds of one symbol because of its trades.
+    """The position of one strategy in one symbol, made by its trades.
 
     `quantity` is in base asset and includes dust taken over from the position before; `cost`
     is what that quantity cost in quote asset, fees included. A closed position keeps what was
@@ -38,6 +62,8 @@ class Position(models.Model):
     opened_at = models.DateTimeField()
     closed_at = models.DateTimeField(null=True)
 
+    objects = PositionQuerySet.as_manager()
+
     class Meta:
         ordering = ["-opened_at", "-id"]
         indexes = [models.Index(fields=["opened_at", "id"])]
@@ -53,12 +79,53 @@ class Position(models.Model):
         return f"{self.strategy} {self.symbol} {self.status}"
 
 
+class OrderQuerySet(models.QuerySet["Order"]):
+    def of(self, strategy: str, symbol: Symbol | int) -> "OrderQuerySet":
+        return self.filter(strategy=strategy, symbol=symbol)
+
+    def live(self) -> "OrderQuerySet":
+        """Those that have not ended."""
+        return self.filter(status__in=LIVE)
+
+    def unsent(self) -> "OrderQuerySet":
+        """Those that wait to be sent."""
+        return self.filter(status=OrderStatus.PENDING)
+
+    def unanswered(self, submitted_before: datetime) -> "OrderQuerySet":
+        """Those whose end is not known although an answer was due, oldest first; a resting stop
+        owes none.
+        """
+        claimed = Q(
+            status__in=(OrderStatus.SUBMITTED, *AT_EXCHANGE), submitted_at__lt=submitted_before
+        )
+        waiting = self.filter(Q(status=OrderStatus.UNKNOWN) | claimed)
+        return waiting.not_resting().order_by("pk")
+
+    def resting(self) -> "OrderQuerySet":
+        """Stops that wait at the exchange, as far as we know: they have moved nothing."""
+        return self.filter(RESTING)
+
+    def not_resting(self) -> "OrderQuerySet":
+        return self.exclude(RESTING)
+
+    def stops(self) -> "OrderQuerySet":
+        """Protective stops."""
+        return self.filter(kind="STOP_LOSS")
+
+    def sales(self) -> "OrderQuerySet":
+        """Orders that sell, protective stops among them."""
+        return self.filter(side=Side.SELL)
+
+    def ids(self) -> list[int]:
+        return list(self.values_list("pk", flat=True))
+
+
 class Order(models.Model):
     """A market order, or the stop that rests at the exchange for a position: then `stop_price`
     (quote asset) makes it a market order. Written down before it is sent, sent at most once.
 
     `client_order_id` is its natural key and what the exchange knows it by. `quantity` is in
-    base asset. `price_seen` is the price that led to it. Sending after `expires_at` is refused.
+    base asset. `reference_price` is the price that led to it. It is not sent after `expires_at`.
     """
 
     class Kind(models.TextChoices):
@@ -72,7 +139,7 @@ class Order(models.Model):
     kind = models.CharField(max_length=9, choices=Kind.choices, default=Kind.MARKET)
     quantity = ExactDecimalField()
     stop_price = ExactDecimalField(null=True)
-    price_seen = ExactDecimalField()
+    reference_price = ExactDecimalField()
     stop_loss = ExactDecimalField(null=True)  # fraction below the entry, for a BUY
     status = models.CharField(max_length=16, choices=STATUSES, default=OrderStatus.PENDING)
     reason = models.CharField(max_length=300, blank=True)  # of a denial, rejection or expiry
@@ -84,6 +151,8 @@ class Order(models.Model):
     submitted_at = models.DateTimeField(null=True)
     ended_at = models.DateTimeField(null=True)
     timeline = models.JSONField(default=dict)  # of orders.core.timeline, as far as it is known
+
+    objects = OrderQuerySet.as_manager()
 
     class Meta:
         ordering = ["-created_at", "-id"]
@@ -117,6 +186,12 @@ class OrderChange(models.Model):
         return f"{self.order} {self.status}"
 
 
+class TradeQuerySet(models.QuerySet["Trade"]):
+    def unlogged(self) -> "TradeQuerySet":
+        """Those that do not stand in the trade log yet."""
+        return self.filter(logged=False)
+
+
 class Trade(models.Model):
     """One fill of ours. Its key is its order and the exchange's trade id."""
 
@@ -134,6 +209,8 @@ class Trade(models.Model):
     time = models.DateTimeField()
     logged = models.BooleanField(default=False)  # stands in the trade log
 
+    objects = TradeQuerySet.as_manager()
+
     class Meta:
         ordering = ["-time", "-id"]
         indexes = [
@@ -148,157 +225,7 @@ class Trade(models.Model):
         return f"{self.symbol} {self.side} {self.trade_id}"
 
 
-class Epoch(models.Model):
-    """The account from one reset of the exchange to the next; the newest row governs.
-
-    `balances` is what it held of each asset beyond our positions as the epoch began, as text; with
-    it, what was accepted since.
-    """
-
-    started_at = models.DateTimeField()
-    reason = models.CharField(max_length=200)
-    balances = models.JSONField(default=dict)
-
-    class Meta:
-        ordering = ["-started_at", "-id"]
-
-    def __str__(self) -> str:
-        return f"since {self.started_at:%Y-%m-%d %H:%M:%S}"
-
-
-class OrdersCheck(models.Model):
-    """Until when a symbol's orders were held against the exchange's own lists."""
-
-    symbol = models.OneToOneField(Symbol, on_delete=models.CASCADE, related_name="orders_check")
-    until = models.DateTimeField()
-
-    def __str__(self) -> str:
-        return f"{self.symbol} until {self.until:%Y-%m-%d %H:%M:%S}"
-
-
-class Alarm(models.Model):
-    """What the account and our books disagree about, in one symbol.
-
-    Seen `since`, it is `raised_at` only once it has lasted: fills under way explain much. While
-    it is raised and not settled, nothing is bought of that symbol. It settles by itself once both
-    agree, or is accepted by somebody who knows that the account is right.
-    """
-
-    symbol = models.ForeignKey(Symbol, on_delete=models.CASCADE, related_name="alarms")
-    text = models.CharField(max_length=300)
-    difference = ExactDecimalField(default=0)  # base asset, what the account holds beyond our books
-    since = models.DateTimeField()
-    raised_at = models.DateTimeField(null=True)
-    settled_at = models.DateTimeField(null=True)
-    accepted_by = models.ForeignKey(
-        settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL
-    )
-
-    class Meta:
-        ordering = ["-since", "-id"]
-        constraints = [
-            models.UniqueConstraint(
-                fields=["symbol"],
-                condition=Q(settled_at=None),
-                name="one_unsettled_alarm_per_symbol",
-            )
-        ]
-
-    def __str__(self) -> str:
-        return f"{self.symbol}: {self.text}"
-
-
-class ForeignOrder(models.Model):
-    """An order on our account that is none of ours: shown, and never touched.
-
-    `moved` is what its fills since the epoch's start added to what the account holds of the
-    base asset, fees in that asset included.
-    """
-
-    symbol = models.CharField(max_length=40)  # possibly one that we don't follow
-    exchange_order_id = models.BigIntegerField()
-    client_order_id = models.CharField(max_length=40)
-    side = models.CharField(max_length=4, choices=SIDES)
-    quantity = ExactDecimalField()  # base asset
-    executed_quantity = ExactDecimalField()
-    moved = ExactDecimalField(default=0)
-    status = models.CharField(max_length=16, choices=STATUSES)
-    placed_at = models.DateTimeField()
-    seen_at = models.DateTimeField()
-
-    class Meta:
-        ordering = ["-placed_at", "-id"]
-        constraints = [
-            models.UniqueConstraint(
-                fields=["symbol", "exchange_order_id", "client_order_id"],
-                name="one_row_per_foreign_order",
-            )
-        ]
-
-    def __str__(self) -> str:
-        return f"{self.symbol} {self.exchange_order_id}"
-
-
-class HaltLevel(models.TextChoices):
-    OFF = "off"
-    NO_ENTRIES = "no_entries"
-    FLATTEN = "flatten"
-
-
-class Halt(models.Model):
-    """A change of the trading halt; the newest row governs, the older ones are the audit."""
-
-    level = models.CharField(max_length=10, choices=HaltLevel.choices)
-    reason = models.CharField(max_length=200, blank=True)
-    by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL)
-    at = models.DateTimeField()
-
-    class Meta:
-        ordering = ["-at", "-id"]
-
-    def __str__(self) -> str:
-        return f"{self.level} since {self.at:%Y-%m-%d %H:%M:%S}"
-
-
-class Balance(models.Model):
-    """What the account has of an asset to spend, as the exchange last told it.
-
-    What was ordered after `read_at`, the time of the question, may not be taken off it.
-    """
-
-    asset = models.CharField(max_length=20, unique=True)
-    free = ExactDecimalField()
-    read_at = models.DateTimeField()
-
-    class Meta:
-        ordering = ["asset"]
-
-    def __str__(self) -> str:
-        return self.asset
-
-
-class DayResult(models.Model):
-    """How one day (UTC) went so far, in one quote asset, of a strategy or ("") of all together.
-
-    `pnl` is realised and unrealised, of the positions that were open at any time of the day;
-    `peak` its highest, `fall` the deepest it came below a peak before it.
-    """
-
-    day = models.DateField()
-    strategy = models.CharField(max_length=20, blank=True)
-    quote_asset = models.CharField(max_length=20)
-    pnl = ExactDecimalField(default=0)
-    peak = ExactDecimalField(default=0)
-    fall = ExactDecimalField(default=0)
-    at = models.DateTimeField()
-
-    class Meta:
-        ordering = ["-day", "quote_asset", "strategy"]
-        constraints = [
-            models.UniqueConstraint(
-                fields=["day", "strategy", "quote_asset"], name="one_result_a_day"
-            )
-        ]
-
-    def __str__(self) -> str:
-        return f"{self.day} {self.strategy or 'all'} {self.quote_asset}"
+def _live_sales() -> OrderQuerySet:
+    """For each position of a query: what sells it and has not ended."""
+    orders = Order.objects.filter(strategy=OuterRef("strategy"), symbol=OuterRef("symbol"))
+    return orders.sales().live()
