@@ -10,7 +10,8 @@ from django.conf import settings
 from candles import services
 from foundation.redis import connection
 from foundation.times import to_time
-from market.rest import ExchangeUnreachable, MarketRest, market_rest
+from market.failures import ExchangeUnreachable
+from market.rest import MarketRest, market_rest
 from market.wire import BadFrame
 
 logger = structlog.get_logger(__name__)

@@ -11,6 +11,7 @@ from django.http import HttpRequest
 from foundation.admin import PlainDecimalAdmin
 from foundation.decimals import floor_to_step, plain
 from market import services
+from market.failures import ExchangeUnreachable
 from market.models import Symbol
 from market.rules import SymbolRules
 
@@ -73,7 +74,7 @@ class SymbolAdmin(PlainDecimalAdmin[Symbol]):
         for symbol in symbols:
             try:
                 services.follow(symbol.name)
-            except (services.UnknownSymbol, services.ExchangeUnreachable) as error:
+            except (services.UnknownSymbol, ExchangeUnreachable) as error:
                 self.message_user(request, f"{symbol}: {error}", messages.ERROR)
             else:
                 self.message_user(request, f"{symbol} is followed", messages.SUCCESS)

@@ -6,12 +6,12 @@ import structlog
 from django.conf import settings
 from django.db import transaction
 
+from market.failures import ExchangeUnreachable, Refused
 from market.models import Symbol
-from market.rest import ExchangeRefused, ExchangeUnreachable, MarketRest, market_rest
+from market.rest import MarketRest, market_rest
 from market.wire import SymbolInfo
 
 __all__ = [
-    "ExchangeUnreachable",
     "UnknownSymbol",
     "follow",
     "known",
@@ -90,7 +90,7 @@ def _ask(names: Sequence[str], rest: MarketRest) -> list[SymbolInfo]:
     """What the exchange says of symbols. Raises UnknownSymbol for one that it doesn't know."""
     try:
         return rest.exchange_info(names)
-    except ExchangeRefused as error:
+    except Refused as error:
         if error.code not in BAD_SYMBOL_CODES:
             raise ExchangeUnreachable(str(error)) from error
         if len(names) == 1:

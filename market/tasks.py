@@ -3,7 +3,8 @@
 import structlog
 from celery import shared_task
 
-from market.rest import ExchangeUnreachable, market_rest
+from market.failures import ExchangeUnreachable
+from market.rest import market_rest
 from market.services import UnknownSymbol, load_symbols
 
 logger = structlog.get_logger(__name__)

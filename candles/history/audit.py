@@ -17,7 +17,7 @@ from candles.services.recording import batched, record_history
 from candles.services.verification import compare
 from foundation.times import to_ms, to_time
 from market.models import Symbol
-from market.rest import PAGE, MarketRest
+from market.rest import MAX_ROWS, MarketRest
 
 MAX_LOCKED = 200  # candles that are locked at once
 
@@ -48,7 +48,7 @@ def audit(
     while start_ms < span.end_ms:
         ask = partial(rest.klines_page, symbol.name, interval, start_ms, span.end_ms)
         klines = [from_kline(row, span.interval_ms) for row in with_retries(ask, stopping)]
-        until_ms = klines[-1].open_ms + 1 if len(klines) == PAGE else span.end_ms
+        until_ms = klines[-1].open_ms + 1 if len(klines) == MAX_ROWS else span.end_ms
         page = replace(span, start_ms=start_ms, end_ms=until_ms)
         yield _audit_page(page, klines, now, repair)
         start_ms = until_ms

@@ -15,8 +15,9 @@ from candles.services.missing import missing_open_times
 from candles.services.recording import record_history, stored_until
 from foundation.backoff import Backoff
 from foundation.times import to_time
+from market.failures import ExchangeUnreachable
 from market.models import Symbol
-from market.rest import PAGE, PATIENCE_S, ExchangeUnreachable, MarketRest
+from market.rest import MAX_ROWS, MAX_WAIT_S, MarketRest
 
 logger = structlog.get_logger(__name__)
 T = TypeVar("T")
@@ -45,7 +46,7 @@ def catch_up_history(
     """Write down what a followed symbol's series lack up to now; return where each ends, in ms.
 
     Each page is committed on its own, oldest first, so whoever is interrupted goes on from there.
-    `on_page` is called after each of them. Raises ExchangeUnreachable, ExchangeRefused, and what
+    `on_page` is called after each of them. Raises ExchangeUnreachable, Refused, and what
     the database raises while it is away.
     """
     until = stored_until(symbol, intervals)
@@ -96,7 +97,7 @@ def backfill(
     """
     symbol, interval, interval_ms = span.symbol, span.interval, span.interval_ms
     # One less than an answer holds: where its klines leave the boundary there is one more.
-    page_length_ms = (PAGE - 1) * interval_ms
+    page_length_ms = (MAX_ROWS - 1) * interval_ms
     for page_ms in range(span.start_ms, span.end_ms, page_length_ms):
         page_end_ms = min(page_ms + page_length_ms, span.end_ms)
         missing = missing_open_times(symbol.pk, interval, page_ms, page_end_ms)
@@ -123,7 +124,7 @@ def with_retries(ask: Callable[[], T], stopping: threading.Event) -> T:
         try:
             return ask()
         except ExchangeUnreachable as error:
-            if stopping.is_set() or error.retry_after_s > PATIENCE_S:
+            if stopping.is_set() or error.retry_after_s > MAX_WAIT_S:
                 raise
             logger.warning("exchange.unreachable", error=str(error))
             stopping.wait(max(BACKOFF.pause_s(failures), error.retry_after_s))

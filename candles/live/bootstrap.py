@@ -7,7 +7,7 @@ import msgspec
 from candles.intervals import INTERVALS_MS, MINUTE_MS, SECOND_MS, floor_ms
 from candles.klines import MIN_KLINE_AGE_MS, fetch_history, missing_span
 from candles.ohlcv import OHLCV, base_interval_ms, flat, merged
-from market.rest import PAGE, MarketRest
+from market.rest import MAX_ROWS, MarketRest
 from market.ticks import Tick
 
 
@@ -76,7 +76,7 @@ def _candles(
 
 def _from_time(rest: MarketRest, symbol: str, start_ms: int) -> list[Tick]:
     page = ticks = rest.agg_trades(symbol, startTime=start_ms)
-    while len(page) == PAGE:
+    while len(page) == MAX_ROWS:
         page = rest.agg_trades(symbol, fromId=page[-1].tick_id + 1)
         ticks += page
     return ticks

@@ -10,7 +10,8 @@ import structlog
 from candles.live.bootstrap import Bootstrap
 from foundation.backoff import Backoff
 from foundation.worker import WorkerPool, while_database_away
-from market.rest import PAGE, ExchangeRefused, ExchangeUnreachable, MarketRest
+from market.failures import ExchangeUnreachable, Refused
+from market.rest import MAX_ROWS, MarketRest
 from market.ticks import Tick
 from market.wire import BadFrame
 
@@ -71,9 +72,9 @@ class Refiller:
         """Raises RestLagging, or what MarketRest does, where asking again may help."""
         try:
             while not self._complete(page := self._page()):
-                if len(page) < PAGE:
+                if len(page) < MAX_ROWS:
                     return self._gave_up_after(MAX_REST_LAG_S, RestLagging())
-        except (ExchangeUnreachable, ExchangeRefused, BadFrame) as error:
+        except (ExchangeUnreachable, Refused, BadFrame) as error:
             return self._gave_up_after(MAX_REFILL_S, error)
         return Refill(self.symbol, self.from_id, self.ticks, self._next_id - 1)
 
@@ -88,7 +89,7 @@ class Refiller:
 
     def _complete(self, page: Sequence[Tick]) -> bool:
         if self.until_id is None:
-            return len(page) < PAGE
+            return len(page) < MAX_ROWS
         return self._next_id > self.until_id
 
     def _gave_up_after(self, seconds: float, failure: Exception) -> Refill:
@@ -112,7 +113,7 @@ class RetryFetch:
             case ExchangeUnreachable():
                 logger.warning("ticks.fetch_failed", symbol=self.symbol, error=str(error))
                 return max(self._grown_pause_s(), error.retry_after_s)
-            case ExchangeRefused() | BadFrame():
+            case Refused() | BadFrame():
                 logger.error("ticks.fetch_refused", symbol=self.symbol, error=str(error))
                 return BACKOFF.max_s
             case _:

@@ -8,9 +8,10 @@ from types import FrameType
 
 from django.core.management.base import CommandError
 
+from market.failures import ExchangeUnreachable, Refused
 from market.models import Symbol
-from market.rest import ExchangeRefused, MarketRest
-from market.services import ExchangeUnreachable, UnknownSymbol, known
+from market.rest import MarketRest
+from market.services import UnknownSymbol, known
 from market.wire import BadFrame
 
 STOPPED = 130  # a shell's word for a program that SIGINT ended
@@ -33,7 +34,7 @@ def exchange_session() -> Iterator[threading.Event]:
     with stop_on_signal() as stopping:
         try:
             yield stopping
-        except ExchangeRefused as error:
+        except Refused as error:
             raise CommandError(f"the exchange refused: {error}") from error
         except (ExchangeUnreachable, BadFrame) as error:
             if stopping.is_set():

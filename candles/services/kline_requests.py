@@ -16,8 +16,9 @@ import structlog
 from candles.intervals import HOUR_MS, INTERVALS_MS
 from candles.klines import from_kline
 from candles.ohlcv import OHLCV
+from market.failures import Refused
 from market.models import Symbol
-from market.rest import PAGE, ExchangeRefused, MarketRest
+from market.rest import MAX_ROWS, MarketRest
 
 logger = structlog.get_logger(__name__)
 
@@ -42,7 +43,7 @@ class KlineRequest:
         bounds = self.open_times[0], self.open_times[-1] + interval_ms
         try:
             rows = rest.klines_page(self.symbol.name, self.interval, *bounds)
-        except ExchangeRefused as error:
+        except Refused as error:
             logger.warning("klines.request_refused", symbol=self.symbol.name, error=str(error))
             return {}
         return {row[0]: from_kline(row, interval_ms) for row in rows if row[0] in wanted}
@@ -53,7 +54,7 @@ def kline_requests(wanted: OpenTimes, absent: "AbsentKlines") -> list[KlineReque
     requests: list[KlineRequest] = []
     for (symbol, interval), times in wanted.items():
         unasked = absent.exclude(symbol, interval, times)
-        for open_times in _cut(unasked, PAGE * INTERVALS_MS[interval]):
+        for open_times in _cut(unasked, MAX_ROWS * INTERVALS_MS[interval]):
             requests.append(KlineRequest(symbol, interval, open_times))
     return sorted(requests, key=lambda request: request.open_times[0])[:MAX_REQUESTS]
 

@@ -2,16 +2,10 @@
 
 import os
 import time
-from collections.abc import Mapping
 from decimal import Decimal
 from functools import cache
-from urllib.parse import urlsplit
 
-import requests
-import urllib3
 from django.conf import settings
-from requests.adapters import HTTPAdapter
-from requests.structures import CaseInsensitiveDict
 
 from foundation.decimals import plain
 from foundation.times import now_ms
@@ -20,6 +14,7 @@ from market.ratelimit.grants import Grant, OrderPriority, Priority, RateLimited
 from market.ratelimit.limiter import shared_limiter
 from market.ratelimit.weights import request_weight
 from market.ticks import Side
+from market.transport import Answer, HttpTransport, not_sent
 from market.wire import BadFrame, read_server_time
 from orders.venue import wire
 from orders.venue.exchange import (
@@ -42,10 +37,8 @@ TIME_PATH = "/api/v3/time"
 PAGE = 1000  # rows an answer holds at most
 LONGEST_NAME = 36  # characters of a client order id
 CANCEL = "-c"  # ends the client id that a cancel gives to an order
-Answer = tuple[bytes, Mapping[str, str]]  # body and headers
-TIMEOUT_S = (3.05, 12.0)  # to connect, to answer: the exchange gives its engine 10 s
+ANSWER_TIMEOUT_S = 12.0  # the exchange gives its engine 10 s
 RECV_WINDOW_MS = 5000
-CONNECTIONS = 21  # kept open at most: one for each sending thread, one for the rest
 # A midpoint may err by half a round trip; a timestamp ahead of the server's is refused by no
 # larger window, one behind it is.
 BIAS_MS = 20
@@ -57,8 +50,7 @@ IDLE_S = 20.0  # a connection that lies idle much longer may be closed at the ot
 class BinanceExchange:
     """One account at one address. Any thread may call; they share the open connections.
 
-    Nothing is ever sent again on its own: the bare transport of `requests` retries nothing,
-    follows no redirect and heeds no proxy of the environment. The one exception is -1021, which
+    Nothing is ever sent again on its own (see HttpTransport). The one exception is -1021, which
     the exchange gives for requests that surely were not carried out.
 
     What all processes share of the exchange's limits is taken first: slots for each order, and
@@ -67,18 +59,17 @@ class BinanceExchange:
     """
 
     def __init__(self, rest_url: str, key: str, secret: str) -> None:
-        self._url = rest_url.rstrip("/")
         self._secret = secret
-        self._headers = {"X-MBX-APIKEY": key, "Accept": "application/json"}
-        self._transport = HTTPAdapter(pool_maxsize=CONNECTIONS)
+        self._limiter = shared_limiter(rest_url)
+        headers = {"X-MBX-APIKEY": key, "Accept": "application/json"}
+        self._transport = HttpTransport(rest_url, headers, self._limiter, ANSWER_TIMEOUT_S)
         self._clock = ExchangeClock()
         self._clock_lost = False
         self._measured_at = float("-inf")  # monotonic seconds
         self._measure_again_at = float("-inf")
-        self._limiter = shared_limiter(self._url)
 
     def __repr__(self) -> str:
-        return f"BinanceExchange({urlsplit(self._url).netloc})"
+        return f"BinanceExchange({self._transport.host})"
 
     @property
     def clock_known(self) -> bool:
@@ -104,7 +95,7 @@ class BinanceExchange:
             priority = OrderPriority.ENTRY if buys else OrderPriority.EXIT
             slots = self._limiter.acquire_order(priority)
         except RateLimited as limited:
-            raise _not_sent(limited) from None
+            raise not_sent(limited) from None
         body, headers = self._signed("POST", ORDER_PATH, parameters, request.claimed_ms)
         self._limiter.sync_orders(slots, headers)
         return wire.placed(body)
@@ -193,7 +184,7 @@ class BinanceExchange:
     def server_time(self) -> int:
         """The exchange's clock, asked over the connections that orders take."""
         self._acquire(request_weight(TIME_PATH), Priority.URGENT)
-        return read_server_time(self._send("GET", TIME_PATH, "")[0])
+        return read_server_time(self._transport.send("GET", TIME_PATH).body)
 
     def _theirs(self, ours_ms: int) -> str:
         """A time of our clock by the exchange's."""
@@ -209,29 +200,32 @@ class BinanceExchange:
         """Ask, within the shared rate limit. Raises Busy where too little of that is left."""
         self._measure(older_than_s=CLOCK_AGE_S)
         grant = self._acquire(request_weight(path, dict(parameters)), priority)
-        body, headers = self._signed("GET", path, parameters, now_ms())
-        self._limiter.sync(grant, headers)
-        return body
+        return self._signed("GET", path, parameters, now_ms(), grant).body
 
     def _acquire(self, weight: int, priority: Priority) -> Grant:
         """Take a request's weight. Raises Busy where none is left."""
         try:
             return self._limiter.acquire(weight, priority)
         except RateLimited as limited:
-            raise _not_sent(limited) from None
+            raise not_sent(limited) from None
 
     def _signed(
-        self, method: str, path: str, parameters: list[tuple[str, str]], at_ms: int
+        self,
+        method: str,
+        path: str,
+        parameters: list[tuple[str, str]],
+        at_ms: int,
+        grant: Grant | None = None,
     ) -> Answer:
         """Sign and send; where the exchange finds our clock wrong, measure it and sign anew."""
         try:
-            return self._send(method, path, self._stamped(parameters, at_ms))
+            return self._transport.send(method, path, self._stamped(parameters, at_ms), grant)
         except Refused as refusal:
             if refusal.code != wire.BAD_TIMESTAMP:
                 raise
         self._measure(older_than_s=0)
         try:
-            return self._send(method, path, self._stamped(parameters, at_ms))
+            return self._transport.send(method, path, self._stamped(parameters, at_ms), grant)
         except Refused as refusal:
             if refusal.code != wire.BAD_TIMESTAMP:
                 raise
@@ -242,37 +236,6 @@ class BinanceExchange:
         timestamp = at_ms + self._clock.ahead_ms() - BIAS_MS
         stamp = [("recvWindow", str(RECV_WINDOW_MS)), ("timestamp", str(timestamp))]
         return signed(self._secret, parameters + stamp)
-
-    def _send(self, method: str, path: str, payload: str) -> Answer:
-        request = self._request(method, path, payload)
-        try:
-            answer = self._transport.send(request, timeout=TIMEOUT_S)
-            body = answer.content
-        except requests.RequestException as error:
-            # Its text holds the address with the signature, so it is not passed on.
-            if never_sent(error):
-                raise Busy(1, f"not sent: no connection to {self!r}") from None
-            raise OutcomeUnknown(f"{type(error).__name__} while waiting for {self!r}") from None
-        if answer.status_code == 200:
-            return body, answer.headers
-        try:
-            wire.fail(answer.status_code, answer.headers.get("Retry-After"), body)
-        except Busy as busy:
-            self._limiter.block_for(busy.retry_after_s)
-            raise
-
-    def _request(self, method: str, path: str, payload: str) -> requests.PreparedRequest:
-        """A request that carries `payload` byte for byte, in the body or after the `?`."""
-        request = requests.PreparedRequest()
-        request.method, request.headers = method, CaseInsensitiveDict(self._headers)
-        request.url = f"{self._url}{path}"
-        if method == "POST":
-            request.body = payload.encode()
-            request.headers["Content-Type"] = "application/x-www-form-urlencoded"
-            request.headers["Content-Length"] = str(len(request.body))
-        elif payload:
-            request.url += f"?{payload}"
-        return request
 
     def _measure(self, *, older_than_s: float) -> None:
         """Learn the exchange's time. Nothing signed is sent while it is not known."""
@@ -299,18 +262,6 @@ def _type_of(request: OrderRequest) -> list[tuple[str, str]]:
     if request.stop_price is None:
         return [("type", "MARKET")]
     return [("type", "STOP_LOSS"), ("stopPrice", plain(request.stop_price))]
-
-
-def _not_sent(limited: RateLimited) -> Busy:
-    return Busy(limited.wait_s, f"not sent: {limited}")
-
-
-def never_sent(error: requests.RequestException) -> bool:
-    """Whether the connection was never made, so that nothing can have arrived."""
-    if isinstance(error, requests.ConnectTimeout):
-        return True
-    reason = getattr(error.args[0], "reason", None) if error.args else None
-    return isinstance(reason, urllib3.exceptions.NewConnectionError)
 
 
 @cache

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Protocol
 
+from market.failures import Busy, OutcomeUnknown, Refused
 from market.ticks import Side
 from orders.core.position import Fill
 from orders.core.status import OrderStatus
@@ -94,27 +95,6 @@ class Execution:
     symbol: str
     order: ListedOrder
     report: ExecutionReport
-
-
-class Refused(Exception):
-    """*No*: the exchange did not take the request and will not take it unchanged."""
-
-    def __init__(self, code: int, message: str) -> None:
-        super().__init__(f"{code} {message}")
-        self.code = code
-        self.message = message
-
-
-class Busy(Exception):
-    """*Not now*: the request was surely not carried out; it may be sent again later."""
-
-    def __init__(self, retry_after_s: float, message: str) -> None:
-        super().__init__(f"{message}; again in {retry_after_s:g} s")
-        self.retry_after_s = retry_after_s
-
-
-class OutcomeUnknown(Exception):
-    """*No answer*: the request may have been carried out. Look it up, never send it again."""
 
 
 class Exchange(Protocol):

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from decimal import Decimal
-from typing import NoReturn, TypeVar
+from typing import TypeVar
 
 import msgspec
 
@@ -12,23 +12,16 @@ from market.wire import BadFrame
 from orders.core.position import Fill
 from orders.core.status import OrderStatus
 from orders.venue.exchange import (
-    Busy,
     Execution,
     ExecutionReport,
     ListedOrder,
     ListedTrade,
     OutcomeUnknown,
-    Refused,
 )
 
 T = TypeVar("T")
 NO_SUCH_ORDER = -2013
 BAD_TIMESTAMP = -1021
-# Documented as "execution status unknown", or as overload met on the way. Source: Binance Spot,
-# "Error codes", and REST, "General API Information" (HTTP 5xx).
-UNKNOWN_CODES = frozenset({-1000, -1001, -1006, -1007, -1008})
-BUSY_CODES = frozenset({-1003, -1015})
-DEFAULT_WAIT_S = {403: 60.0, 418: 120.0}  # where the answer names none
 STATUSES = {
     "NEW": OrderStatus.NEW,
     "PENDING_NEW": OrderStatus.NEW,
@@ -134,29 +127,10 @@ ORDER = msgspec.json.Decoder(WireOrder)
 ORDERS = msgspec.json.Decoder(list[WireOrder])
 TRADES = msgspec.json.Decoder(list[WireTrade])
 ACCOUNT = msgspec.json.Decoder(WireAccount)
-ERROR = msgspec.json.Decoder(WireError)
 MESSAGE = msgspec.json.Decoder(WireMessage)
 KIND = msgspec.json.Decoder(WireKind)
 EXECUTION = msgspec.json.Decoder(WireExecution)
 EXECUTION_REPORT = "executionReport"
-
-
-def fail(status: int, retry_after: str | None, body: bytes) -> NoReturn:
-    """Raise what an HTTP answer other than 200 means: by status first, the body may not be JSON."""
-    try:
-        error = ERROR.decode(body)
-    except msgspec.MsgspecError:
-        error = None
-    if status >= 500 or (error and error.code in UNKNOWN_CODES):
-        raise OutcomeUnknown(f"HTTP {status}: {error.msg if error else 'no JSON'}")
-    if status in {403, 418, 429} or (error and error.code in BUSY_CODES):
-        raise Busy(_wait_s(status, retry_after), error.msg if error else f"HTTP {status}")
-    if error:
-        raise Refused(error.code, error.msg)
-    if status in {401, 404, 410}:
-        raise Refused(-status, f"HTTP {status}")
-    # A proxy's own 4xx (408, say) does not tell whether the exchange saw the request.
-    raise OutcomeUnknown(f"HTTP {status} without the exchange's JSON")
 
 
 def read_order(body: bytes) -> WireOrder:
@@ -293,10 +267,3 @@ def _execution(wire: WireExecution, status: OrderStatus) -> Execution:
         ListedOrder(client_order_id, wire.i, status, wire.S, wire.q, wire.z, wire.O),
         ExecutionReport(client_order_id, wire.i, status, wire.z, wire.Z, fills, reason),
     )
-
-
-def _wait_s(status: int, retry_after: str | None) -> float:
-    try:
-        return max(0.0, float(retry_after or ""))
-    except ValueError:
-        return DEFAULT_WAIT_S.get(status, 1.0)

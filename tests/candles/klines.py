@@ -6,7 +6,8 @@ from typing import Any
 
 from candles.intervals import MINUTE_MS
 from candles.ohlcv import OHLCV
-from market.rest import PAGE, ExchangeRefused, ExchangeUnreachable, MarketRest
+from market.failures import ExchangeUnreachable, Refused
+from market.rest import MAX_ROWS, MarketRest
 from market.wire import KlineRow
 from tests.builders import NOON_MS
 
@@ -51,13 +52,13 @@ class FakeKlines(MarketRest):
         return self.now_ms
 
     def klines_page(
-        self, symbol: str, interval: str, start_ms: int, end_ms: int, limit: int = PAGE
+        self, symbol: str, interval: str, start_ms: int, end_ms: int, limit: int = MAX_ROWS
     ) -> list[KlineRow]:
         if self.away:
             raise ExchangeUnreachable("away")
         self.asked.append((symbol, interval, start_ms, end_ms))
         if symbol in self.unknown:
-            raise ExchangeRefused(-1121, "Invalid symbol.")
+            raise Refused(-1121, "Invalid symbol.")
         found = sorted(ms for ms in self.klines_of if start_ms <= ms < end_ms)
         return [row(self.klines_of[ms]) for ms in found[:limit]]
 

@@ -1,7 +1,8 @@
 import pytest
 
 from market.clock import ExchangeClock
-from market.rest import ExchangeRefused, ExchangeUnreachable, MarketRest
+from market.failures import ExchangeUnreachable, Refused
+from market.rest import MarketRest
 from tests.servers import Sandbox
 
 
@@ -18,7 +19,7 @@ def test_missed_ticks_and_klines_come_over_rest(sandbox: Sandbox) -> None:
 
 
 def test_rest_tells_a_refusal_from_an_exchange_that_is_away(sandbox: Sandbox) -> None:
-    with pytest.raises(ExchangeRefused) as refusal:
+    with pytest.raises(Refused) as refusal:
         MarketRest(sandbox.rest_url).exchange_info(["NOSUCHCOIN"])
     assert refusal.value.code == -1121
     with pytest.raises(ExchangeUnreachable, match=r"127\.0\.0\.1:9: .*refused"):

@@ -12,7 +12,7 @@ from rest_framework.response import Response
 from rest_framework.views import exception_handler
 
 from foundation.outages import DATABASE_OUTAGES
-from market.services import ExchangeUnreachable
+from market.failures import ExchangeUnreachable
 
 OUTAGES: list[tuple[tuple[type[Exception], ...], str, str]] = [
     ((RedisError,), "redis_unavailable", "Redis does not answer; try again when /health is 200"),

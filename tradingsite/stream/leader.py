@@ -20,7 +20,7 @@ from candles.live.feed import NOTHING, Folded
 from candles.live.ingest import Ingest
 from candles.live.missing import Fetched, Fetcher, FetchRequest, Refiller
 from candles.live.state import forget, read_states, recent_ticks
-from market.rest import ExchangeUnreachable
+from market.failures import ExchangeUnreachable
 from market.ticks import Tick
 from market.wire import StreamBatch
 from orders.events import account_subscribed

@@ -14,8 +14,9 @@ from candles.live.lease import Fenced
 from candles.live.state import StateWriter
 from candles.shards import Shard
 from foundation.outages import RETRY_S
+from market.failures import ExchangeUnreachable, Refused
 from market.models import Symbol
-from market.rest import ExchangeRefused, ExchangeUnreachable, MarketRest
+from market.rest import MarketRest
 from market.stream.client import MarketStream
 from market.wire import BadFrame, StreamBatch
 from tradingsite.stream.checkpointer import Disconnected, UnsavedOverflow
@@ -114,6 +115,6 @@ class StreamProcess:
             except ExchangeUnreachable as error:
                 logger.warning("clock.sync_failed", error=str(error))
                 self.stopping.wait(max(RETRY_S, error.retry_after_s))
-            except (ExchangeRefused, BadFrame) as error:
+            except (Refused, BadFrame) as error:
                 logger.error("clock.sync_failed", error=str(error))
                 self.stopping.wait(CLOCK_EVERY_S)

@@ -13,7 +13,8 @@ from candles.klines import MIN_KLINE_AGE_MS
 from candles.management import arguments
 from candles.management.exchange import STOPPED, exchange_session, find_symbol
 from candles.management.output import time_text
-from market.rest import ExchangeUnreachable, MarketRest, market_rest
+from market.failures import ExchangeUnreachable
+from market.rest import MarketRest, market_rest
 
 
 class Command(BaseCommand):

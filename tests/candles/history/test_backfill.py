@@ -20,7 +20,8 @@ from candles.management.arguments import utc_time
 from candles.models import Candle, Verdict
 from foundation.backoff import Backoff
 from foundation.times import to_time
-from market.rest import ExchangeUnreachable, MarketRest
+from market.failures import ExchangeUnreachable
+from market.rest import MarketRest
 from tests.builders import symbol
 from tests.candles.klines import FakeKlines, kline, minute_ms
 from tests.servers import PYTHON, Sandbox, Server, Site, eventually

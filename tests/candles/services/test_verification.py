@@ -19,8 +19,8 @@ from candles.services import (
     verify_recent,
 )
 from candles.services.kline_requests import ASK_AGAIN_MS, MAX_REQUESTS
+from market.failures import ExchangeUnreachable
 from market.models import Symbol
-from market.rest import ExchangeUnreachable
 from tests.builders import NOON, candle, symbol
 from tests.candles.klines import FakeKlines, kline, minute_ms
 from tests.rows import at

@@ -11,10 +11,11 @@ import redis as redis_library
 import requests
 from django.conf import settings
 
+from market.failures import ExchangeUnreachable
 from market.ratelimit.grants import Grant, OrderPriority, OrderSlot, Priority, RateLimited
 from market.ratelimit.limiter import RateLimiter
 from market.ratelimit.local import PARTS
-from market.rest import ExchangeUnreachable, MarketRest
+from market.rest import MarketRest
 from tests.servers import ROOT, Sandbox
 
 HOST = "exchange"

@@ -18,7 +18,8 @@ from candles.management import arguments
 from candles.shards import Shard
 from foundation.outages import DATABASE_OUTAGES, RETRY_S
 from foundation.redis import connection
-from market.rest import ExchangeUnreachable, market_rest
+from market.failures import ExchangeUnreachable
+from market.rest import market_rest
 from market.services import UnknownSymbol, load_symbols
 from market.stream.client import MarketStream
 from strategies.services import ensure_variants
