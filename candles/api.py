@@ -38,7 +38,7 @@ from market.models import Symbol
 from market.parameters import symbol_or_404
 from market.representation import tick_json
 
-MOST_CANDLES = 5000
+MAX_CANDLES = 5000
 
 
 class CandleQuery(Query):
@@ -49,7 +49,7 @@ class CandleQuery(Query):
     end = TimeParameter(required=False, help_text="Opened not after this time.")
     limit = serializers.IntegerField(
         min_value=1,
-        max_value=MOST_CANDLES,
+        max_value=MAX_CANDLES,
         default=500,
         help_text="The newest so many; the oldest from `start` on where only that is given.",
     )
@@ -111,7 +111,7 @@ def _series(
 def _closed_rows(symbol: Symbol, asked: dict[str, Any], limit: int) -> list[Row]:
     """The newest `limit` between start and end, or the oldest from `start` on if it is alone."""
     wanted = filters(asked, start="open_time__gte", end="open_time__lte", verdict="verdict")
-    found = Candle.objects.filter(symbol=symbol, interval=asked["interval"], **wanted)
+    found = Candle.objects.series(symbol, asked["interval"]).filter(**wanted)
     from_start = "start" in asked and "end" not in asked
     order = "open_time" if from_start else "-open_time"
     rows = list(found.order_by(order).values_list(*COLUMNS)[:limit])

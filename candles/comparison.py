@@ -1,4 +1,4 @@
-"""How one of our candles compares with the exchange's own kline."""
+"""Comparison of one of our candles with the exchange's own kline, field by field."""
 
 from collections.abc import Mapping
 from decimal import Decimal
@@ -25,9 +25,9 @@ def differences(ours: Values, theirs: OHLCV | KlineEvent) -> Differences:
     for name in FIELDS:
         mine, other = ours[name], getattr(theirs, name)
         if mine is not None and mine != other:
-            differing[name] = [written(mine), written(other)]
+            differing[name] = [number_text(mine), number_text(other)]
     return differing
 
 
-def written(value: Decimal | int) -> str:
+def number_text(value: Decimal | int) -> str:
     return plain(value) if isinstance(value, Decimal) else str(value)

@@ -1,18 +1,65 @@
 """Closed candles."""
 
+from collections.abc import Iterable
+
 from django.db import models
 
-from candles.ohlcv import Cause
 from foundation.fields import ExactDecimalField
+from foundation.times import to_ms, to_time
 from market.models import Symbol
 
 
 class Verdict(models.TextChoices):
-    """How a candle compares with the exchange's own."""
+    """Verdict on a candle by the exchange's own."""
 
     EXACT = "exact"
     REPAIRED = "repaired"
     UNVERIFIED = "unverified"
+
+
+class CandleQuerySet(models.QuerySet["Candle"]):
+    """Candles are told apart by series, the candles of one symbol and interval."""
+
+    def series(
+        self, symbol: Symbol | int | str | models.OuterRef, interval: str
+    ) -> "CandleQuerySet":
+        """The candles of a symbol, given by row, key or name, and one interval."""
+        key = "symbol__name" if isinstance(symbol, str) else "symbol"
+        return self.filter(**{key: symbol, "interval": interval})
+
+    def opening_in(self, start_ms: int, end_ms: int) -> "CandleQuerySet":
+        """Candles that open in `[start_ms, end_ms)`."""
+        return self.filter(open_time__gte=to_time(start_ms), open_time__lt=to_time(end_ms))
+
+    def opening_at(self, open_times_ms: Iterable[int]) -> "CandleQuerySet":
+        return self.filter(open_time__in=[to_time(open_ms) for open_ms in open_times_ms])
+
+    def unverified(self) -> "CandleQuerySet":
+        """Candles without a verdict yet."""
+        return self.filter(verdict=Verdict.UNVERIFIED)
+
+    def newest_keys(self, interval: str) -> list[int]:
+        """Keys of the newest candle of each followed symbol: one query."""
+        series = self.series(models.OuterRef("pk"), interval)
+        newest = models.Subquery(series.order_by("-open_time").values("pk")[:1])
+        keys = Symbol.objects.followed().annotate(newest=newest).values_list("newest", flat=True)
+        return [key for key in keys if key is not None]
+
+    def locked(self) -> "CandleQuerySet":
+        """Rows to be changed in this transaction, with their symbols, which are not locked."""
+        return self.select_for_update(of=("self",)).select_related("symbol")
+
+    def first_open_ms(self) -> int | None:
+        """Open time of the earliest candle, in ms; None where there is none."""
+        return self._open_ms("open_time")
+
+    def last_open_ms(self) -> int | None:
+        """Open time of the latest candle, in ms; None where there is none."""
+        return self._open_ms("-open_time")
+
+    def _open_ms(self, order: str) -> int | None:
+        open_time = self.order_by(order).values_list("open_time", flat=True).first()
+        return None if open_time is None else to_ms(open_time)
 
 
 class Candle(models.Model):
@@ -27,8 +74,6 @@ class Candle(models.Model):
     `CandleRevision`. `differed` says in which fields the exchange's own kline differs, or, once
     repaired, differed: by name, [ours, theirs] in plain digits.
     """
-
-    cause: Cause | None = None  # known of a candle that has just closed, and not kept
 
     symbol = models.ForeignKey(Symbol, on_delete=models.PROTECT, related_name="candles")
     interval = models.CharField(max_length=3)
@@ -47,7 +92,9 @@ class Candle(models.Model):
     verdict = models.CharField(max_length=10, choices=Verdict.choices, default=Verdict.UNVERIFIED)
     revision = models.PositiveIntegerField(default=1)
     differed = models.JSONField(default=dict, blank=True)
-    differed_since = models.DateTimeField(null=True)  # while that is not settled
+    differed_since = models.DateTimeField(null=True)  # while that is not resolved
+
+    objects = CandleQuerySet.as_manager()
 
     class Meta:
         ordering = ["-open_time"]
@@ -69,12 +116,12 @@ class Candle(models.Model):
 
     @property
     def is_adopted(self) -> bool:
-        """Whether its numbers were taken over from a kline that differed."""
+        """True where its numbers were taken over from a kline that differed."""
         return bool(self.differed) and self.differed_since is None
 
 
 class CandleRevision(models.Model):
-    """What a candle was before it was revised, and why it was."""
+    """A candle before it was revised, and why it was."""
 
     class Cause(models.TextChoices):
         LATE_TICK = "late_tick"  # a tick of its span came after it had closed

@@ -16,7 +16,7 @@ from foundation.decimals import EXACT, ZERO
 from market.ticks import Tick
 
 
-class Cause(msgspec.Struct, frozen=True):
+class ClosingTick(msgspec.Struct, frozen=True):
     """The tick that closed a candle: when it was traded, by the exchange's clock, and received."""
 
     traded_ms: int
@@ -219,7 +219,7 @@ class SymbolCandles:
         closed = self._folded(ticks, 0)
         while self.builder.late_at is not None:
             late_at = self.builder.late_at
-            self._take_late(ticks[late_at])
+            self._add_late(ticks[late_at])
             closed += self._folded(ticks, late_at + 1)
         return closed
 
@@ -239,7 +239,7 @@ class SymbolCandles:
             self.newest_ms = max(self.newest_ms, forming.open_ms)
         return closed
 
-    def _take_late(self, tick: Tick) -> None:
+    def _add_late(self, tick: Tick) -> None:
         self.late.append(tick)
         for name, part in self.parts.items():
             self.parts[name] = self._with_late(part, tick)

@@ -1,4 +1,4 @@
-"""What candles and ticks look like in JSON, for the schema at /schema."""
+"""JSON of candles and ticks, and its schema."""
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta

@@ -1,4 +1,4 @@
-"""What workers do with candles, every few seconds."""
+"""Sweeps over candles, run by workers every few seconds."""
 
 from collections.abc import Callable
 from datetime import datetime
@@ -19,13 +19,13 @@ logger = structlog.get_logger(__name__)
 
 @shared_task
 def sweep_verdicts() -> None:
-    """Hold against the exchange's klines what closed lately."""
+    """Verify candles that closed lately by the exchange's klines."""
     _ask(lambda rest, now: services.verify_recent(rest, connection(), now))
 
 
 @shared_task
 def sweep_missing() -> None:
-    """Write down what is missing of the last hours."""
+    """Insert candles of the last hours that are missing."""
     _ask(lambda rest, now: services.insert_missing(rest, connection(), settings.INTERVALS, now))
 
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from django.conf import settings
 
-from candles.events import candle_closed, candle_revised, candle_verified
+from candles.events import ClosedCandle, candle_closed, candle_revised, candle_verified
 from candles.models import Candle
 from candles.representation import candle_json
 from candles.services import last_prices
@@ -31,7 +31,7 @@ from tradingsite.stream.stop_monitor import mark_positions_changed
 
 def connect() -> None:
     """Called once, when every app is loaded."""
-    candle_closed.reactions = [evaluate_strategies, show_candles]
+    candle_closed.reactions = [evaluate_strategies, show_closed_candles]
     candle_revised.reactions = [show_candles]
     candle_verified.reactions = [show_candles]
     signal_raised.reactions = [show_signals]
@@ -43,7 +43,7 @@ def connect() -> None:
     alarm_changed.reactions = [show_alarms]
 
 
-def evaluate_strategies(candles: Sequence[Candle]) -> None:
+def evaluate_strategies(candles: Sequence[ClosedCandle]) -> None:
     closed = [CandleClose.just_now(candle) for candle in candles]
     # Celery would spell all of them out, for a log that is not kept; its stubs don't know the word.
     evaluate.apply_async((closed,), argsrepr="(...)")  # type: ignore[call-arg]
@@ -68,6 +68,10 @@ def obey_halt(_: Sequence[Halt]) -> None:
 
 def reconcile(_: Sequence[str]) -> None:
     reconcile_account.apply_async(expires=30)
+
+
+def show_closed_candles(closed: Sequence[ClosedCandle]) -> None:
+    show_candles([one.candle for one in closed])
 
 
 def show_candles(candles: Sequence[Candle]) -> None:

@@ -15,8 +15,7 @@ from candles.models import Candle, Verdict
 from candles.ohlcv import OHLCV
 from candles.services.recording import batched, record_history
 from candles.services.verification import compare
-from foundation.times import to_ms, to_time
-from market.models import Symbol
+from foundation.times import to_ms
 from market.rest import MAX_ROWS, MarketRest
 
 MAX_LOCKED = 200  # candles that are locked at once
@@ -58,8 +57,7 @@ def _audit_page(
     page: SeriesSpan, klines: Sequence[OHLCV], now: datetime, repair: bool
 ) -> AuditPage:
     symbol, interval = page.symbol, page.interval
-    within = {"open_time__gte": to_time(page.start_ms), "open_time__lt": to_time(page.end_ms)}
-    stored = Candle.objects.filter(symbol=symbol, interval=interval, **within)
+    stored = Candle.objects.series(symbol, interval).opening_in(page.start_ms, page.end_ms)
     proven = _proven(stored, klines)
     checked, exact, not_repaired = stored.count(), len(proven), dict[int, Differences]()
     repaired, missing = dict[int, Differences](), list[int]()
@@ -87,10 +85,3 @@ def _proven(stored: QuerySet[Candle], klines: Sequence[OHLCV]) -> set[int]:
     settled = stored.exclude(verdict=Verdict.UNVERIFIED).order_by()
     rows = settled.values_list("open_time", *FIELDS)
     return {ms for time, *ours in rows if theirs.get(ms := to_ms(time)) == tuple(ours)}
-
-
-def series_begins_ms(symbol: Symbol, interval: str) -> int | None:
-    """When a series' first stored candle opens; None where there is none."""
-    stored = Candle.objects.filter(symbol=symbol, interval=interval)
-    first = stored.order_by("open_time").values_list("open_time", flat=True).first()
-    return None if first is None else to_ms(first)

@@ -104,8 +104,7 @@ def _write(
     symbol: Symbol, interval: str, candles: Sequence[OHLCV], complete: bool, report: LoadReport
 ) -> None:
     names = FIELDS if complete else IN_EVERY_FILE
-    times = [to_time(candle.open_ms) for candle in candles]
-    rows = Candle.objects.filter(symbol=symbol, interval=interval, open_time__in=times)
+    rows = Candle.objects.series(symbol, interval).opening_at(one.open_ms for one in candles)
     stored = {to_ms(time): values for time, *values in rows.values_list("open_time", *names)}
     for candle in candles:
         if (ours := stored.get(candle.open_ms)) is not None:

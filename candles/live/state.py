@@ -20,7 +20,7 @@ import redis
 
 from candles.intervals import INTERVALS_MS
 from candles.live.lease import LEASE_MS, Fenced, Lease, lua
-from candles.ohlcv import OHLCV, Cause, forming_of
+from candles.ohlcv import OHLCV, ClosingTick, forming_of
 from market.ticks import Tick
 
 KEPT_TICKS = 1000
@@ -63,11 +63,13 @@ class SymbolState(msgspec.Struct, frozen=True):
         return forming_of(self.base, self.parts, spans)
 
 
-class ClosedCandle(msgspec.Struct, frozen=True):
+class UnrecordedCandle(msgspec.Struct, frozen=True):
+    """A candle on its way to the database, and the tick that closed it, if one did."""
+
     symbol: str
     interval: str
     candle: OHLCV
-    cause: Cause | None = None
+    cause: ClosingTick | None = None
 
 
 class StreamState(msgspec.Struct, frozen=True):
@@ -101,7 +103,7 @@ class Batch(msgspec.Struct):
 
     stream: StreamState | None = None  # None: unchanged since the last write
     states: list[SymbolState] = []
-    closed: list[ClosedCandle] = []
+    closed: list[UnrecordedCandle] = []
     runs: list[TickRun] = []
     recorded: str = ""
 
@@ -109,7 +111,7 @@ class Batch(msgspec.Struct):
 _encode = msgspec.json.Encoder().encode
 _state = msgspec.json.Decoder(SymbolState)
 _stream = msgspec.json.Decoder(StreamState)
-_closed = msgspec.json.Decoder(ClosedCandle)
+_closed = msgspec.json.Decoder(UnrecordedCandle)
 _ticks = msgspec.json.Decoder(list[Tick])
 
 
@@ -171,7 +173,7 @@ class StateWriter:
         watched, newest = answer
         return Saved(watched, newest.decode())
 
-    def unrecorded(self) -> tuple[list[ClosedCandle], str]:
+    def unrecorded(self) -> tuple[list[UnrecordedCandle], str]:
         """Closed candles, oldest first, that may not be in the database, and the last's entry.
 
         Each once: a write whose answer was lost is written again.

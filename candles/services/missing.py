@@ -49,15 +49,14 @@ def insert_missing(
 
 def _missing(symbol: Symbol, interval: str, now_ms: int) -> list[int]:
     """Open times of the last hours between the first and the newest stored candle, without one."""
-    stored = Candle.objects.filter(symbol=symbol, interval=interval)
-    times = stored.values_list("open_time", flat=True)
-    first, newest = times.order_by("open_time").first(), times.order_by("-open_time").first()
-    if first is None or newest is None:
+    stored = Candle.objects.series(symbol, interval)
+    first_ms, last_ms = stored.first_open_ms(), stored.last_open_ms()
+    if first_ms is None or last_ms is None:
         return []
     interval_ms = INTERVALS_MS[interval]
-    start_ms = floor_ms(max(to_ms(first), now_ms - LOOK_BACK_MS), interval_ms)
-    end_ms = floor_ms(to_ms(newest), interval_ms)
-    there = stored.filter(open_time__gte=to_time(start_ms), open_time__lt=to_time(end_ms)).count()
+    start_ms = floor_ms(max(first_ms, now_ms - LOOK_BACK_MS), interval_ms)
+    end_ms = floor_ms(last_ms, interval_ms)
+    there = stored.opening_in(start_ms, end_ms).count()
     if there * interval_ms >= end_ms - start_ms:  # nearly always, and counting is cheap
         return []
     return missing_open_times(symbol.pk, interval, start_ms, end_ms)
@@ -70,12 +69,7 @@ def missing_open_times(symbol_id: int, interval: str, start_ms: int, end_ms: int
     some of 2017 and 2018 do, one stands for the interval that it opens in.
     """
     interval_ms = INTERVALS_MS[interval]
-    stored = Candle.objects.filter(
-        symbol=symbol_id,
-        interval=interval,
-        open_time__gte=to_time(start_ms),
-        open_time__lt=to_time(end_ms),
-    )
+    stored = Candle.objects.series(symbol_id, interval).opening_in(start_ms, end_ms)
     times = stored.order_by().values_list("open_time", flat=True)
     there = {floor_ms(to_ms(time), interval_ms) for time in times}
     return [ms for ms in range(start_ms, end_ms, interval_ms) if ms not in there]

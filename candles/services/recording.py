@@ -8,9 +8,9 @@ from typing import Any, TypeVar
 
 from django.db import connection, transaction
 
-from candles.events import candle_closed
+from candles.events import ClosedCandle, candle_closed
 from candles.intervals import HOUR_MS, INTERVALS_MS
-from candles.live.state import ClosedCandle
+from candles.live.state import UnrecordedCandle
 from candles.models import Candle, Verdict
 from candles.ohlcv import OHLCV
 from foundation.sql import MAX_ROWS_PER_STATEMENT, Insert, Row
@@ -37,14 +37,8 @@ def _row(symbol: Symbol, interval: str, candle: OHLCV, verdict: Verdict) -> Cand
     )
 
 
-def _closed(symbol: Symbol, closed: ClosedCandle) -> Candle:
-    row = _row(symbol, closed.interval, closed.candle, Verdict.UNVERIFIED)
-    row.cause = closed.cause
-    return row
-
-
 def record_closed(
-    closed: Sequence[ClosedCandle], symbols: Mapping[str, Symbol] | None = None
+    closed: Sequence[UnrecordedCandle], symbols: Mapping[str, Symbol] | None = None
 ) -> list[Candle]:
     """Write down candles that closed together and announce them; return the new ones.
 
@@ -55,31 +49,31 @@ def record_closed(
     unknown = {c.symbol for c in closed} - known.keys()
     if unknown:
         known |= Symbol.objects.in_bulk(unknown, field_name="name")
-    rows = [
-        _closed(known[c.symbol], c)
+    candles = [
+        ClosedCandle(_row(known[c.symbol], c.interval, c.candle, Verdict.UNVERIFIED), c.cause)
         for c in closed
         if c.symbol in known  # else its row was deleted, and with it what we knew of it
     ]
-    starts = range(0, len(rows), MAX_ROWS_PER_STATEMENT)
-    batches = (rows[start : start + MAX_ROWS_PER_STATEMENT] for start in starts)
-    return [new for batch in batches for new in _insert(batch)]
+    starts = range(0, len(candles), MAX_ROWS_PER_STATEMENT)
+    batches = (candles[start : start + MAX_ROWS_PER_STATEMENT] for start in starts)
+    return [one.candle for batch in batches for one in _insert(batch)]
 
 
-def _insert(rows: Sequence[Candle]) -> list[Candle]:
-    """One statement, which is a transaction of its own."""
-    new = _keep_new(rows, INSERT.run(rows))
+def _insert(candles: Sequence[ClosedCandle]) -> Sequence[ClosedCandle]:
+    """Write candles down in one statement, a transaction of its own; announce the new ones."""
+    new = _only_new(candles, INSERT.run([one.candle for one in candles]))
     candle_closed.announce(new)
     return new
 
 
-def _keep_new(rows: Sequence[Candle], written: Sequence[Row]) -> list[Candle]:
-    """Those of `rows` that were written, with their keys, which come back in their order."""
-    if len(written) == len(rows):
-        for row, (pk,) in zip(rows, written, strict=True):
-            row.pk = pk
-        return list(rows)
+def _only_new(candles: Sequence[ClosedCandle], written: Sequence[Row]) -> Sequence[ClosedCandle]:
+    """Those that were written, with their keys, which come back in their order."""
+    if len(written) == len(candles):
+        for one, (pk,) in zip(candles, written, strict=True):
+            one.candle.pk = pk
+        return candles
     stored = Candle.objects.filter(pk__in=[pk for (pk,) in written]).select_related("symbol")
-    return list(stored.order_by("pk"))
+    return [ClosedCandle(candle) for candle in stored.order_by("pk")]
 
 
 def record_history(symbol: str, interval: str, candles: Iterable[OHLCV], now: datetime) -> None:
@@ -147,8 +141,7 @@ def stored_until(symbol: str, intervals: Sequence[str]) -> dict[str, int]:
     """Per interval the end of the newest stored candle, in ms; without those that have none."""
     ends: dict[str, int] = {}
     for interval in intervals:
-        newest = Candle.objects.filter(symbol__name=symbol, interval=interval)
-        open_time = newest.order_by("-open_time").values_list("open_time", flat=True).first()
-        if open_time is not None:
-            ends[interval] = to_ms(open_time) + INTERVALS_MS[interval]
+        last_ms = Candle.objects.series(symbol, interval).last_open_ms()
+        if last_ms is not None:
+            ends[interval] = last_ms + INTERVALS_MS[interval]
     return ends

@@ -8,12 +8,12 @@ from typing import Any
 import structlog
 from django.db import transaction
 
-from candles.comparison import FIELDS, Values, written
+from candles.comparison import FIELDS, Values, number_text
 from candles.events import candle_revised
 from candles.intervals import INTERVALS_MS, floor_ms
 from candles.models import Candle, CandleRevision, Verdict
 from candles.ohlcv import OHLCV, with_ticks
-from foundation.times import to_ms, to_time
+from foundation.times import to_ms
 from market.ticks import Tick
 
 MAX_FLAT = 1_000  # empty candles in a row that follow one another's close
@@ -66,13 +66,12 @@ def add_late_ticks(
 def _add_to(
     symbol_id: int, interval: str, open_ms: int, late: Sequence[Tick], now: datetime
 ) -> None:
-    rows = Candle.objects.select_for_update(of=("self",)).select_related("symbol")
-    key = {"symbol": symbol_id, "interval": interval, "open_time": to_time(open_ms)}
-    candle = rows.filter(**key, trades__isnull=False).first()
+    rows = Candle.objects.series(symbol_id, interval).locked()
+    candle = rows.opening_at([open_ms]).filter(trades__isnull=False).first()
     if candle is None:
         return
     if _is_from_kline(candle):
-        rows.filter(pk=candle.pk).update(verdict=Verdict.UNVERIFIED)
+        Candle.objects.filter(pk=candle.pk).update(verdict=Verdict.UNVERIFIED)
         return
     had = candle.last_tick_id or -1
     new = [tick for tick in late if tick.tick_id > had]
@@ -88,10 +87,8 @@ def _add_to(
 
 def _update_flat_candles(revised: Candle, now: datetime) -> None:
     """Give the empty candles that follow the close they are flat at."""
-    rows = Candle.objects.select_for_update(of=("self",)).select_related("symbol")
-    rows = rows.filter(
-        symbol=revised.symbol_id, interval=revised.interval, open_time__gt=revised.open_time
-    )
+    rows = Candle.objects.series(revised.symbol_id, revised.interval).locked()
+    rows = rows.filter(open_time__gt=revised.open_time)
     fields: dict[str, Any] = {"verdict": Verdict.UNVERIFIED, "differed": {}, "differed_since": None}
     for candle in rows.order_by("open_time")[:MAX_FLAT]:
         if candle.trades or candle.close == revised.close:
@@ -118,4 +115,4 @@ def ohlcv_of(candle: Candle) -> OHLCV:
 
 
 def _text(value: Decimal | int | None) -> str | None:
-    return None if value is None else written(value)
+    return None if value is None else number_text(value)

@@ -107,13 +107,11 @@ def confirm(klines: Sequence[KlineEvent], now: datetime) -> list[KlineEvent]:
     """
     names = {kline.symbol for kline in klines}
     symbol_ids = Symbol.objects.filter(name__in=names).values_list("pk", flat=True)
-    rows = Candle.objects.select_for_update(of=("self",)).order_by("open_time", "pk")
+    rows = Candle.objects.opening_at({kline.open_ms for kline in klines}).locked()
     rows = rows.filter(
-        symbol__in=list(symbol_ids),
-        interval__in={kline.interval for kline in klines},
-        open_time__in={to_time(kline.open_ms) for kline in klines},
+        symbol__in=list(symbol_ids), interval__in={kline.interval for kline in klines}
     )
-    found = rows.select_related("symbol")
+    found = rows.order_by("open_time", "pk")
     ours = {(row.symbol.name, row.interval, to_ms(row.open_time)): row for row in found}
     exact, missing = [], []
     for kline in klines:
@@ -129,8 +127,7 @@ def confirm(klines: Sequence[KlineEvent], now: datetime) -> list[KlineEvent]:
 def _unverified(now_ms: int) -> OpenTimes:
     """Candles without a verdict that closed lately."""
     longest = timedelta(milliseconds=MAX_CLOSED_MS + max(INTERVALS_MS.values()))
-    rows = Candle.objects.filter(
-        verdict=Verdict.UNVERIFIED,
+    rows = Candle.objects.unverified().filter(
         open_time__gte=to_time(now_ms) - longest,
         open_time__lt=to_time(now_ms - MIN_CLOSED_MS),
     )
@@ -147,10 +144,8 @@ def _unverified(now_ms: int) -> OpenTimes:
 
 def _locked(symbol_id: int, interval: str, open_times: Iterable[int]) -> dict[int, Candle]:
     # In the order of the index: by primary key SQLite would look through the symbol's all candles.
-    rows = Candle.objects.select_for_update(of=("self",)).order_by("open_time")
-    times = [to_time(open_ms) for open_ms in open_times]
-    rows = rows.filter(symbol=symbol_id, interval=interval, open_time__in=times)
-    return {to_ms(row.open_time): row for row in rows.select_related("symbol")}
+    rows = Candle.objects.series(symbol_id, interval).opening_at(open_times).locked()
+    return {to_ms(row.open_time): row for row in rows.order_by("open_time")}
 
 
 def _persists(

@@ -2,10 +2,7 @@
 
 from datetime import datetime
 
-from django.db.models import OuterRef, Subquery
-
 from candles.models import Candle
-from market.models import Symbol
 from orders.venue.exchange import Exchange
 from strategies.models import Signal, StrategyState
 from strategies.services.evaluation import evaluate, start_series
@@ -36,7 +33,5 @@ def _newest_candles() -> list[CandleClose]:
     """The newest closed candle of every series that some strategy may trade."""
     newest: list[int] = []
     for interval in {interval_of(strategy) for strategy in enabled_strategies()}:
-        candles = Candle.objects.filter(symbol=OuterRef("pk"), interval=interval)
-        last = Subquery(candles.order_by("-open_time").values("pk")[:1])
-        newest += Symbol.objects.followed().annotate(last=last).values_list("last", flat=True)
+        newest += Candle.objects.newest_keys(interval)
     return [CandleClose.from_candle(candle) for candle in Candle.objects.filter(pk__in=newest)]

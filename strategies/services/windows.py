@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from django.conf import settings
 
+from candles.events import ClosedCandle
 from candles.intervals import INTERVALS_MS
 from candles.models import Candle
 from foundation.times import now_ms, to_ms
@@ -37,13 +38,13 @@ class CandleClose(NamedTuple):
         return cls(candle.symbol_id, candle.interval, to_ms(candle.open_time))
 
     @classmethod
-    def just_now(cls, candle: Candle) -> "CandleClose":
-        """A candle that has just closed."""
-        closed = cls.from_candle(candle)._replace(closed_ms=now_ms())
-        if candle.cause is None:
-            return closed
-        traded_ms, received_ms = candle.cause.traded_ms, candle.cause.received_ms
-        return closed._replace(traded_ms=traded_ms, received_ms=received_ms)
+    def just_now(cls, closed: ClosedCandle) -> "CandleClose":
+        """The close of a candle that has just closed."""
+        close = cls.from_candle(closed.candle)._replace(closed_ms=now_ms())
+        if closed.cause is None:
+            return close
+        traded_ms, received_ms = closed.cause.traded_ms, closed.cause.received_ms
+        return close._replace(traded_ms=traded_ms, received_ms=received_ms)
 
 
 @dataclass(frozen=True, slots=True)

@@ -42,12 +42,15 @@ def test_a_flatten_says_what_will_be_sold(capsys: pytest.CaptureFixture[str]) ->
 @pytest.mark.parametrize(
     ("words", "line"),
     [
-        (["sometimes"], "level: 'sometimes' cannot be used: use one of off, no_entries, flatten"),
-        (["off", "--reason", "x" * 201], "--reason has 201 characters: use 200 at most"),
+        (
+            ["sometimes"],
+            "argument level: 'sometimes' cannot be used: use one of off, no_entries, flatten",
+        ),
+        (["off", "--reason", "x" * 201], "argument --reason: has 201 characters: use 200 at most"),
     ],
 )
 def test_what_cannot_be_set_is_one_line(words: list[str], line: str) -> None:
     with pytest.raises(CommandError) as refusal:
         call_command("halt", *words)
-    assert str(refusal.value) == line
+    assert str(refusal.value) == f"Error: {line}"
     assert not Halt.objects.exists()

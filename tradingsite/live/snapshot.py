@@ -5,7 +5,6 @@ from typing import Any, Literal, cast
 
 from channels.db import database_sync_to_async
 from django.conf import settings
-from django.db.models import OuterRef, Subquery
 from redis.exceptions import RedisError
 
 from candles.live.state import SymbolState, read_states
@@ -133,8 +132,5 @@ def _newest_candles() -> list[Candle]:
     """The newest closed candle of every followed symbol and interval: one query an interval."""
     keys: list[int] = []
     for interval in settings.INTERVALS:
-        series = Candle.objects.filter(symbol=OuterRef("pk"), interval=interval)
-        newest = Subquery(series.order_by("-open_time").values("pk")[:1])
-        found = Symbol.objects.followed().annotate(newest=newest).values_list("newest", flat=True)
-        keys += [key for key in found if key is not None]
+        keys += Candle.objects.newest_keys(interval)
     return list(Candle.objects.filter(pk__in=keys).select_related("symbol"))

@@ -7,7 +7,7 @@ import structlog
 from redis.exceptions import RedisError
 
 from candles.live.ingest import Ingest
-from candles.live.state import Batch, ClosedCandle, StreamState, TickRun
+from candles.live.state import Batch, StreamState, TickRun, UnrecordedCandle
 from foundation.outages import RETRY_S
 from foundation.times import now_ms
 from market.ticks import Tick
@@ -99,7 +99,9 @@ class Checkpointer:
             self.writer.lease.release()
             raise Disconnected(f"no connection to the exchange; {self.standbys[0]} has one")
 
-    def _batch(self, symbols: Iterable[str], closed: list[ClosedCandle], *, beat: bool) -> Batch:
+    def _batch(
+        self, symbols: Iterable[str], closed: list[UnrecordedCandle], *, beat: bool
+    ) -> Batch:
         feeds = [self.ingest.feeds[symbol] for symbol in symbols if symbol in self.ingest.feeds]
         states = [state for feed in feeds if (state := feed.state()) is not None]
         stream = self._stream_state() if beat else None

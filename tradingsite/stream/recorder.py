@@ -12,8 +12,8 @@ from candles import services
 from candles.intervals import NAMES
 from candles.live.bootstrap import Bootstrap
 from candles.live.feed import Folded
-from candles.live.state import ClosedCandle, Saved, StateWriter
-from candles.ohlcv import OHLCV, Cause
+from candles.live.state import Saved, StateWriter, UnrecordedCandle
+from candles.ohlcv import OHLCV, ClosingTick
 from foundation.times import now_ms
 from foundation.worker import DatabaseWorker
 from market.models import Symbol
@@ -29,7 +29,7 @@ MAX_TRIES = 10  # a candle may close later than the exchange says so
 class ClosedBatch:
     """Candles that closed together. `entry` is the newest Redis entry of theirs, once in Redis."""
 
-    closed: list[ClosedCandle]
+    closed: list[UnrecordedCandle]
     entry: str = ""
     recorded: bool = False
 
@@ -65,7 +65,7 @@ class Recorder:
         return self._revising.keys()
 
     @property
-    def unsaved(self) -> list[ClosedCandle]:
+    def unsaved(self) -> list[UnrecordedCandle]:
         """Closed candles that neither Redis nor the database has, oldest first."""
         waiting = (batch for batch in self._batches if not (batch.entry or batch.recorded))
         return [candle for batch in waiting for candle in batch.closed]
@@ -73,7 +73,7 @@ class Recorder:
     def record(self, folded: Mapping[str, Folded], klines: Iterable[KlineEvent]) -> None:
         """Record what closed, revise what is late, and confirm what the exchange says closed."""
         closed = [
-            ClosedCandle(symbol, NAMES[candle.interval_ms], candle, _cause(candle, step.ticks))
+            UnrecordedCandle(symbol, NAMES[candle.interval_ms], candle, _cause(candle, step.ticks))
             for symbol, step in folded.items()
             for candle in step.closed
         ]
@@ -91,7 +91,7 @@ class Recorder:
                 partial(services.record_history, joined.symbol, interval, candles, now())
             )
 
-    def saved(self, unsaved: Sequence[ClosedCandle], answer: Saved) -> None:
+    def saved(self, unsaved: Sequence[UnrecordedCandle], answer: Saved) -> None:
         """Redis has `unsaved`, the last of them in the entry that it answered."""
         if not unsaved:
             return
@@ -142,8 +142,8 @@ class Recorder:
         self.database.submit(lambda: services.confirm(klines, now()), confirmed)
 
 
-def _cause(candle: OHLCV, ticks: Iterable[Tick]) -> Cause | None:
+def _cause(candle: OHLCV, ticks: Iterable[Tick]) -> ClosingTick | None:
     """The tick that closed the candle; none where it was closed by proof of silence."""
     times = (tick.time_ms for tick in ticks if tick.time_ms >= candle.end_ms)
     traded_ms = next(times, None)
-    return None if traded_ms is None else Cause(traded_ms, now_ms())
+    return None if traded_ms is None else ClosingTick(traded_ms, now_ms())

@@ -9,13 +9,14 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 
 from candles.comparison import Differences
-from candles.history.audit import AuditPage, audit, series_begins_ms
+from candles.history.audit import AuditPage, audit
 from candles.history.backfill import SeriesSpan
 from candles.history.progress import Progress
 from candles.intervals import HOUR_MS, INTERVALS_MS, floor_ms
 from candles.management import arguments
 from candles.management.exchange import STOPPED, exchange_session
 from candles.management.output import table, time_text
+from candles.models import Candle
 from foundation.times import to_time
 from market.models import Symbol
 from market.rest import MarketRest, market_rest
@@ -141,7 +142,7 @@ class Report:
 
 def _series_span(symbol: Symbol, interval: str, since_ms: int, until_ms: int) -> SeriesSpan | None:
     """From the first stored candle on: of the time before nothing was ever recorded."""
-    begins_ms = series_begins_ms(symbol, interval)
+    begins_ms = Candle.objects.series(symbol, interval).first_open_ms()
     end_ms = floor_ms(until_ms, INTERVALS_MS[interval])
     if begins_ms is None or max(begins_ms, since_ms) >= end_ms:
         return None

@@ -1,6 +1,6 @@
 """`manage.py halt`: the trading halt, set from a shell."""
 
-from argparse import ArgumentParser
+from argparse import ArgumentParser, ArgumentTypeError
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
@@ -10,6 +10,7 @@ from django.utils import timezone
 from orders.models import Halt, HaltLevel, Position
 from orders.services import current_halt, set_halt
 
+MAX_REASON_LENGTH = 200
 MEANINGS = {
     HaltLevel.OFF: "Strategies enter again.",
     HaltLevel.NO_ENTRIES: "Nothing more is bought; exits go on.",
@@ -22,25 +23,40 @@ class Command(BaseCommand):
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument(
             "level",
+            type=halt_level,
             help="off: go on; no_entries: buy nothing more; flatten: sell everything as well",
         )
-        parser.add_argument("--reason", default="", help="kept with it, 200 characters at most")
+        parser.add_argument(
+            "--reason",
+            type=short_text,
+            default="",
+            help=f"kept with it, {MAX_REASON_LENGTH} characters at most",
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
-        level, reason = options["level"], options["reason"]
-        if level not in HaltLevel:
-            known = ", ".join(HaltLevel.values)
-            raise CommandError(f"level: {level!r} cannot be used: use one of {known}")
-        if len(reason) > 200:
-            raise CommandError(f"--reason has {len(reason)} characters: use 200 at most")
         try:
             before = current_halt()
-            halt = set_halt(level, None, reason, timezone.now())
+            halt = set_halt(options["level"], None, options["reason"], timezone.now())
             self.stdout.write(f"The halt is {halt.level} now, it was {_level(before)}.")
             self.stdout.write(_what_follows(halt))
         except OperationalError as error:
             text = str(error).strip().splitlines()[0]
             raise CommandError(f"DATABASE_URL: the database does not answer: {text}") from error
+
+
+def halt_level(text: str) -> str:
+    """A level of the halt, as an argument of a command."""
+    if text not in HaltLevel:
+        known = ", ".join(HaltLevel.values)
+        raise ArgumentTypeError(f"{text!r} cannot be used: use one of {known}")
+    return text
+
+
+def short_text(text: str) -> str:
+    """A reason that can be stored with the halt."""
+    if len(text) > MAX_REASON_LENGTH:
+        raise ArgumentTypeError(f"has {len(text)} characters: use {MAX_REASON_LENGTH} at most")
+    return text
 
 
 def _level(halt: Halt | None) -> str:

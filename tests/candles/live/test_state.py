@@ -7,11 +7,11 @@ from candles.intervals import MINUTE_MS
 from candles.live.lease import Fenced, Lease
 from candles.live.state import (
     Batch,
-    ClosedCandle,
     StateWriter,
     StreamState,
     SymbolState,
     TickRun,
+    UnrecordedCandle,
     encode_ticks,
     read_states,
     read_streams,
@@ -74,8 +74,8 @@ def test_the_last_ticks_are_kept_and_no_more(
     assert redis.llen("candles:ticks:BTCUSDT") == 20
 
 
-def closed(minute: int) -> ClosedCandle:
-    return ClosedCandle("BTCUSDT", "1m", flat(minute * MINUTE_MS, MINUTE_MS, Decimal(minute)))
+def closed(minute: int) -> UnrecordedCandle:
+    return UnrecordedCandle("BTCUSDT", "1m", flat(minute * MINUTE_MS, MINUTE_MS, Decimal(minute)))
 
 
 def test_closed_candles_wait_until_they_are_recorded(writer: StateWriter) -> None:

@@ -7,7 +7,7 @@ import pytest
 from candles import services
 from candles.live.bootstrap import Bootstrap
 from candles.live.feed import SymbolFeed
-from candles.live.state import ClosedCandle
+from candles.live.state import UnrecordedCandle
 from candles.models import Candle, Verdict
 from candles.ohlcv import OHLCV
 from market.ticks import Tick
@@ -48,7 +48,7 @@ def test_every_recorded_minute_is_proven_exact(recorded: Path, name: str) -> Non
     feed.receive_fetched(Bootstrap(name, {}, None, {}, [], ticks[0].tick_id - 1))
     for at in range(0, len(ticks), BATCH):
         batch = ticks[at : at + BATCH]
-        closed = [ClosedCandle(name, "1m", candle) for candle in feed.receive(batch).closed]
+        closed = [UnrecordedCandle(name, "1m", candle) for candle in feed.receive(batch).closed]
         services.record_closed(closed)
         assert services.confirm([event(one, name) for one in printed(batch, chart)], NOON) == []
     candles = Candle.objects.all()

@@ -4,10 +4,10 @@ from decimal import Decimal
 import pytest
 from pytest_django import DjangoCaptureOnCommitCallbacks
 
-from candles.events import candle_closed
+from candles.events import ClosedCandle, candle_closed
 from candles.history.backfill import CatchUpProgress, catch_up_history
 from candles.intervals import MINUTE_MS
-from candles.live.state import ClosedCandle
+from candles.live.state import UnrecordedCandle
 from candles.models import Candle, Verdict
 from candles.ohlcv import OHLCV, flat
 from candles.services import record_closed, record_history, recording, stored_until
@@ -28,21 +28,21 @@ def symbols() -> None:
 def told(monkeypatch: pytest.MonkeyPatch) -> list[Candle]:
     candles: list[Candle] = []
 
-    def remember(facts: Sequence[Candle]) -> None:
-        candles.extend(facts)
+    def remember(facts: Sequence[ClosedCandle]) -> None:
+        candles.extend(fact.candle for fact in facts)
 
     monkeypatch.setattr(candle_closed, "reactions", [remember])
     return candles
 
 
-def closed(minute: int, symbol: str = "BTCUSDT", price: str = "10") -> ClosedCandle:
-    return ClosedCandle(symbol, "1m", flat(minute * MINUTE_MS, MINUTE_MS, Decimal(price)))
+def closed(minute: int, symbol: str = "BTCUSDT", price: str = "10") -> UnrecordedCandle:
+    return UnrecordedCandle(symbol, "1m", flat(minute * MINUTE_MS, MINUTE_MS, Decimal(price)))
 
 
 def test_a_candle_is_kept_to_the_last_digit() -> None:
     huge = Decimal("123456789012345678901.123456789012345678")
     candle = OHLCV(MINUTE_MS, MINUTE_MS, huge, huge, huge, huge, huge, huge, 7, huge, huge, 1, 9)
-    record_closed([ClosedCandle("BTCUSDT", "1m", candle)])
+    record_closed([UnrecordedCandle("BTCUSDT", "1m", candle)])
     row = Candle.objects.get()
     assert (row.open, row.quote_volume, row.taker_quote_volume) == (huge, huge, huge)
     assert (row.trades, row.first_tick_id, row.last_tick_id) == (7, 1, 9)
@@ -92,7 +92,7 @@ def test_a_long_past_is_taken_and_committed_page_by_page(monkeypatch: pytest.Mon
 def test_a_symbol_away_for_long_catches_up_page_by_page_and_goes_on_from_there() -> None:
     rest = FakeKlines(kline(minute) for minute in range(2_500))
     told: list[CatchUpProgress] = []
-    record_closed([ClosedCandle("BTCUSDT", "1m", kline(0))])
+    record_closed([UnrecordedCandle("BTCUSDT", "1m", kline(0))])
     now_ms = minute_ms(2_500) + 1_999  # so the last one is not settled yet
 
     def catch_up() -> dict[str, int]:

@@ -11,7 +11,7 @@ from pytest_django import DjangoCaptureOnCommitCallbacks
 
 from candles.events import candle_revised
 from candles.intervals import INTERVALS_MS, MINUTE_MS
-from candles.live.state import ClosedCandle
+from candles.live.state import UnrecordedCandle
 from candles.models import Candle, CandleRevision, Verdict
 from candles.ohlcv import OHLCV, CandleBuilder
 from candles.services import add_late_ticks, compare, record_closed
@@ -37,7 +37,7 @@ def folded(ticks: Sequence[Tick], interval_ms: int = MINUTE_MS) -> OHLCV:
 
 
 def record(ticks: Sequence[Tick], interval: str = "1m", interval_ms: int = MINUTE_MS) -> None:
-    record_closed([ClosedCandle("BTCUSDT", interval, folded(ticks, interval_ms))])
+    record_closed([UnrecordedCandle("BTCUSDT", interval, folded(ticks, interval_ms))])
 
 
 def three() -> list[Tick]:

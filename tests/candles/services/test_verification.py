@@ -8,7 +8,7 @@ from msgspec.structs import replace
 from pytest_django import DjangoCaptureOnCommitCallbacks
 
 from candles.comparison import FIELDS, differences
-from candles.events import candle_closed, candle_revised, candle_verified
+from candles.events import ClosedCandle, candle_closed, candle_revised, candle_verified
 from candles.models import Candle, CandleRevision, Verdict
 from candles.ohlcv import OHLCV
 from candles.services import (
@@ -35,19 +35,20 @@ def btc() -> Symbol:
 
 
 @pytest.fixture
-def told(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """What was told of candles: the fact, its minute and its verdict."""
-    heard: list[str] = []
+def announced(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Announced facts: the event, the candle's minute and its verdict."""
+    announced: list[str] = []
     for event in (candle_closed, candle_revised, candle_verified):
 
-        def hear(candles: Sequence[Candle], name: str = event.name) -> None:
-            heard.extend(f"{name} {one.open_time:%M} {one.verdict}" for one in candles)
+        def note(facts: Sequence[Candle | ClosedCandle], name: str = event.name) -> None:
+            candles = [one.candle if isinstance(one, ClosedCandle) else one for one in facts]
+            announced.extend(f"{name} {one.open_time:%M} {one.verdict}" for one in candles)
 
-        monkeypatch.setattr(event, "reactions", [hear])
-    return heard
+        monkeypatch.setattr(event, "reactions", [note])
+    return announced
 
 
-def hold(of: Symbol, *klines: OHLCV, seconds: int = 0, **options: Any) -> Comparison:
+def compared(of: Symbol, *klines: OHLCV, seconds: int = 0, **options: Any) -> Comparison:
     return compare(of.pk, "1m", klines, LATER + timedelta(seconds=seconds), **options)
 
 
@@ -65,53 +66,59 @@ def test_a_candle_differs_in_whatever_field_its_kline_differs(name: str) -> None
 
 
 def test_a_candle_that_equals_its_kline_is_exact_and_told_once(
-    btc: Symbol, told: list[str], django_capture_on_commit_callbacks: DjangoCaptureOnCommitCallbacks
+    btc: Symbol,
+    announced: list[str],
+    django_capture_on_commit_callbacks: DjangoCaptureOnCommitCallbacks,
 ) -> None:
     candle(btc, "100.0").save()
     for _ in range(2):
         with django_capture_on_commit_callbacks(execute=True):
-            held = hold(btc, kline(0, volume=Decimal("1.000")))
+            held = compared(btc, kline(0, volume=Decimal("1.000")))
         assert [one.verdict for one in held.exact] == [Verdict.EXACT]
     assert (stored().verdict, stored().revision) == (Verdict.EXACT, 1)
-    assert told == ["candle_verified 00 exact"]
+    assert announced == ["candle_verified 00 exact"]
 
 
 def test_a_verdict_on_the_distant_past_is_given_and_not_told(
-    btc: Symbol, told: list[str], django_capture_on_commit_callbacks: DjangoCaptureOnCommitCallbacks
+    btc: Symbol,
+    announced: list[str],
+    django_capture_on_commit_callbacks: DjangoCaptureOnCommitCallbacks,
 ) -> None:
     candle(btc).save()
     with django_capture_on_commit_callbacks(execute=True):
-        hold(btc, kline(0), seconds=24 * 3600)
+        compared(btc, kline(0), seconds=24 * 3600)
     assert stored().verdict == Verdict.EXACT
-    assert told == []
+    assert announced == []
 
 
 def test_a_difference_is_repaired_once_it_has_lasted(
-    btc: Symbol, told: list[str], django_capture_on_commit_callbacks: DjangoCaptureOnCommitCallbacks
+    btc: Symbol,
+    announced: list[str],
+    django_capture_on_commit_callbacks: DjangoCaptureOnCommitCallbacks,
 ) -> None:
     candle(btc).save()
     theirs = kline(0, volume=Decimal("1.5"))
-    assert hold(btc, theirs).differing == {minute_ms(0): {"volume": ["1", "1.5"]}}
+    assert compared(btc, theirs).differing == {minute_ms(0): {"volume": ["1", "1.5"]}}
     assert stored().differed == {"volume": ["1", "1.5"]}
-    assert hold(btc, theirs, seconds=9).repaired == []
+    assert compared(btc, theirs, seconds=9).repaired == []
     with django_capture_on_commit_callbacks(execute=True):
-        assert len(hold(btc, theirs, seconds=10).repaired) == 1
+        assert len(compared(btc, theirs, seconds=10).repaired) == 1
     row = stored()
     assert (row.verdict, row.revision, row.volume) == (Verdict.UNVERIFIED, 2, Decimal("1.5"))
     assert (row.differed, row.differed_since) == ({"volume": ["1", "1.5"]}, None)
-    assert told == ["candle_revised 00 unverified"]
+    assert announced == ["candle_revised 00 unverified"]
     before = CandleRevision.objects.get()
     assert (before.revision, before.cause, before.values["volume"]) == (1, "repair", "1")
-    hold(btc, theirs, seconds=15)
+    compared(btc, theirs, seconds=15)
     assert (stored().verdict, stored().differed) == (Verdict.REPAIRED, {"volume": ["1", "1.5"]})
 
 
 def test_a_kline_that_lied_for_long_is_repaired_once_more(btc: Symbol) -> None:
     candle(btc).save()
     for second in (0, 10):
-        hold(btc, kline(0, volume=Decimal("1.5")), seconds=second)
+        compared(btc, kline(0, volume=Decimal("1.5")), seconds=second)
     for second in (15, 25, 30):
-        hold(btc, kline(0), seconds=second)
+        compared(btc, kline(0), seconds=second)
     assert (stored().verdict, stored().volume) == (Verdict.REPAIRED, Decimal(1))
     assert stored().revision == 3
 
@@ -119,24 +126,24 @@ def test_a_kline_that_lied_for_long_is_repaired_once_more(btc: Symbol) -> None:
 def test_a_repaired_candle_stays_repaired(btc: Symbol) -> None:
     candle(btc).save()
     theirs = kline(0, volume=Decimal("1.5"))
-    hold(btc, theirs, repair_after=timedelta(0))
-    hold(btc, theirs, seconds=60)
+    compared(btc, theirs, repair_after=timedelta(0))
+    compared(btc, theirs, seconds=60)
     assert (stored().verdict, stored().revision) == (Verdict.REPAIRED, 2)
 
 
 def test_a_kline_that_changes_its_mind_starts_the_wait_anew(btc: Symbol) -> None:
     candle(btc).save()
-    hold(btc, kline(0, trades=2))
-    hold(btc, kline(0, trades=3), seconds=9)
-    assert not hold(btc, kline(0, trades=3), seconds=18).repaired
-    hold(btc, kline(0), seconds=20)
+    compared(btc, kline(0, trades=2))
+    compared(btc, kline(0, trades=3), seconds=9)
+    assert not compared(btc, kline(0, trades=3), seconds=18).repaired
+    compared(btc, kline(0), seconds=20)
     assert (stored().verdict, stored().differed, stored().revision) == (Verdict.EXACT, {}, 1)
 
 
 def test_a_kline_not_relied_upon_proves_but_changes_nothing(btc: Symbol) -> None:
     candle(btc, verdict=Verdict.EXACT).save()
     candle(btc, minute=1).save()
-    held = hold(btc, kline(0, trades=2), kline(1), repair_after=None)
+    held = compared(btc, kline(0, trades=2), kline(1), repair_after=None)
     assert list(held.differing) == [minute_ms(0)]
     assert (stored(0).verdict, stored(0).differed) == (Verdict.EXACT, {})
     assert stored(1).verdict == Verdict.EXACT
@@ -146,13 +153,13 @@ def test_what_an_archive_lacked_is_taken_over(btc: Symbol) -> None:
     lacking = ("quote_volume", "trades", "taker_volume", "taker_quote_volume")
     fields: dict[str, Any] = dict.fromkeys(lacking)
     candle(btc, **fields).save()
-    hold(btc, kline(0, trades=5))
+    compared(btc, kline(0, trades=5))
     assert stored().verdict == Verdict.EXACT
     assert (stored().trades, stored().quote_volume) == (5, Decimal(100))
 
 
 def test_a_kline_without_a_candle_is_missing_and_not_made(btc: Symbol) -> None:
-    assert hold(btc, kline(3)).missing == [minute_ms(3)]
+    assert compared(btc, kline(3)).missing == [minute_ms(3)]
     assert not Candle.objects.exists()
 
 
@@ -227,7 +234,7 @@ def stored_of(of: Symbol) -> Candle:
 def test_missing_candles_between_others_are_inserted_silently(
     btc: Symbol,
     redis: Any,
-    told: list[str],
+    announced: list[str],
     django_capture_on_commit_callbacks: DjangoCaptureOnCommitCallbacks,
 ) -> None:
     symbol("ETHUSDT")  # nothing stored, so nothing is missing
@@ -240,7 +247,7 @@ def test_missing_candles_between_others_are_inserted_silently(
         at(minute) for minute in range(1, 6)
     ]
     assert {stored(3).verdict, stored(4).verdict} == {Verdict.UNVERIFIED}  # asked for again
-    assert told == []
+    assert announced == []
     insert_missing(rest, redis, ["1m", "5m"], at(9))
     assert len(rest.asked) == 1
 

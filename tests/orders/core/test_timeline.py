@@ -5,8 +5,9 @@ from decimal import Decimal
 
 import pytest
 
+from candles.events import ClosedCandle
 from candles.models import Candle
-from candles.ohlcv import Cause
+from candles.ohlcv import ClosingTick
 from orders.core.stops import Hit
 from orders.core.timeline import Step, latency
 from orders.models import Order, Position
@@ -31,9 +32,9 @@ class TestAnOrder:
         btc = symbol()
         rows = [candle(btc, close, minute=n) for n, close in enumerate(["10000"] * 11 + ["11000"])]
         last = Candle.objects.bulk_create(rows)[-1]
-        last.cause = Cause(traded_ms=NOON_MS, received_ms=NOON_MS + 3)
+        fact = ClosedCandle(last, ClosingTick(traded_ms=NOON_MS, received_ms=NOON_MS + 3))
         [signal] = evaluate(
-            [CandleClose.just_now(last)], last.open_time + timedelta(seconds=60.5), FakeExchange()
+            [CandleClose.just_now(fact)], last.open_time + timedelta(seconds=60.5), FakeExchange()
         )
         assert signal.order is not None
         submit([signal.order.pk], FakeExchange(), lambda: NOON)

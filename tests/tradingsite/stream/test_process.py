@@ -13,9 +13,9 @@ from candles.intervals import MINUTE_MS
 from candles.live.lease import Lease
 from candles.live.state import (
     Batch,
-    ClosedCandle,
     StateWriter,
     SymbolState,
+    UnrecordedCandle,
     read_states,
     read_streams,
 )
@@ -263,7 +263,7 @@ def test_an_owner_holds_what_closed_while_redis_is_away(
 def test_candles_that_an_owner_left_in_redis_are_recorded(
     btc: Symbol, redis: redis_library.Redis, left_at_3: StateWriter
 ) -> None:
-    left_at_3.save(Batch(closed=[ClosedCandle(BTC, "1m", flat(0, MINUTE_MS, Decimal(9)))]))
+    left_at_3.save(Batch(closed=[UnrecordedCandle(BTC, "1m", flat(0, MINUTE_MS, Decimal(9)))]))
     left_at_3.lease.release()
 
     def script(line: Line) -> Iterator[StreamBatch]:
