@@ -33,7 +33,7 @@ logger = structlog.get_logger(__name__)
 
 
 class SweptTask(Task[Any, Any]):
-    """What a task leaves undone while database or Redis is away, a later sweep does."""
+    """A task whose work a later sweep does where database or Redis was away."""
 
     throws = OUTAGES  # of these Celery shows no traceback
 
@@ -108,7 +108,7 @@ def _set_up_logging(**_: Any) -> None:
 
 @task_postrun.connect
 def _drop_broken_connections(task: Task[Any, Any], **_: Any) -> None:
-    """What failed, or has grown too old, is opened anew; the rest stays for the next task."""
+    """Have connections that failed or grew too old opened anew; keep the others."""
     from django.db import close_old_connections
 
     if not task.request.is_eager:
@@ -117,7 +117,7 @@ def _drop_broken_connections(task: Task[Any, Any], **_: Any) -> None:
 
 @worker_ready.connect
 def _reconcile(**_: Any) -> None:
-    """What happened while no worker was there is found at once."""
+    """Find at once what happened while no worker was there."""
     from orders.tasks import reconcile_account
 
     with suppress(RedisError, *BROKER_OUTAGES):  # the timetable has it every minute

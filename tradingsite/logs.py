@@ -1,4 +1,4 @@
-"""How the system logs: facts with names, one line each."""
+"""Logging of the system: facts with names, one line each."""
 
 import logging
 import sys

@@ -164,10 +164,10 @@ else:
     raise BadSetting("DATABASE_URL", "…", "use postgres://… or sqlite:///…")
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
-LONGEST_SOCKET_PATH = 100  # bytes; the kernels' own limits are 103 and 107
+MAX_SOCKET_PATH_BYTES = 100  # bytes; the kernels' own limits are 103 and 107
 REDIS_SOCKET = VAR_DIR / "redis.sock"
 STARTS_REDIS = not is_set("REDIS_URL")
-if STARTS_REDIS and len(os.fsencode(REDIS_SOCKET)) > LONGEST_SOCKET_PATH:
+if STARTS_REDIS and len(os.fsencode(REDIS_SOCKET)) > MAX_SOCKET_PATH_BYTES:
     raise BadSetting(
         "VAR_DIR", str(VAR_DIR), "too long for a Unix socket: choose a shorter one, or REDIS_URL"
     )
@@ -186,7 +186,7 @@ CHANNEL_LAYERS = {
 # --- Django -------------------------------------------------------------------------------
 
 INSTALLED_APPS = [
-    "django.contrib.admin",
+    "django.contrib.admin.apps.SimpleAdminConfig",  # urls load the apps' admin, for web
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",
@@ -256,7 +256,7 @@ REST_FRAMEWORK = {
     "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
     "DEFAULT_PAGINATION_CLASS": "foundation.rest.pages.NewestFirstPagination",
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
-    "EXCEPTION_HANDLER": "tradingsite.rest.errors.refuse",
+    "EXCEPTION_HANDLER": "tradingsite.rest.errors.error_response",
     "URL_FORMAT_OVERRIDE": None,  # `format` is a parameter of /trades alone
     "TEST_REQUEST_DEFAULT_FORMAT": "json",
 }

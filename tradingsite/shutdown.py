@@ -1,4 +1,4 @@
-"""How the web process stops: requests under way are answered, and none can hold it back.
+"""Shutdown of the web process: requests under way are answered, and none can hold it back.
 
 What runs in a thread runs on when daphne stops. It would then wait for an event loop that is
 gone, and the interpreter for it, for ever.

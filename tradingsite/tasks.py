@@ -6,6 +6,7 @@ from foundation.redis import connection
 from foundation.times import now_ms
 
 BEAT_KEY = "worker:beat"  # when a worker last answered beat, in ms
+MAX_BEAT_AGE_MS = 30_000  # older: no worker, or no beat
 
 
 @shared_task

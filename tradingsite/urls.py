@@ -12,11 +12,12 @@ from tradingsite.rest import pages
 from tradingsite.rest import positions as positions_api
 from tradingsite.rest import symbols as symbols_api
 
+admin.autodiscover()
 admin.site.site_header = "Trading system"
 admin.site.site_title = "Trading system"
-admin.site.index_title = "What it knows and what it did"
+admin.site.index_title = "Administration"
 
-handler500 = "tradingsite.rest.health.fault"
+handler500 = "tradingsite.rest.health.server_fault"
 
 urlpatterns = [
     path("", pages.dashboard),

@@ -1,4 +1,4 @@
-"""What follows from what: every reaction to every event, on one page."""
+"""Every reaction to every event, on one page."""
 
 from collections.abc import Sequence
 

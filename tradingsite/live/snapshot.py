@@ -20,11 +20,10 @@ from orders.services import raised_alarms
 from tradingsite.live.client import Filter, Refusal
 from tradingsite.live.messages import EncodedMessage, Message, encode
 from tradingsite.live.stream_status import Streams, StreamSummary
-from tradingsite.tasks import BEAT_KEY
+from tradingsite.tasks import BEAT_KEY, MAX_BEAT_AGE_MS
 
 FRESH_FOR_S = 0.5  # a thousand pages that reconnect at once share a few
 SECTIONS = {"forming": "forming", "candle": "candles", "position": "positions"}
-WORKER_SILENT_MS = 30_000
 
 
 def worker_availability() -> Literal["up", "down"]:
@@ -33,7 +32,7 @@ def worker_availability() -> Literal["up", "down"]:
         beat = cast(bytes | None, connection().get(BEAT_KEY))
     except RedisError:
         beat = None
-    alive = beat is not None and now_ms() - int(beat) < WORKER_SILENT_MS
+    alive = beat is not None and now_ms() - int(beat) < MAX_BEAT_AGE_MS
     return "up" if alive else "down"
 
 

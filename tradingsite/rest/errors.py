@@ -1,4 +1,4 @@
-"""What a refusal looks like: `{"error": code, "detail": text}`, whatever went wrong."""
+"""Error responses of the REST API: `{"error": code, "detail": text}`, whatever went wrong."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -24,18 +24,18 @@ NAMES: dict[type[Exception], str] = {ValidationError: "bad_parameter", ParseErro
 logger = structlog.get_logger(__name__)
 
 
-def refuse(error: Exception, context: dict[str, Any]) -> Response | None:
-    """The answer to `error`; None for what is a fault of ours, which is raised."""
+def error_response(error: Exception, context: dict[str, Any]) -> Response | None:
+    """The response to `error`; None for what is a fault of ours, which is raised."""
     for kinds, code, detail in OUTAGES:
         if isinstance(error, kinds):
             logger.warning("request.unanswered", part=code, error=str(error))
-            return _refusal(status.HTTP_503_SERVICE_UNAVAILABLE, code, detail)
+            return _response(status.HTTP_503_SERVICE_UNAVAILABLE, code, detail)
     if isinstance(error, ExchangeUnreachable):
-        return _refusal(status.HTTP_503_SERVICE_UNAVAILABLE, "exchange_unavailable", str(error))
+        return _response(status.HTTP_503_SERVICE_UNAVAILABLE, "exchange_unavailable", str(error))
     response = exception_handler(error, context)
     if response is None:
         return None
-    detail = _text(response.data, _given(context["request"]))
+    detail = _text(response.data, _client_input(context["request"]))
     response.data = {
         "error": _code(error, response.status_code),
         "detail": SIGN_IN if isinstance(error, NotAuthenticated) else detail,
@@ -43,7 +43,7 @@ def refuse(error: Exception, context: dict[str, Any]) -> Response | None:
     return response
 
 
-def _refusal(code: int, error: str, detail: str) -> Response:
+def _response(code: int, error: str, detail: str) -> Response:
     return Response({"error": error, "detail": detail}, status=code)
 
 
@@ -55,8 +55,8 @@ def _code(error: Exception, status_code: int) -> str:
     return "not_found" if status_code == status.HTTP_404_NOT_FOUND else "permission_denied"
 
 
-def _given(request: Request) -> dict[str, Any]:
-    """What the client sent, by name, to be quoted in the refusal."""
+def _client_input(request: Request) -> dict[str, Any]:
+    """The client's parameters and body, by name, to be quoted in the error."""
     try:
         body = request.data
     except APIException:  # unreadable, which is what is being answered
@@ -73,11 +73,11 @@ def _text(detail: Any, given: Mapping[str, Any]) -> str:
     if set(detail) == {"detail"}:
         return _text(detail["detail"], {})
     return "; ".join(
-        f"{name}={given[name]!r}: {_text(text, {})}" if name in given else _shown(name, text)
+        f"{name}={given[name]!r}: {_text(text, {})}" if name in given else _named(name, text)
         for name, text in detail.items()
     )
 
 
-def _shown(name: str, text: Any) -> str:
+def _named(name: str, text: Any) -> str:
     words = _text(text, {})
     return words if name == "non_field_errors" else f"{name}: {words}"

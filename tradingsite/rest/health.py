@@ -15,7 +15,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from foundation.rest.fields import Json, TimeText
-from tradingsite.rest.probes import Facts, health
+from tradingsite.rest.health_checks import Report, run_checks
 from tradingsite.rest.symbols import StreamSerializer
 
 API_PREFIXES = (
@@ -35,9 +35,10 @@ class TimedSerializer(PartSerializer):
 
 class ShardSerializer(serializers.Serializer[Json]):
     connected = serializers.BooleanField()
-    holder = serializers.CharField(help_text="host:pid of the process that writes its candles.")
+    leader = serializers.CharField(help_text="host:pid of the process that writes its candles.")
+    holder = serializers.CharField(help_text="Deprecated: the same as `leader`.")
     standbys = serializers.ListField(
-        child=serializers.CharField(), help_text="Those that would take over."
+        child=serializers.CharField(), help_text="host:pid of those that would take over."
     )
     beat_age_ms = serializers.IntegerField()
     last_frame_age_ms = serializers.IntegerField(allow_null=True)
@@ -59,7 +60,7 @@ class WorkerPartSerializer(PartSerializer):
 
 class ClockPartSerializer(PartSerializer):
     offset_ms = serializers.IntegerField(
-        required=False, help_text="How far the exchange's clock is ahead of ours."
+        required=False, help_text="Milliseconds that the exchange's clock is ahead of ours."
     )
 
 
@@ -115,14 +116,14 @@ class HealthView(APIView):
 
     @extend_schema(
         operation_id="health",
-        summary="Whether every part works",
+        summary="Health of every part",
         responses={
             200: HealthSerializer,
             503: OpenApiResponse(HealthSerializer, "At least one part does not work."),
         },
     )
     def get(self, request: Request) -> Response:
-        parts = health()
+        parts = run_checks()
         well = all(part["ok"] for part in parts.values())
         answer: dict[str, Any] = {"status": "ok" if well else "failing"}
         if _may_see(request, parts):
@@ -130,7 +131,7 @@ class HealthView(APIView):
         return Response(answer, status=200 if well else 503)
 
 
-def _may_see(request: Request, parts: Mapping[str, Facts]) -> bool:
+def _may_see(request: Request, parts: Mapping[str, Report]) -> bool:
     if settings.PUBLIC_READ:
         return True
     try:
@@ -149,7 +150,7 @@ class UnknownPathView(APIView):
         raise NotFound(f"there is no {request.path}; /docs lists what there is")
 
 
-def fault(request: HttpRequest) -> HttpResponse:
+def server_fault(request: HttpRequest) -> HttpResponse:
     """A fault of ours, in the shape of whoever asked; the traceback is in the log."""
     if request.path.split("/")[1] not in API_PREFIXES:
         return server_error(request)

@@ -35,11 +35,12 @@ class StreamSerializer(serializers.Serializer[Json]):
     last_price = DecimalText(allow_null=True)
     to_fetch = serializers.IntegerField(help_text="Ticks that are missing.")
     shard = serializers.CharField(allow_null=True, help_text="I/N: which share it belongs to.")
-    holder = serializers.CharField(
+    leader = serializers.CharField(
         allow_null=True, help_text="host:pid of the process that writes its candles."
     )
+    holder = serializers.CharField(allow_null=True, help_text="Deprecated: the same as `leader`.")
     standbys = serializers.ListField(
-        child=serializers.CharField(), help_text="Those that would take over."
+        child=serializers.CharField(), help_text="host:pid of those that would take over."
     )
     refilled = serializers.IntegerField(help_text="Ticks fetched over REST so far.")
     holes = serializers.IntegerField(help_text="Ids that the exchange says it doesn't have.")
@@ -65,7 +66,7 @@ class PositionOpen(APIException):
 
 
 def stream_json(symbol: str, streams: Streams, state: SymbolState | None) -> Json:
-    """How one symbol's ticks come in. `state` is None before the first one."""
+    """JSON of one symbol's stream. `state` is None before the first tick."""
     shard = streams.of(symbol)
     counts = state.counts if state else Counts()
     return {
@@ -76,6 +77,7 @@ def stream_json(symbol: str, streams: Streams, state: SymbolState | None) -> Jso
         "last_price": plain(state.last_price) if state else None,
         "to_fetch": shard.refilling.get(symbol, 0) if shard else 0,
         "shard": shard.shard if shard else None,
+        "leader": shard.holder if shard else None,
         "holder": shard.holder if shard else None,
         "standbys": shard.standbys if shard else [],
         "refilled": counts.refilled,
@@ -147,9 +149,9 @@ class SymbolView(APIView):
         force = UnfollowQuery.validate_request(request)["force"]
         known = symbol_or_404(symbol)
         held = Position.objects.open().filter(symbol=known)
-        if not force and (holders := sorted(held.values_list("strategy", flat=True))):
+        if not force and (strategies := sorted(held.values_list("strategy", flat=True))):
             raise PositionOpen(
-                f"{', '.join(holders)} hold a position in {known}, whose stop loss would no longer"
-                " be watched; sell first, or give force=true"
+                f"{', '.join(strategies)} hold a position in {known}, whose stop loss would no"
+                " longer be watched; sell first, or give force=true"
             )
         return Response(symbols_json([services.unfollow(known.name)])[0])

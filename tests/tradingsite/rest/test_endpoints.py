@@ -12,7 +12,7 @@ from redis import Redis
 from market.models import Symbol
 from tests.builders import symbol
 from tests.clients import refused, schema, staff, stranger, user, with_session, with_token
-from tradingsite.rest.health import API_PREFIXES, UnknownPathView, fault
+from tradingsite.rest.health import API_PREFIXES, UnknownPathView, server_fault
 
 READS = [
     "/symbols", "/symbols/BTCUSDT", "/candles", "/candles/BTCUSDT", "/positions",
@@ -96,11 +96,11 @@ def test_a_database_that_does_not_answer_is_named(monkeypatch: pytest.MonkeyPatc
 
 
 def test_a_fault_of_ours_is_told_in_the_shape_of_whoever_asked(rf: RequestFactory) -> None:
-    assert json.loads(fault(rf.get("/candles/BTCUSDT")).content) == {
+    assert json.loads(server_fault(rf.get("/candles/BTCUSDT")).content) == {
         "error": "internal",
         "detail": "a fault of ours; the log has it",
     }
-    assert fault(rf.get("/admin/"))["Content-Type"].startswith("text/html")
+    assert server_fault(rf.get("/admin/"))["Content-Type"].startswith("text/html")
 
 
 def test_the_schema_describes_every_endpoint_without_a_warning(tmp_path: Path) -> None:

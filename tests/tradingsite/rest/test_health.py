@@ -15,8 +15,8 @@ from tests.builders import NOON, symbol, tick
 from tests.clients import promised, redis_away, stranger, user, with_session
 from tests.rows import order, write_stream
 from tradingsite.live.snapshot import status_json
-from tradingsite.rest import probes as probes_module
-from tradingsite.rest.probes import Probe, database, worker
+from tradingsite.rest import health_checks
+from tradingsite.rest.health_checks import HealthCheck, database, worker
 from tradingsite.tasks import beat
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -124,13 +124,13 @@ def test_a_dead_redis_is_told_at_once(system: Redis) -> None:
         parts = failing()
     assert set(parts) == {"redis", "stream", "worker", "exchange_clock", "account_stream"}
     assert all(part["error"] for part in parts.values())
-    assert time.monotonic() - started < probes_module.ANSWERS_WITHIN_S + 1
+    assert time.monotonic() - started < health_checks.ANSWER_TIMEOUT_S + 1
 
 
 def test_a_part_that_hangs_holds_up_neither_the_answer_nor_the_others(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(probes_module, "ANSWERS_WITHIN_S", 0.2)
+    monkeypatch.setattr(health_checks, "ANSWER_TIMEOUT_S", 0.2)
     released = threading.Event()
     started = []
 
@@ -139,9 +139,9 @@ def test_a_part_that_hangs_holds_up_neither_the_answer_nor_the_others(
         released.wait(10)
         return {}
 
-    probes = {"hangs": Probe(hangs), "database": Probe(database)}
+    checks = {"hangs": HealthCheck(hangs), "database": HealthCheck(database)}
     for _ in range(3):
-        parts = probes_module.health(probes)
+        parts = health_checks.run_checks(checks)
         assert parts["database"]["ok"]
         assert "no answer" in parts["hangs"]["error"]
     released.set()
@@ -152,7 +152,7 @@ def test_whatever_a_part_raises_is_reported_and_not_raised() -> None:
     def broken() -> dict[str, Any]:
         raise RuntimeError("first line\nsecond line")
 
-    assert probes_module.health({"part": Probe(broken)}) == {
+    assert health_checks.run_checks({"part": HealthCheck(broken)}) == {
         "part": {"ok": False, "error": "RuntimeError: first line"}
     }
 

@@ -94,6 +94,7 @@ def test_without_redis_the_rules_are_still_told(btc: Symbol) -> None:
         "last_price": None,
         "to_fetch": 0,
         "shard": None,
+        "leader": None,
         "holder": None,
         "standbys": [],
         "refilled": 0,

@@ -1,4 +1,4 @@
-"""Whether each part of the system works, asked of the part itself.
+"""Health checks of each part of the system, asked of the part itself.
 
 A part that is dead, or hangs, is reported as such and holds up neither the others nor the
 answer.
@@ -25,32 +25,31 @@ from orders.services import raised_alarms
 from orders.venue.account_stream import STATE_KEY
 from tradingsite.live.stream_status import Streams
 from tradingsite.rest.symbols import stream_json
-from tradingsite.tasks import BEAT_KEY
+from tradingsite.tasks import BEAT_KEY, MAX_BEAT_AGE_MS
 
-Facts = dict[str, Any]
+Report = dict[str, Any]
 
-ANSWERS_WITHIN_S = 3.0
-WORKER_SILENT_MS = 30_000
+ANSWER_TIMEOUT_S = 3.0
 # The exchange refuses what is dated more than a second ahead of its clock.
-CLOCK_OFF_MS = 1_000
-ORDER_UNANSWERED_MS = 60_000
+MAX_CLOCK_OFFSET_MS = 1_000
+MAX_UNANSWERED_MS = 60_000
 
 
 class PartFailed(Exception):
     """A part answered, and is not well. Carries what is known of it."""
 
-    def __init__(self, error: str, **facts: Any) -> None:
+    def __init__(self, error: str, **report: Any) -> None:
         super().__init__(error)
-        self.facts = facts
+        self.report = report
 
 
-def _checked(error: str | None, facts: Facts) -> Facts:
+def _checked(error: str | None, report: Report) -> Report:
     if error:
-        raise PartFailed(error, **facts)
-    return facts
+        raise PartFailed(error, **report)
+    return report
 
 
-def database() -> Facts:
+def database() -> Report:
     started = time.perf_counter()
     with database_connection.cursor() as cursor:
         cursor.execute("SELECT 1")
@@ -58,7 +57,7 @@ def database() -> Facts:
     return {"answered_ms": _elapsed_ms(started)}
 
 
-def redis() -> Facts:
+def redis() -> Report:
     started = time.perf_counter()
     connection().ping()
     return {"answered_ms": _elapsed_ms(started)}
@@ -68,7 +67,7 @@ def _elapsed_ms(started: float) -> float:
     return round((time.perf_counter() - started) * 1000, 2)
 
 
-def stream() -> Facts:
+def stream() -> Report:
     """The stream processes, and the last tick of every followed symbol."""
     connection().ping()  # without Redis that is what is wrong
     streams = Streams.read()
@@ -76,7 +75,7 @@ def stream() -> Facts:
         raise PartFailed("the stream process never ran; start it with manage.py runstream")
     names = list(Symbol.objects.followed().values_list("name", flat=True))
     states = read_states(connection(), names)
-    facts = {
+    report = {
         "lag_ms": streams.lag_ms,
         "shards": {one.shard: _shard(one, streams.now_ms) for one in streams.shards},
         "symbols": {name: stream_json(name, streams, states.get(name)) for name in names},
@@ -86,12 +85,13 @@ def stream() -> Facts:
         "down": "not connected to the exchange; it keeps trying",
         "stale": "nothing is heard of a stream process; is manage.py runstream running?",
     }
-    return _checked(wrong[streams.availability], facts)
+    return _checked(wrong[streams.availability], report)
 
 
-def _shard(shard: StreamState, now_ms: int) -> Facts:
+def _shard(shard: StreamState, now_ms: int) -> Report:
     return {
         "connected": shard.connected,
+        "leader": shard.holder,
         "holder": shard.holder,
         "standbys": shard.standbys,
         "beat_age_ms": now_ms - shard.beat_ms,
@@ -99,72 +99,72 @@ def _shard(shard: StreamState, now_ms: int) -> Facts:
     }
 
 
-def worker() -> Facts:
+def worker() -> Report:
     beat = cast(bytes | None, connection().get(BEAT_KEY))
     if beat is None:
         raise PartFailed("no worker has been heard of; start one with celery -A tradingsite worker")
     age_ms = now_ms() - int(beat)
-    silent = f"no worker or no beat for {age_ms // 1000} s" if age_ms > WORKER_SILENT_MS else None
+    silent = f"no worker or no beat for {age_ms // 1000} s" if age_ms > MAX_BEAT_AGE_MS else None
     return _checked(silent, {"beat_age_ms": age_ms})
 
 
-def exchange_clock() -> Facts:
-    """How far the exchange's clock is ahead of ours, as the stream processes measured it."""
+def exchange_clock() -> Report:
+    """The exchange's clock, in milliseconds ahead of ours, as the stream processes measured it."""
     offsets = [shard.clock_offset_ms for shard in Streams.read().shards]
     if not offsets:
         raise PartFailed("not measured: the stream process never ran")
     offset_ms = max(offsets, key=abs)
-    off = abs(offset_ms) > CLOCK_OFF_MS
+    off = abs(offset_ms) > MAX_CLOCK_OFFSET_MS
     return _checked(
         "our clock is off by more than a second; set it" if off else None,
         {"offset_ms": offset_ms},
     )
 
 
-def unanswered_orders() -> Facts:
-    """Orders that were sent and of which nobody knows what became."""
+def unanswered_orders() -> Report:
+    """Orders that were sent and whose outcome is unknown."""
     sent = Order.objects.filter(status__in=UNANSWERED).order_by("submitted_at")
     times = [time for time in sent.values_list("submitted_at", flat=True) if time is not None]
     age_ms = (datetime.now(UTC) - times[0]).total_seconds() * 1000 if times else None
-    late = age_ms is not None and age_ms > ORDER_UNANSWERED_MS
+    late = age_ms is not None and age_ms > MAX_UNANSWERED_MS
     return _checked(
         "an order has been without an answer for more than a minute" if late else None,
         {"count": len(times), "oldest_age_ms": None if age_ms is None else int(age_ms)},
     )
 
 
-def account_stream() -> Facts:
-    """The account's own events, as the process that listens to them tells."""
-    told = cast(bytes | None, connection().get(STATE_KEY))
-    if told is None:
+def account_stream() -> Report:
+    """The account's own events, as the process that listens to them reports."""
+    stored = cast(bytes | None, connection().get(STATE_KEY))
+    if stored is None:
         raise PartFailed("nothing is heard of it; is manage.py runstream running?")
-    state = orjson.loads(told)
+    state = orjson.loads(stored)
     last_frame_ms = state["last_frame_ms"]
-    facts = {
+    report = {
         "subscribed": state["subscribed"],
         "last_frame_age_ms": now_ms() - last_frame_ms if last_frame_ms else None,
     }
     why = f"not subscribed; it keeps trying ({state['error'] or 'connecting'})"
-    return _checked(None if state["subscribed"] else why, facts)
+    return _checked(None if state["subscribed"] else why, report)
 
 
-def reconciliation() -> Facts:
-    """What the exchange's account and our books disagree about."""
+def reconciliation() -> Report:
+    """Differences between the exchange's account and our books."""
     alarms = raised_alarms()
-    facts = {
+    report = {
         "alarms": [
             {"symbol": one.symbol.name, "text": one.text, "since": iso(one.since)} for one in alarms
         ]
     }
-    return _checked("account and books disagree" if alarms else None, facts)
+    return _checked("account and books disagree" if alarms else None, report)
 
 
-class Probe:
+class HealthCheck:
     """One part's check in a thread of its own. While one hangs, no second one is started."""
 
-    def __init__(self, check: Callable[[], Facts]) -> None:
+    def __init__(self, check: Callable[[], Report]) -> None:
         self.check = check
-        self.facts: Facts = {}
+        self.report: Report = {}
         self.thread: threading.Thread | None = None
         self.lock = threading.Lock()
 
@@ -175,22 +175,22 @@ class Probe:
                 self.thread = threading.Thread(target=self._run, daemon=True)
                 self.thread.start()
 
-    def result(self, deadline: float) -> Facts:
-        """What the check found, or that it found nothing by `deadline` (monotonic seconds)."""
-        assert self.thread is not None  # noqa: S101  # started, see health()
+    def await_report(self, deadline: float) -> Report:
+        """The report of the check, or that there was none by `deadline` (monotonic seconds)."""
+        assert self.thread is not None  # noqa: S101  # started, see run_checks()
         self.thread.join(max(0.0, deadline - time.monotonic()))
         if self.thread.is_alive():
-            return {"ok": False, "error": f"no answer within {ANSWERS_WITHIN_S:.0f} s"}
-        return self.facts
+            return {"ok": False, "error": f"no answer within {ANSWER_TIMEOUT_S:.0f} s"}
+        return self.report
 
     def _run(self) -> None:
         try:
-            self.facts = {"ok": True, **self.check()}
+            self.report = {"ok": True, **self.check()}
         except PartFailed as failure:
-            self.facts = {"ok": False, "error": str(failure), **failure.facts}
+            self.report = {"ok": False, "error": str(failure), **failure.report}
         except Exception as error:
             # Whatever it is, it is what the part has to say: /health tells it, never fails.
-            self.facts = {"ok": False, "error": _line(error)}
+            self.report = {"ok": False, "error": _line(error)}
         finally:
             connections.close_all()
 
@@ -200,8 +200,8 @@ def _line(error: Exception) -> str:
     return f"{type(error).__name__}: {words[0][:200]}" if words else type(error).__name__
 
 
-PROBES = {
-    check.__name__: Probe(check)
+CHECKS = {
+    check.__name__: HealthCheck(check)
     for check in (
         database,
         redis,
@@ -215,9 +215,9 @@ PROBES = {
 }
 
 
-def health(probes: Mapping[str, Probe] = PROBES) -> dict[str, Facts]:
+def run_checks(checks: Mapping[str, HealthCheck] = CHECKS) -> dict[str, Report]:
     """Every part by name: `ok`, what there is to say of it, and `error` where it is not ok."""
-    for probe in probes.values():
-        probe.start()
-    deadline = time.monotonic() + ANSWERS_WITHIN_S
-    return {name: probe.result(deadline) for name, probe in probes.items()}
+    for check in checks.values():
+        check.start()
+    deadline = time.monotonic() + ANSWER_TIMEOUT_S
+    return {name: check.await_report(deadline) for name, check in checks.items()}
