@@ -1,6 +1,6 @@
-"""The account's own event stream: what becomes of its orders, told by the exchange itself.
+"""Client of the account's own event stream (user data): executions of its orders.
 
-It finds out what an answer that was lost would have said. Answers are still the short way: an
+It brings what an answer that was lost would have said. Answers are still the short way: an
 event is booked a moment after it came, by when the answer as a rule has been.
 """
 
@@ -31,20 +31,20 @@ CONNECT_S = 10.0
 ANSWER_S = 10.0
 POLL_S = 0.1
 BOOK_AFTER_S = 0.5
-SILENCE_S = 45.0  # the exchange pings every 20 s: without any frame it is dead
-LIFETIME_S = 23 * 3600.0  # the exchange cuts after 24 h
+MAX_SILENCE_S = 45.0  # the exchange pings every 20 s: without any frame it is dead
+MAX_AGE_S = 23 * 3600.0  # the exchange cuts after 24 h
 STEADY_S = 60.0  # a connection that held so long was no failure
 BACKOFF = Backoff(first_s=0.5, max_s=60.0, jitter=True)
-TELL_EVERY_S = 1.0
-STATE_LASTS_S = 15
-MOST_WAITING = 10_000  # while the database is away; what is dropped is found by reconciling
-STOP_WITHIN_S = 1.0
+STORE_STATE_EVERY_S = 1.0
+STATE_TTL_S = 15
+MAX_WAITING = 10_000  # while the database is away; what is dropped is found by reconciling
+MAX_STOP_S = 1.0
 RECV_WINDOW_MS = 5000
 ENDING = {"eventStreamTerminated", "serverShutdown"}
 logger = structlog.get_logger(__name__)
 
 
-class Lost(Exception):
+class StreamLost(Exception):
     """The connection is of no use any more."""
 
 
@@ -71,10 +71,10 @@ class AccountStream:
         self._apply, self._on_subscribed = apply, on_subscribed
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="account-stream", daemon=True)
-        self._waiting: deque[Execution] = deque(maxlen=MOST_WAITING)
+        self._waiting: deque[Execution] = deque(maxlen=MAX_WAITING)
         self._book_at_s = 0.0
         self._frame_ms = self._subscribed_ms = 0
-        self._tell_at_s = 0.0
+        self._store_at_s = 0.0
         self._error = ""
 
     def start(self) -> None:
@@ -84,7 +84,7 @@ class AccountStream:
         """Stop listening; what was heard and is not booked yet is found by reconciling."""
         self._stopping.set()
         if self._thread.is_alive():
-            self._thread.join(STOP_WITHIN_S)
+            self._thread.join(MAX_STOP_S)
 
     @property
     def state(self) -> dict[str, int | bool | str]:
@@ -103,9 +103,9 @@ class AccountStream:
             try:
                 self._listen()
             # ValueError and IndexError are what the library makes of an answer that is no HTTP.
-            # Without the database nobody can be told of the subscription: the next one will be.
+            # Without the database the subscription can't be announced: the next one will be.
             except (
-                OSError, WebSocketException, ValueError, IndexError, Lost, *DATABASE_OUTAGES
+                OSError, WebSocketException, ValueError, IndexError, StreamLost, *DATABASE_OUTAGES
             ) as error:  # fmt: skip
                 self._error = str(error)[:200] or type(error).__name__
                 logger.warning("account_stream.lost", error=self._error)
@@ -117,7 +117,7 @@ class AccountStream:
     def _pause(self, pause_s: float) -> None:
         until_s = time.monotonic() + pause_s
         while time.monotonic() < until_s and not self._stopping.wait(POLL_S):
-            self._tell()
+            self._store_state()
             self._book()
 
     # --- One connection ----------------------------------------------------------------------
@@ -134,12 +134,12 @@ class AccountStream:
                 now_s = time.monotonic()
                 if self._receive(socket):
                     frame_s = now_s
-                elif now_s - frame_s > (SILENCE_S if self._subscribed_ms else ANSWER_S):
-                    raise Lost(f"no frame for {now_s - frame_s:.0f} s")
-                if now_s - opened_s > LIFETIME_S:
+                elif now_s - frame_s > (MAX_SILENCE_S if self._subscribed_ms else ANSWER_S):
+                    raise StreamLost(f"no frame for {now_s - frame_s:.0f} s")
+                if now_s - opened_s > MAX_AGE_S:
                     return
                 self._book()
-                self._tell()
+                self._store_state()
         finally:
             socket.shutdown()
 
@@ -160,37 +160,37 @@ class AccountStream:
         )
 
     def _receive(self, socket: websocket.WebSocket) -> bool:
-        """Take one frame; a ping, which the library answers, counts as one."""
+        """Read one frame; a ping, which the library answers, counts as one."""
         try:
             kind, payload = socket.recv_data(control_frame=True)
         except WebSocketTimeoutException:
             return False
         self._frame_ms = now_ms()
         if kind == ABNF.OPCODE_CLOSE:
-            raise Lost("closed by the exchange")
+            raise StreamLost("closed by the exchange")
         if kind == ABNF.OPCODE_TEXT:
-            self.take(payload)
+            self.handle_message(payload)
         return True
 
-    def take(self, text: bytes) -> None:
-        """Heed one message. Raises Lost where it ends the subscription."""
+    def handle_message(self, text: bytes) -> None:
+        """Handle one message. Raises StreamLost where it ends the subscription."""
         try:
             message = wire.read_message(text)
             if event := bytes(message.event):
-                self._heed(event)
+                self._handle_event(event)
         except BadFrame as error:  # what it said is found by reconciling
             logger.error("account_stream.bad_frame", error=str(error))
             return
         if message.error is not None:
-            raise Lost(f"not subscribed: {message.error.code} {message.error.msg}")
+            raise StreamLost(f"not subscribed: {message.error.code} {message.error.msg}")
         if message.status == 200 and not self._subscribed_ms:
             self._subscribed_ms, self._error = now_ms(), ""
             logger.info("account_stream.subscribed")
             self._on_subscribed([self._url])
 
-    def _heed(self, event: bytes) -> None:
-        if wire.kind_of(event) in ENDING:
-            raise Lost("the exchange ends the stream")
+    def _handle_event(self, event: bytes) -> None:
+        if wire.event_type(event) in ENDING:
+            raise StreamLost("the exchange ends the stream")
         execution = wire.read_execution(event)
         if execution is not None:
             if not self._waiting:
@@ -203,9 +203,9 @@ class AccountStream:
         """Book what has waited long enough; while the database is away, go on waiting."""
         if not self._waiting or time.monotonic() < self._book_at_s:
             return
-        heard = list(self._waiting)
+        executions = list(self._waiting)
         try:
-            self._apply(heard)
+            self._apply(executions)
         except DATABASE_OUTAGES as error:
             logger.warning("database.unreachable", error=str(error).strip())
             close_old_connections()
@@ -213,15 +213,15 @@ class AccountStream:
             return
         except Exception:
             # One that cannot be booked must not end the thread; reconciling meets it again.
-            logger.exception("account_stream.not_booked")
+            logger.exception("account_stream.apply_failed")
         self._waiting.clear()
 
-    def _tell(self) -> None:
-        """Have /health know how it stands."""
-        if time.monotonic() < self._tell_at_s:
+    def _store_state(self) -> None:
+        """Store the state where /health reads it."""
+        if time.monotonic() < self._store_at_s:
             return
-        self._tell_at_s = time.monotonic() + TELL_EVERY_S
+        self._store_at_s = time.monotonic() + STORE_STATE_EVERY_S
         try:
-            connection().set(STATE_KEY, orjson.dumps(self.state), ex=STATE_LASTS_S)
+            connection().set(STATE_KEY, orjson.dumps(self.state), ex=STATE_TTL_S)
         except RedisError as error:
             logger.warning("redis.unreachable", error=str(error))

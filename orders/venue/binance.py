@@ -1,4 +1,4 @@
-"""Binance Spot as our exchange: signed HTTP."""
+"""Exchange adapter for Binance Spot: signed HTTP."""
 
 import os
 import time
@@ -34,9 +34,9 @@ OPEN_ORDERS_PATH = "/api/v3/openOrders"
 ALL_ORDERS_PATH = "/api/v3/allOrders"
 TRADES_PATH = "/api/v3/myTrades"
 TIME_PATH = "/api/v3/time"
-PAGE = 1000  # rows an answer holds at most
-LONGEST_NAME = 36  # characters of a client order id
-CANCEL = "-c"  # ends the client id that a cancel gives to an order
+PAGE_SIZE = 1000  # rows an answer holds at most
+CANCELLED = "-c"  # ends the client id that a cancel gives to an order
+KEPT_OF_NAME = 36 - len(CANCELLED)  # characters; a client order id has 36 at most
 ANSWER_TIMEOUT_S = 12.0  # the exchange gives its engine 10 s
 RECV_WINDOW_MS = 5000
 # A midpoint may err by half a round trip; a timestamp ahead of the server's is refused by no
@@ -98,7 +98,7 @@ class BinanceExchange:
             raise not_sent(limited) from None
         body, headers = self._signed("POST", ORDER_PATH, parameters, request.claimed_ms)
         self._limiter.sync_orders(slots, headers)
-        return wire.placed(body)
+        return wire.read_placement(body)
 
     def cancel(self, symbol: str, client_order_id: str, exchange_order_id: int) -> ExecutionReport:
         """Source: Binance Spot REST, "Cancel order". It counts against none of the limits.
@@ -110,16 +110,19 @@ class BinanceExchange:
             ("symbol", symbol),
             ("orderId", str(exchange_order_id)),
             ("origClientOrderId", client_order_id),
-            ("newClientOrderId", f"{client_order_id[: LONGEST_NAME - len(CANCEL)]}{CANCEL}"),
+            (
+                "newClientOrderId",
+                f"{client_order_id[:KEPT_OF_NAME]}{CANCELLED}",
+            ),
         ]
         self._measure(older_than_s=CLOCK_AGE_S)
         body, _ = self._signed("DELETE", ORDER_PATH, parameters, now_ms())
-        return wire.found(wire.read_order(body), [])
+        return wire.order_report(wire.read_order(body), [])
 
     def lookup(
         self, symbol: str, client_order_id: str, exchange_order_id: int | None
     ) -> ExecutionReport | None:
-        """What became of an order. Source: Binance Spot REST, "Query order", "Account trades".
+        """The state of an order. Source: Binance Spot REST, "Query order", "Account trades".
 
         Asked by the exchange's id where that is known: a cancel renames the order.
         """
@@ -135,9 +138,10 @@ class BinanceExchange:
                 return None
             raise
         if not order.executed_qty:
-            return wire.found(order, [])
+            return wire.order_report(order, [])
         fills = [("symbol", symbol), ("orderId", str(order.order_id)), ("limit", "1000")]
-        return wire.found(order, wire.read_trades(self._read(TRADES_PATH, fills, Priority.URGENT)))
+        trades = wire.read_trades(self._read(TRADES_PATH, fills, Priority.URGENT))
+        return wire.order_report(order, trades)
 
     def open_orders(self, symbol: str) -> list[ListedOrder]:
         """Source: Binance Spot REST, "Current open orders"."""
@@ -150,7 +154,7 @@ class BinanceExchange:
         while True:
             page = wire.read_orders(self._read(ALL_ORDERS_PATH, _page_of(symbol, where)))
             orders += page
-            if len(page) < PAGE:
+            if len(page) < PAGE_SIZE:
                 return orders
             where = ("orderId", str(page[-1].exchange_order_id + 1))
 
@@ -161,7 +165,7 @@ class BinanceExchange:
         while True:
             page = wire.read_trades(self._read(TRADES_PATH, _page_of(symbol, where)))
             trades += page
-            if len(page) < PAGE:
+            if len(page) < PAGE_SIZE:
                 return trades
             where = ("fromId", str(page[-1].fill.trade_id + 1))
 
@@ -170,9 +174,9 @@ class BinanceExchange:
         return wire.read_balances(self._read(ACCOUNT_PATH, []))
 
     def free_balances(self) -> dict[str, Decimal]:
-        """What is free of each asset that there is something of."""
+        """Free balances. Source: Binance Spot REST, "Account information"."""
         only_some = [("omitZeroBalances", "true")]
-        return wire.read_free(self._read(ACCOUNT_PATH, only_some, Priority.URGENT))
+        return wire.read_free_balances(self._read(ACCOUNT_PATH, only_some, Priority.URGENT))
 
     def keep_ready(self) -> None:
         """Have an open connection and a fresh clock, so that an order waits for neither.
@@ -255,7 +259,7 @@ class BinanceExchange:
 
 
 def _page_of(symbol: str, where: tuple[str, str]) -> list[tuple[str, str]]:
-    return [("symbol", symbol), where, ("limit", str(PAGE))]
+    return [("symbol", symbol), where, ("limit", str(PAGE_SIZE))]
 
 
 def _type_of(request: OrderRequest) -> list[tuple[str, str]]:

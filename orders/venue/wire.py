@@ -1,4 +1,4 @@
-"""Binance's answers to signed requests, read into our values and our failures."""
+"""Binance's answers to signed requests and account events, read into our values and failures."""
 
 from collections.abc import Iterable
 from decimal import Decimal
@@ -86,7 +86,7 @@ class WireError(msgspec.Struct):
 
 
 class WireMessage(msgspec.Struct, rename="camel"):
-    """What the WebSocket API sends: the answer to a request, or an event of a subscription."""
+    """A message of the WebSocket API: the answer to a request, or an event of a subscription."""
 
     id: int | str | None = None
     status: int = 0
@@ -94,7 +94,7 @@ class WireMessage(msgspec.Struct, rename="camel"):
     event: msgspec.Raw = msgspec.Raw()
 
 
-class WireKind(msgspec.Struct):
+class WireEvent(msgspec.Struct):
     e: str
 
 
@@ -128,33 +128,32 @@ ORDERS = msgspec.json.Decoder(list[WireOrder])
 TRADES = msgspec.json.Decoder(list[WireTrade])
 ACCOUNT = msgspec.json.Decoder(WireAccount)
 MESSAGE = msgspec.json.Decoder(WireMessage)
-KIND = msgspec.json.Decoder(WireKind)
+EVENT = msgspec.json.Decoder(WireEvent)
 EXECUTION = msgspec.json.Decoder(WireExecution)
 EXECUTION_REPORT = "executionReport"
 
 
 def read_order(body: bytes) -> WireOrder:
-    return _known(_decoded(ORDER, body, "an order"))
+    return _known_status(_decoded(ORDER, body, "an order"))
 
 
 def read_orders(body: bytes) -> list[ListedOrder]:
-    return [_seen(_known(order)) for order in _decoded(ORDERS, body, "a list of orders")]
+    orders = _decoded(ORDERS, body, "a list of orders")
+    return [_listed_order(_known_status(order)) for order in orders]
 
 
 def read_trades(body: bytes) -> list[ListedTrade]:
-    return [
-        ListedTrade(t.order_id, _fill_of(t)) for t in _decoded(TRADES, body, "a list of trades")
-    ]
+    return [ListedTrade(t.order_id, _fill(t)) for t in _decoded(TRADES, body, "a list of trades")]
 
 
 def read_balances(body: bytes) -> dict[str, Decimal]:
-    """What the account holds of each asset, free and locked together."""
+    """Balances of each asset, free and locked together."""
     account = _decoded(ACCOUNT, body, "an account")
     return {one.asset: EXACT.add(one.free, one.locked) for one in account.balances}
 
 
-def read_free(body: bytes) -> dict[str, Decimal]:
-    """The free balance of each asset."""
+def read_free_balances(body: bytes) -> dict[str, Decimal]:
+    """Free balances by asset."""
     return {one.asset: one.free for one in _decoded(ACCOUNT, body, "an account").balances}
 
 
@@ -165,13 +164,13 @@ def _decoded(decoder: msgspec.json.Decoder[T], body: bytes, what: str) -> T:
         raise OutcomeUnknown(f"not {what}: {body[:200]!r}") from error
 
 
-def _known(order: WireOrder) -> WireOrder:
+def _known_status(order: WireOrder) -> WireOrder:
     if order.status not in STATUSES:
         raise OutcomeUnknown(f"order status {order.status!r} is not known")
     return order
 
 
-def _seen(order: WireOrder) -> ListedOrder:
+def _listed_order(order: WireOrder) -> ListedOrder:
     return ListedOrder(
         client_order_id=order.client_order_id,
         exchange_order_id=order.order_id,
@@ -183,12 +182,12 @@ def _seen(order: WireOrder) -> ListedOrder:
     )
 
 
-def _fill_of(t: WireTrade) -> Fill:
+def _fill(t: WireTrade) -> Fill:
     side = Side.BUY if t.is_buyer else Side.SELL
     return Fill(t.id, side, t.price, t.qty, t.commission, t.commission_asset, t.time)
 
 
-def placed(body: bytes) -> ExecutionReport:
+def read_placement(body: bytes) -> ExecutionReport:
     """The report in a FULL answer; its fills bear the order's own time."""
     order = read_order(body)
     fills = tuple(
@@ -203,14 +202,14 @@ def placed(body: bytes) -> ExecutionReport:
         )
         for fill in order.fills
     )
-    return report_of(order, fills)
+    return _report(order, fills)
 
 
-def found(order: WireOrder, trades: Iterable[ListedTrade]) -> ExecutionReport:
-    return report_of(order, tuple(trade.fill for trade in trades))
+def order_report(order: WireOrder, trades: Iterable[ListedTrade]) -> ExecutionReport:
+    return _report(order, tuple(trade.fill for trade in trades))
 
 
-def report_of(order: WireOrder, fills: tuple[Fill, ...]) -> ExecutionReport:
+def _report(order: WireOrder, fills: tuple[Fill, ...]) -> ExecutionReport:
     quote = order.cummulative_quote_qty
     if quote < 0:  # documented as "not available"
         quote = sum((fill.quote_quantity for fill in fills), Decimal(0))
@@ -233,20 +232,20 @@ def read_message(text: bytes) -> WireMessage:
         raise BadFrame(f"no message of the WebSocket API: {text[:200]!r}") from error
 
 
-def kind_of(event: bytes) -> str:
+def event_type(event: bytes) -> str:
     """Raises BadFrame."""
     try:
-        return KIND.decode(event).e
+        return EVENT.decode(event).e
     except msgspec.MsgspecError as error:
         raise BadFrame(f"no event: {event[:200]!r}") from error
 
 
 def read_execution(event: bytes) -> Execution | None:
-    """What an event says of an order; None where it is one of another kind. Raises BadFrame.
+    """The execution in an event; None where it is one of another kind. Raises BadFrame.
 
     A cancel gives the order a new client id; the one it was placed under then stands in `C`.
     """
-    if kind_of(event) != EXECUTION_REPORT:
+    if event_type(event) != EXECUTION_REPORT:
         return None
     try:
         wire = EXECUTION.decode(event)

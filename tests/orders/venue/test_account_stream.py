@@ -26,7 +26,7 @@ from orders.events import (
 )
 from orders.models import ForeignOrder, Order, OrderChange, Position, Trade
 from orders.services import apply_executions, open_orders, reconcile, submit
-from orders.venue.account_stream import AccountStream, Lost
+from orders.venue.account_stream import AccountStream, StreamLost
 from orders.venue.binance import BinanceExchange
 from orders.venue.exchange import Execution, ExecutionReport, ListedOrder, OutcomeUnknown
 from orders.venue.signing import signed_request
@@ -220,18 +220,20 @@ class TestMessages:
 
     @pytest.mark.django_db
     def test_a_subscription_that_is_refused_is_lost(self, stream: AccountStream) -> None:
-        stream.take(b'{"id":1,"status":200,"result":{"subscriptionId":0}}')
+        stream.handle_message(b'{"id":1,"status":200,"result":{"subscriptionId":0}}')
         assert stream.state["subscribed"]
-        with pytest.raises(Lost, match="-1021"):
-            stream.take(b'{"id":1,"status":400,"error":{"code":-1021,"msg":"Timestamp"}}')
+        with pytest.raises(StreamLost, match="-1021"):
+            stream.handle_message(b'{"id":1,"status":400,"error":{"code":-1021,"msg":"Timestamp"}}')
 
     def test_an_announced_end_is_one(self, stream: AccountStream) -> None:
-        with pytest.raises(Lost, match="ends the stream"):
-            stream.take(b'{"subscriptionId":0,"event":{"e":"eventStreamTerminated","E":1}}')
+        with pytest.raises(StreamLost, match="ends the stream"):
+            stream.handle_message(
+                b'{"subscriptionId":0,"event":{"e":"eventStreamTerminated","E":1}}'
+            )
 
     def test_what_cannot_be_read_ends_nothing(self, stream: AccountStream) -> None:
         for text in (b"{", b'{"event":{"e":"executionReport"}}', b'{"event":{"e":"new kind"}}'):
-            stream.take(text)
+            stream.handle_message(text)
 
 
 @pytest.mark.django_db(transaction=True)
