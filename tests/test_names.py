@@ -37,8 +37,8 @@ BANNED_WORDS = {"told", "most", "longest", "fewest", "desk", "clerk", "judge", "
 # Yet to be renamed; these lists only shrink.
 UNMENDED_CLASSES = {"Cause"}
 UNMENDED_METHODS = {"add", "end", "sockets"}
-UNMENDED_DOCSTRINGS = {"launcher", "foundation", "market", "candles", "orders", "sandbox"}
-UNMENDED_WORDS = {"market", "candles", "orders", "sandbox"}
+UNMENDED_DOCSTRINGS = {"launcher", "foundation", "market", "candles", "sandbox"}
+UNMENDED_WORDS = {"market", "candles", "sandbox"}
 CONSTANT = re.compile(r"_?[A-Z][A-Z0-9_]*")
 
 
