@@ -23,7 +23,7 @@ def evaluate(closed: list[CandleClose]) -> None:
 
 @shared_task
 def sweep_candles() -> None:
-    """Judge what was never evaluated."""
+    """Evaluate what was never evaluated."""
     signals = services.catch_up(timezone.now(), exchange())
     queue_orders(signal.order for signal in signals)
 
@@ -36,16 +36,16 @@ def flatten() -> None:
 
 
 @shared_task
-def guard_positions() -> None:
+def open_protective_stops() -> None:
     """Have a protective stop rest at the exchange for what is held."""
-    queue_orders(services.guard(timezone.now()))
+    queue_orders(services.open_protective_stops(timezone.now()))
 
 
 @shared_task
 def sweep_exits() -> None:
-    """Sell what should have been sold and is still held, guard the rest, and look how much was
-    lost today."""
+    """Sell what should have been sold and is still held, protect the rest, and measure how much
+    was lost today."""
     signals = services.finish_exits(timezone.now(), exchange())
     queue_orders(signal.order for signal in signals)
-    queue_orders(services.guard(timezone.now()))
+    queue_orders(services.open_protective_stops(timezone.now()))
     services.update_daily_loss(timezone.now())

@@ -18,4 +18,4 @@ def warm_up() -> None:
         redis.connection().ping()
         exchange().keep_ready()
     except (DatabaseError, RedisError, Busy) as error:
-        logger.warning("worker.not_warm", error=str(error))
+        logger.warning("worker.warm_up_failed", error=str(error))

@@ -24,7 +24,7 @@ from strategies.events import signal_raised
 from strategies.models import Signal
 from strategies.representation import signal_json
 from strategies.services import CandleClose
-from strategies.tasks import evaluate, flatten, guard_positions
+from strategies.tasks import evaluate, flatten, open_protective_stops
 from tradingsite.live import publisher
 from tradingsite.stream.stop_monitor import mark_positions_changed
 
@@ -37,25 +37,25 @@ def connect() -> None:
     signal_raised.reactions = [show_signals]
     order_changed.reactions = [show_orders]
     trade_booked.reactions = [log_trades, show_trades]
-    position_changed.reactions = [watch_stops, guard, show_positions]
+    position_changed.reactions = [refresh_stops, protect_positions, show_positions]
     halt_changed.reactions = [obey_halt, show_halt]
     account_subscribed.reactions = [reconcile]
     alarm_changed.reactions = [show_alarms]
 
 
 def evaluate_strategies(candles: Sequence[ClosedCandle]) -> None:
-    closed = [CandleClose.just_now(candle) for candle in candles]
+    closed = [CandleClose.from_closed(candle) for candle in candles]
     # Celery would spell all of them out, for a log that is not kept; its stubs don't know the word.
     evaluate.apply_async((closed,), argsrepr="(...)")  # type: ignore[call-arg]
 
 
-def watch_stops(_: Sequence[Position]) -> None:
+def refresh_stops(_: Sequence[Position]) -> None:
     mark_positions_changed(connection())
 
 
-def guard(_: Sequence[Position]) -> None:
+def protect_positions(_: Sequence[Position]) -> None:
     if settings.PROTECTIVE_STOPS:
-        guard_positions.delay()
+        open_protective_stops.delay()
 
 
 def log_trades(_: Sequence[Trade]) -> None:

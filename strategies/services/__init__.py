@@ -4,7 +4,7 @@ from strategies.services.catch_up import catch_up
 from strategies.services.daily_losses import update_daily_loss
 from strategies.services.evaluation import evaluate
 from strategies.services.exits import finish_exits, flatten, flatten_if_halted, stop_out
-from strategies.services.protection import guard
+from strategies.services.protection import open_protective_stops
 from strategies.services.variants import ensure_variants
 from strategies.services.windows import CandleClose
 
@@ -16,7 +16,7 @@ __all__ = [
     "finish_exits",
     "flatten",
     "flatten_if_halted",
-    "guard",
+    "open_protective_stops",
     "stop_out",
     "update_daily_loss",
 ]

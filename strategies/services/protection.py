@@ -1,4 +1,4 @@
-"""Protective stops for what is held: written down here, because their names tell the strategy."""
+"""Protective stops for what is held: written down here, for their keys name the strategy."""
 
 from datetime import datetime
 from itertools import takewhile
@@ -20,7 +20,7 @@ FAILED = {
 }
 
 
-def guard(now: datetime) -> list[Order]:
+def open_protective_stops(now: datetime) -> list[Order]:
     """Write a protective stop down for every open position that lacks one.
 
     One that failed is tried again after a pause. What is to be sold anyway gets none.

@@ -38,7 +38,7 @@ class CandleClose(NamedTuple):
         return cls(candle.symbol_id, candle.interval, to_ms(candle.open_time))
 
     @classmethod
-    def just_now(cls, closed: ClosedCandle) -> "CandleClose":
+    def from_closed(cls, closed: ClosedCandle) -> "CandleClose":
         """The close of a candle that has just closed."""
         close = cls.from_candle(closed.candle)._replace(closed_ms=now_ms())
         if closed.cause is None:

@@ -24,8 +24,8 @@ from orders.services import (
     submit,
 )
 from orders.venue.exchange import Busy, OrderRequest, OutcomeUnknown, Refused
-from strategies.services import finish_exits, flatten, guard, stop_out
-from strategies.tasks import guard_positions
+from strategies import tasks
+from strategies.services import finish_exits, flatten, open_protective_stops, stop_out
 from tests.builders import FILTERS, NOON, NOON_MS, intent, opened, strategy, symbol, tick
 from tests.fakes import FakeExchange
 from tradingsite import wiring
@@ -70,7 +70,7 @@ def sweep(exchange: FakeExchange, seconds: float) -> None:
     """What the timetable does every second or two."""
     now = at(seconds)
     finish_exits(now, FakeExchange())
-    guard(now)
+    open_protective_stops(now)
     cancel_misfit_stops(exchange, lambda: now)
     send_orders(Order.objects.unsent().ids(), exchange, lambda: now)
     for order_id in Order.objects.unanswered(now - ANSWER_DUE).ids():
@@ -113,11 +113,11 @@ def test_it_is_written_as_soon_as_the_position_is(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[str] = []
-    monkeypatch.setattr(guard_positions, "delay", lambda: asked.append("guard"))
-    wiring.guard([])
+    monkeypatch.setattr(tasks.open_protective_stops, "delay", lambda: asked.append("open"))
+    wiring.protect_positions([])
     settings.PROTECTIVE_STOPS = False
-    wiring.guard([])
-    assert asked == ["guard"]
+    wiring.protect_positions([])
+    assert asked == ["open"]
 
 
 def test_its_price_is_on_the_tick_below(position: Position, exchange: FakeExchange) -> None:
@@ -269,7 +269,7 @@ def test_one_that_was_never_placed_stands_in_the_way_only_until_that_is_sure(
 
 
 def test_one_that_was_not_sent_yet_never_is(position: Position, exchange: FakeExchange) -> None:
-    guard(at(1))
+    open_protective_stops(at(1))
     tick_stop(exchange)
     send_orders([newest_stop().pk], exchange, lambda: at(11))
     assert statuses() == ["STOP_LOSS EXPIRED_UNSENT", "MARKET FILLED"]
@@ -296,7 +296,7 @@ def test_none_is_written_while_a_sale_is_under_way(
     position: Position, exchange: FakeExchange
 ) -> None:
     [signal] = stop_out(hits(), at(10), FakeExchange())
-    assert guard(at(10)) == []
+    assert open_protective_stops(at(10)) == []
     assert signal.outcome == "ordered"
 
 

@@ -25,7 +25,7 @@ from orders.services import (
     send_orders,
 )
 from orders.venue.exchange import Busy, OutcomeUnknown, Refused
-from strategies.services import finish_exits, guard, stop_out
+from strategies.services import finish_exits, open_protective_stops, stop_out
 from tests.builders import NOON, NOON_MS, intent, strategy, symbol, tick
 from tests.fakes import FakeExchange
 
@@ -80,7 +80,7 @@ class World:
 
     def sweep(self) -> None:
         finish_exits(self.now(), self.exchange)
-        guard(self.now())
+        open_protective_stops(self.now())
         cancel_misfit_stops(self.exchange, self.now)
         self.send()
         for order_id in Order.objects.unanswered(self.now() - ANSWER_DUE).ids():

@@ -28,7 +28,7 @@ from orders.services import (
 from orders.venue.binance import BinanceExchange
 from sandbox.clock import MINUTE_MS
 from sandbox.exchange import Plan
-from strategies.services import finish_exits, guard, stop_out
+from strategies.services import finish_exits, open_protective_stops, stop_out
 from tests.builders import intent, strategy, symbol
 from tests.environment import var_dir
 from tests.fakes import FakeExchange
@@ -116,7 +116,7 @@ def bought(account: BinanceExchange) -> Position:
 def sweep(account: BinanceExchange) -> None:
     """What the timetable does every second or two."""
     finish_exits(timezone.now(), account)
-    guard(timezone.now())
+    open_protective_stops(timezone.now())
     cancel_misfit_stops(account)
     send_orders(Order.objects.unsent().ids(), account)
     for order_id in Order.objects.unanswered(timezone.now() - ANSWER_DUE).ids():

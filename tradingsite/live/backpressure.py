@@ -1,6 +1,6 @@
 """Backpressure of a socket's transport, which ASGI does not pass on.
 
-daphne buffers without end for a client that does not read. Twisted, below it, tells the
+daphne buffers without end for a client that does not read. Twisted, below it, notifies the
 producer that is registered with a transport: full beyond 64 KiB, room again when all of that is
 written. daphne registers none for WebSockets, so ours can be.
 """

@@ -17,7 +17,7 @@ SYMBOL = re.compile(r"[A-Z0-9]{1,40}")
 
 
 class Refusal(Exception):
-    """The socket is closed with `code`; the text tells its user what to do about it."""
+    """The socket is closed with `code`; the text says what to do about it."""
 
     def __init__(self, code: int, error: str, detail: str) -> None:
         super().__init__(detail)

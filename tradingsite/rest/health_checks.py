@@ -189,7 +189,7 @@ class HealthCheck:
         except PartFailed as failure:
             self.report = {"ok": False, "error": str(failure), **failure.report}
         except Exception as error:
-            # Whatever it is, it is what the part has to say: /health tells it, never fails.
+            # Whatever it is, it is what the part has to say: /health reports it, never fails.
             self.report = {"ok": False, "error": _line(error)}
         finally:
             connections.close_all()

@@ -4,7 +4,7 @@ import time
 
 
 class Pace:
-    """Tells when something done every `every_s` seconds is due again; at first it is at once."""
+    """Says when something done every `every_s` seconds is due again; at first it is at once."""
 
     def __init__(self, every_s: float) -> None:
         self.every_s = every_s

@@ -34,7 +34,9 @@ class TestAnOrder:
         last = Candle.objects.bulk_create(rows)[-1]
         fact = ClosedCandle(last, ClosingTick(traded_ms=NOON_MS, received_ms=NOON_MS + 3))
         [signal] = evaluate(
-            [CandleClose.just_now(fact)], last.open_time + timedelta(seconds=60.5), FakeExchange()
+            [CandleClose.from_closed(fact)],
+            last.open_time + timedelta(seconds=60.5),
+            FakeExchange(),
         )
         assert signal.order is not None
         submit([signal.order.pk], FakeExchange(), lambda: NOON)

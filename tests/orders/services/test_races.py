@@ -26,7 +26,7 @@ from orders.services import (
     submit,
 )
 from strategies.models import Signal, StrategyState
-from strategies.services import CandleClose, evaluate, guard, stop_out
+from strategies.services import CandleClose, evaluate, open_protective_stops, stop_out
 from tests.builders import NOON, NOON_MS, candle, opened, strategy, symbol, tick
 from tests.fakes import FakeExchange
 
@@ -170,7 +170,7 @@ def test_a_position_that_several_guard_gets_one_stop(settings: Settings) -> None
     strategy()
     exchange = FakeExchange()
     submit([opened(symbol()).pk], exchange, lambda: NOON)
-    at_once(lambda: guard(NOON))
+    at_once(lambda: open_protective_stops(NOON))
     at_once(lambda: send_orders(Order.objects.unsent().ids(), exchange, lambda: NOON))
     assert [order.status for order in Order.objects.filter(side=Side.SELL)] == ["NEW"]
 
@@ -187,7 +187,7 @@ def test_a_stop_and_a_sale_at_once_sell_once(settings: Settings) -> None:
         if next(turns) % 2:
             stop_out(hits, NOON, FakeExchange())
         else:
-            guard(NOON)
+            open_protective_stops(NOON)
         send_orders(Order.objects.unsent().ids(), exchange, lambda: NOON)
 
     at_once(work)
