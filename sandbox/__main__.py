@@ -11,14 +11,14 @@ from decimal import Decimal, InvalidOperation
 from fractions import Fraction
 from pathlib import Path
 
+from sandbox.api.signing import SAMPLE_KEY, SAMPLE_SECRET, Credentials
 from sandbox.clock import DAY_MS, Clock
-from sandbox.exchange import Exchange, Plan
-from sandbox.faults.kinds import FEED_FAULTS
+from sandbox.data.replay import BadReplay
+from sandbox.data.symbols import KNOWN, QUOTES_USDT, split
+from sandbox.engine.exchange import Exchange, Plan
+from sandbox.faults.registry import FEED_FAULTS
 from sandbox.faults.storm import EVERY_S, Forecast
-from sandbox.replay import BadReplay
 from sandbox.server import Server
-from sandbox.signing import SAMPLE_KEY, SAMPLE_SECRET, Credentials
-from sandbox.symbols import KNOWN, QUOTES_USDT, split
 
 LIFETIME_HELP = "of a WebSocket connection, a day where nothing is said"
 DIGITS = 60  # a price times a quantity, summed over a month, never needs rounding

@@ -5,20 +5,20 @@ from urllib.parse import unquote
 
 from aiohttp import WSMsgType, web
 
-from sandbox.desk import Desk
-from sandbox.exchange import Exchange
-from sandbox.faults import kinds, storm
+from sandbox.api.dispatcher import Desk
+from sandbox.api.rest import Rest
+from sandbox.api.routes import METHODS, ROUTES
+from sandbox.api.websocket_api import WsApi
+from sandbox.engine.exchange import Exchange
+from sandbox.engine.ledger import ledger
+from sandbox.faults import registry, storm
 from sandbox.faults.fault import BadFault, Places
-from sandbox.faults.faults import Faults
-from sandbox.feed import Feed
-from sandbox.ledger import ledger
-from sandbox.rest import Rest
-from sandbox.routes import METHODS, ROUTES
-from sandbox.sockets import PING, PONG, TEXT, Socket, Sockets
-from sandbox.streams import Hub
-from sandbox.userdata import UserData
+from sandbox.faults.injector import Faults
+from sandbox.simulation import Feed
+from sandbox.streams.connections import PING, PONG, TEXT, Socket, Sockets
+from sandbox.streams.hub import Hub
+from sandbox.streams.user_data import UserData
 from sandbox.wire import ApiError, encode
-from sandbox.wsapi import WsApi
 
 LARGEST_MESSAGE_BYTES = 1024 * 1024
 OPCODES = {WSMsgType.TEXT: TEXT, WSMsgType.BINARY: TEXT, WSMsgType.PING: PING, WSMsgType.PONG: PONG}
@@ -129,7 +129,7 @@ class Server:
 
     async def _inject_fault(self, request: web.Request) -> web.Response:
         try:
-            told = self.faults.inject(kinds.parse(await request.read()))
+            told = self.faults.inject(registry.parse(await request.read()))
         except BadFault as error:
             return _json({"error": "bad_fault", "detail": str(error)}, 400)
         return _json(told)

@@ -5,8 +5,8 @@ from typing import Any
 
 import orjson
 
-from sandbox.klines import Kline
-from sandbox.tape import AggTrade, Trade
+from sandbox.data.klines import Kline
+from sandbox.data.tape import AggTrade, Trade
 
 Json = dict[str, Any]
 

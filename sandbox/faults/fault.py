@@ -8,18 +8,18 @@ from typing import TYPE_CHECKING, Annotated, Any, Self
 
 from msgspec import Meta, Struct
 
-from sandbox.engine import Course
-from sandbox.exchange import Exchange
-from sandbox.market import Market
-from sandbox.obstacles import Obstacles
-from sandbox.outgoing import Outgoing
-from sandbox.sockets import Sockets
-from sandbox.streams import Hub
-from sandbox.userdata import UserData
+from sandbox.api.request_faults import Obstacles
+from sandbox.engine.exchange import Exchange
+from sandbox.engine.market import Market
+from sandbox.engine.matching_engine import Course
+from sandbox.streams.connections import Sockets
+from sandbox.streams.hub import Hub
+from sandbox.streams.market_stream_faults import Outgoing
+from sandbox.streams.user_data import UserData
 from sandbox.wire import Json
 
 if TYPE_CHECKING:
-    from sandbox.call import Call
+    from sandbox.api.request import Call
 
 Count = Annotated[int, Meta(ge=1, le=1_000_000)]
 Seconds = Annotated[float, Meta(gt=0, le=86_400)]

@@ -7,8 +7,8 @@ from typing import Annotated, Literal, Self
 
 from msgspec import Meta
 
-from sandbox.call import Call, Spoiled
-from sandbox.engine import Course
+from sandbox.api.request import Call, Spoiled
+from sandbox.engine.matching_engine import Course
 from sandbox.faults.fault import Milliseconds, OrderFault
 from sandbox.wire import ApiError, Json
 

@@ -7,7 +7,7 @@ import msgspec
 from msgspec import Struct
 
 from sandbox.faults.fault import BadFault, Fault
-from sandbox.faults.kinds import FAULTS, FEED_FAULTS
+from sandbox.faults.registry import FAULTS, FEED_FAULTS
 from sandbox.wire import Json
 
 EVERY_S, SHORTEST_S = 5.0, 0.01

@@ -12,8 +12,8 @@ from candles.ohlcv import OHLCV
 from candles.store import ClosedCandle
 from market.binance import KlineEvent
 from market.ticks import Tick
-from sandbox.chart import Chart, Closed
-from sandbox.tape import Trade
+from sandbox.data.kline_builder import Chart, Closed
+from sandbox.data.tape import Trade
 from tests import recorded as data
 from tests.builders import NOON, kline_event, symbol
 

@@ -4,8 +4,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from sandbox.exchange import Plan
-from sandbox.limits import Weights
+from sandbox.api.limits import Weights
+from sandbox.engine.exchange import Plan
 from tests.sandbox.venue import Venue, quick, running
 
 

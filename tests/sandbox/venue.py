@@ -15,10 +15,10 @@ from urllib.parse import urlencode
 import requests
 import websocket
 
+from sandbox.api.signing import SAMPLE_KEY, SAMPLE_SECRET, signature
 from sandbox.clock import MINUTE_MS, Clock
-from sandbox.exchange import Exchange, Plan
+from sandbox.engine.exchange import Exchange, Plan
 from sandbox.server import Server
-from sandbox.signing import SAMPLE_KEY, SAMPLE_SECRET, signature
 from tests.servers import eventually
 
 Json = Any

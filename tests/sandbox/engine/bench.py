@@ -4,15 +4,15 @@ from collections.abc import Iterable
 from decimal import Decimal
 from typing import Any
 
-from sandbox.book import Level
-from sandbox.chart import Chart
 from sandbox.clock import NEVER_MS
-from sandbox.engine import AT_ONCE, Course, Engine
-from sandbox.fees import Fees
-from sandbox.market import Market
-from sandbox.orders import Order, OrderRequest
-from sandbox.symbols import KNOWN
-from sandbox.tape import Print, Trade, printed
+from sandbox.data.kline_builder import Chart
+from sandbox.data.symbols import KNOWN
+from sandbox.data.tape import Print, Trade, printed
+from sandbox.engine.fees import Fees
+from sandbox.engine.market import Market
+from sandbox.engine.matching_engine import AT_ONCE, Course, Engine
+from sandbox.engine.order_book import Level
+from sandbox.engine.orders import Order, OrderRequest
 from sandbox.wire import Json
 
 START_MS = 1_700_000_000_000

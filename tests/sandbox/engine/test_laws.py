@@ -7,9 +7,9 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sandbox.engine import Course
-from sandbox.filters import STP_MODES
-from sandbox.orders import Order
+from sandbox.engine.filters import STP_MODES
+from sandbox.engine.matching_engine import Course
+from sandbox.engine.orders import Order
 from sandbox.wire import ApiError
 from tests.sandbox.engine.bench import FUNDS, Bench
 

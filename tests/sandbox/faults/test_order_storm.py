@@ -6,8 +6,8 @@ from decimal import Decimal
 
 import requests
 
-from sandbox.exchange import Plan
-from sandbox.faults.kinds import OrderKinds, UserDataKinds, named
+from sandbox.engine.exchange import Plan
+from sandbox.faults.registry import OrderKinds, UserDataKinds, named
 from tests.sandbox.venue import Json, Venue, running, total
 from tests.servers import eventually
 

@@ -9,9 +9,9 @@ import pytest
 import requests
 import websocket
 
-from sandbox.signing import SAMPLE_KEY, SAMPLE_SECRET, signature
+from sandbox.api.signing import SAMPLE_KEY, SAMPLE_SECRET, signature
 from tests.sandbox.venue import Json, Venue, events
-from tests.sandbox.wsapi import Api
+from tests.sandbox.websocket_api import Api
 from tests.servers import eventually
 
 BROKEN = (requests.ConnectionError, requests.exceptions.ChunkedEncodingError, IncompleteRead)

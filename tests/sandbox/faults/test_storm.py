@@ -10,8 +10,8 @@ import requests
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sandbox.exchange import Plan
-from sandbox.faults.kinds import FAULTS, FEED_FAULTS, parse
+from sandbox.engine.exchange import Plan
+from sandbox.faults.registry import FAULTS, FEED_FAULTS, parse
 from sandbox.faults.storm import Forecast, Storm
 from tests.sandbox import truth
 from tests.sandbox.venue import Json, Venue, events, quick, running

@@ -1,0 +1,221 @@
+"""What everybody may ask for. Source: protocol D.4, D.5."""
+
+import asyncio
+
+from sandbox.api.limits import rate_limits
+from sandbox.api.params import Params
+from sandbox.api.request import Call, Weight
+from sandbox.clock import DAY_MS, MINUTE_MS
+from sandbox.data.klines import INTERVALS, ZERO
+from sandbox.data.tape import Item, Tape, from_id, newest
+from sandbox.engine.filters import AVERAGE_MINUTES, wire_symbol
+from sandbox.engine.market import Market
+from sandbox.simulation import stream_book_ticker
+from sandbox.wire import (
+    ApiError,
+    Json,
+    invalid_symbol,
+    rest_agg_trade,
+    rest_kline,
+    rest_trade,
+    text,
+)
+
+DEPTH_WEIGHTS = ((100, 5), (500, 25), (1000, 50), (5000, 250))
+STATUSES = ("TRADING", "HALT", "BREAK")
+
+
+def fixed(weight: int) -> Weight:
+    return lambda _: weight
+
+
+def per_symbols(one: int, several: int) -> Weight:
+    return lambda params: one if "symbol" in params else several
+
+
+def depth_weight(params: Params) -> int:
+    limit = params.limit(100, 5000)
+    return next(weight for most, weight in DEPTH_WEIGHTS if limit <= most)
+
+
+def day_weight(params: Params) -> int:
+    if "symbol" in params:
+        return 2
+    names = params.names("symbols")
+    if names is None or len(names) > 100:
+        return 80
+    return 2 if len(names) <= 20 else 40
+
+
+def market_of(call: Call) -> Market:
+    return call.exchange.market(call.params.text("symbol"))
+
+
+async def markets_of(call: Call) -> list[Market]:
+    """The one market, the list or all, as asked; raises -1121 for an unknown one.
+
+    Waking hundreds takes seconds, in which the rest of the exchange goes on.
+    """
+    one, several = call.params.optional("symbol"), call.params.names("symbols")
+    if one is not None and several is not None:
+        raise ApiError(-1128, "Combination of optional parameters invalid.")
+    names = [one] if one is not None else several
+    found = []
+    for name in names or call.exchange.markets:
+        found.append(call.exchange.market(name))
+        await asyncio.sleep(0)
+    return found
+
+
+def one_or_all(call: Call, rows: list[Json]) -> object:
+    return rows[0] if "symbol" in call.params else rows
+
+
+async def ping(call: Call) -> object:
+    return {}
+
+
+async def server_time(call: Call) -> object:
+    return {"serverTime": call.server_ms}
+
+
+async def exchange_info(call: Call) -> object:
+    one, several = call.params.optional("symbol"), call.params.names("symbols")
+    status = call.params.optional("symbolStatus")
+    if status is not None and status not in STATUSES:
+        raise ApiError(-1122, "Invalid symbolStatus.")
+    if sum(wish is not None for wish in (one, several, status)) > 1:
+        raise ApiError(-1128, "Combination of optional parameters invalid.")
+    names = [one] if one is not None else several
+    markets = call.exchange.markets
+    if names and not set(names) <= markets.keys():
+        raise invalid_symbol()
+    symbols = [
+        wire_symbol(market.rules, market.status)
+        for market in (markets[name] for name in names or markets)
+        if status in (None, market.status)
+    ]
+    return {
+        "timezone": "UTC",
+        "serverTime": call.server_ms,
+        "rateLimits": rate_limits(over_websocket=call.sent.by == "ws"),
+        "exchangeFilters": [],
+        "symbols": symbols,
+    }
+
+
+async def depth(call: Call) -> object:
+    book, limit = market_of(call).book(call.now_ms), call.params.limit(100, 5000)
+    return {
+        "lastUpdateId": book.update_id,
+        "bids": [[text(price), text(left)] for price, left in book.bids[:limit]],
+        "asks": [[text(price), text(left)] for price, left in book.asks[:limit]],
+    }
+
+
+def stored(call: Call, tape: Tape, items: list[Item]) -> list[Item]:
+    """What the database shows of a tape's items; it may lag."""
+    horizon_ms = call.places.obstacles.horizon_ms(call.now_ms)
+    return items if horizon_ms is None else tape.until(items, horizon_ms)
+
+
+async def trades(call: Call) -> object:
+    tape = market_of(call).tape
+    rows = newest(stored(call, tape, tape.trades), call.params.limit())
+    return [rest_trade(trade) for trade in rows]
+
+
+async def historical_trades(call: Call) -> object:
+    tape, limit = market_of(call).tape, call.params.limit()
+    rows, first_id = stored(call, tape, tape.trades), call.params.integer("fromId")
+    found = newest(rows, limit) if first_id is None else from_id(rows, first_id, limit)
+    return [rest_trade(trade) for trade in found]
+
+
+async def agg_trades(call: Call) -> object:
+    tape, limit, params = market_of(call).tape, call.params.limit(), call.params
+    first_id = params.integer("fromId")
+    start_ms = params.time_ms("startTime", call.now_ms)
+    end_ms = params.time_ms("endTime", call.now_ms)
+    if first_id is not None and (start_ms is not None or end_ms is not None):
+        raise ApiError(-1128, "Combination of optional parameters invalid.")
+    rows = stored(call, tape, tape.aggs)
+    if first_id is not None:
+        found = from_id(rows, first_id, limit)
+    else:
+        found = tape.between(rows, start_ms, end_ms, limit)
+    return [rest_agg_trade(agg) for agg in found]
+
+
+async def klines(call: Call) -> object:
+    market, params = market_of(call), call.params
+    interval = params.choice("interval", INTERVALS, ApiError(-1120, "Invalid interval."))
+    start_ms = params.time_ms("startTime", call.now_ms)
+    end_ms = params.time_ms("endTime", call.now_ms)
+    obstacles = call.places.obstacles
+    horizon_ms = obstacles.horizon_ms(call.now_ms)
+    rows = market.klines(interval, start_ms, end_ms, params.limit(), horizon_ms)
+    told = obstacles.klines(market.rules.symbol, rows, call.now_ms)
+    return [rest_kline(kline) for kline in told]
+
+
+async def average_price(call: Call) -> object:
+    market = market_of(call)
+    price = market.average_price(call.now_ms)
+    closed_ms = market.tape.last.time_ms if market.tape.last else 0
+    return {"mins": AVERAGE_MINUTES, "price": text(price or ZERO), "closeTime": closed_ms}
+
+
+async def ticker_price(call: Call) -> object:
+    rows = [
+        {"symbol": market.rules.symbol, "price": text(market.last_price or ZERO)}
+        for market in await markets_of(call)
+    ]
+    return one_or_all(call, rows)
+
+
+async def ticker_book(call: Call) -> object:
+    rows = []
+    for market in await markets_of(call):
+        wire = stream_book_ticker(market, call.now_ms)
+        row = {"symbol": wire["s"], "bidPrice": wire["b"], "bidQty": wire["B"]}
+        rows.append({**row, "askPrice": wire["a"], "askQty": wire["A"]})
+    return one_or_all(call, rows)
+
+
+async def ticker_day(call: Call) -> object:
+    return one_or_all(call, [_day(market, call.now_ms) for market in await markets_of(call)])
+
+
+def _day(market: Market, now_ms: int) -> Json:
+    """The last 24 hours. Source: the ticker of protocol B.5, spelled as REST does."""
+    day = market.day(now_ms)
+    last = market.tape.last
+    if day is None or last is None:
+        return {"symbol": market.rules.symbol, "count": 0}
+    change = day.close - day.open
+    bid, ask = market.best(now_ms)
+    average = day.quote / day.volume if day.volume else ZERO
+    return {
+        "symbol": market.rules.symbol,
+        "priceChange": text(change),
+        "priceChangePercent": f"{change / day.open * 100:.3f}",
+        "weightedAvgPrice": text(average),
+        "prevClosePrice": text(day.open),
+        "lastPrice": text(day.close),
+        "lastQty": text(last.quantity),
+        "bidPrice": text(bid.price),
+        "bidQty": text(bid.quantity),
+        "askPrice": text(ask.price),
+        "askQty": text(ask.quantity),
+        "openPrice": text(day.open),
+        "highPrice": text(day.high),
+        "lowPrice": text(day.low),
+        "volume": text(day.volume),
+        "quoteVolume": text(day.quote),
+        "openTime": now_ms // MINUTE_MS * MINUTE_MS - DAY_MS + MINUTE_MS,
+        "closeTime": now_ms,
+        "firstId": day.first_id,
+        "lastId": day.last_id,
+        "count": day.count,
+    }

@@ -1,0 +1,111 @@
+"""An order read from its parameters, each checked for itself. Source: protocol D.7."""
+
+import re
+import secrets
+from decimal import Decimal
+
+from sandbox.api.params import Params
+from sandbox.engine.filters import ORDER_TYPES, STP_MODES
+from sandbox.engine.orders import OrderRequest
+from sandbox.wire import ApiError, illegal_characters, rejected
+
+ZERO = Decimal(0)
+CLIENT_ID = r"^[a-zA-Z0-9-_]{1,36}$"
+RESPONSES = ("ACK", "RESULT", "FULL")
+NEEDED = {
+    "LIMIT": ("timeInForce", "quantity", "price"),
+    "LIMIT_MAKER": ("quantity", "price"),
+    "MARKET": (),
+    "STOP_LOSS": ("quantity", "stopPrice"),
+    "STOP_LOSS_LIMIT": ("timeInForce", "quantity", "price", "stopPrice"),
+    "TAKE_PROFIT": ("quantity", "stopPrice"),
+    "TAKE_PROFIT_LIMIT": ("timeInForce", "quantity", "price", "stopPrice"),
+}
+SUPERFLUOUS = {
+    "LIMIT": ("quoteOrderQty", "stopPrice"),
+    "LIMIT_MAKER": ("timeInForce", "quoteOrderQty", "stopPrice"),
+    "MARKET": ("timeInForce", "price", "stopPrice"),
+    "STOP_LOSS": ("timeInForce", "quoteOrderQty", "price"),
+    "STOP_LOSS_LIMIT": ("quoteOrderQty",),
+    "TAKE_PROFIT": ("timeInForce", "quoteOrderQty", "price"),
+    "TAKE_PROFIT_LIMIT": ("quoteOrderQty",),
+}
+SWITCHED_OFF = {"icebergQty": "Iceberg orders", "trailingDelta": "Trailing stop orders"}
+LEAST_STRATEGY_TYPE = 1_000_000
+
+
+def order_request(params: Params) -> OrderRequest:
+    """Raises ApiError for what is missing, superfluous or malformed; filters come later."""
+    kind = params.choice("type", ORDER_TYPES, ApiError(-1116, "Invalid orderType."))
+    for name, feature in SWITCHED_OFF.items():
+        if name in params:
+            raise rejected(f"{feature} are not supported for this symbol.")
+    for name in NEEDED[kind]:
+        params.text(name)
+    for name in SUPERFLUOUS[kind]:
+        if name in params:
+            raise ApiError(-1106, f"Parameter '{name}' sent when not required.")
+    quantity, quote_quantity = _quantities(params)
+    return OrderRequest(
+        symbol=params.text("symbol"),
+        side=params.choice("side", ("BUY", "SELL"), ApiError(-1117, "Invalid side.")),
+        type=kind,
+        client_order_id=client_order_id(params),
+        quantity=quantity,
+        quote_quantity=quote_quantity,
+        price=params.amount("price") or ZERO,
+        stop_price=params.amount("stopPrice") or ZERO,
+        time_in_force=_time_in_force(params),
+        stp_mode=_stp_mode(params),
+        response=_response(params, kind),
+        strategy=_strategy(params),
+    )
+
+
+def _quantities(params: Params) -> tuple[Decimal, Decimal]:
+    quantity, quote = params.amount("quantity"), params.amount("quoteOrderQty")
+    if quantity is None and quote is None:
+        message = "Param 'quantity' or 'quoteOrderQty' must be sent, but both were empty/null!"
+        raise ApiError(-1102, message)
+    if quantity is not None and quote is not None:
+        raise ApiError(-1128, "Combination of optional parameters invalid.")
+    return quantity or ZERO, quote or ZERO
+
+
+def client_order_id(params: Params, name: str = "newClientOrderId") -> str:
+    """What the client chose, or 22 random alphanumerics as the exchange would."""
+    value = params.optional(name)
+    if value is None:
+        return secrets.token_hex(11)
+    if not re.fullmatch(CLIENT_ID.strip("^$"), value, re.ASCII):
+        raise illegal_characters(name, CLIENT_ID)
+    return value
+
+
+def _time_in_force(params: Params) -> str:
+    if "timeInForce" not in params:
+        return "GTC"
+    invalid = ApiError(-1115, "Invalid timeInForce.")
+    return params.choice("timeInForce", ("GTC", "IOC", "FOK"), invalid)
+
+
+def _stp_mode(params: Params) -> str:
+    message = "This symbol does not allow the specified self-trade prevention mode."
+    if "selfTradePreventionMode" not in params:
+        return "EXPIRE_MAKER"
+    return params.choice("selfTradePreventionMode", STP_MODES, ApiError(-1013, message))
+
+
+def _response(params: Params, kind: str) -> str:
+    if "newOrderRespType" not in params:
+        return "FULL" if kind in ("MARKET", "LIMIT") else "ACK"
+    invalid = ApiError(-1130, "Data sent for parameter 'newOrderRespType' is not valid.")
+    return params.choice("newOrderRespType", RESPONSES, invalid)
+
+
+def _strategy(params: Params) -> tuple[tuple[str, int], ...]:
+    kind = params.integer("strategyType")
+    if kind is not None and kind < LEAST_STRATEGY_TYPE:
+        raise ApiError(-1134, "`strategyType` was less than 1000000.")
+    given = (("strategyId", params.integer("strategyId")), ("strategyType", kind))
+    return tuple((name, value) for name, value in given if value is not None)

@@ -1,0 +1,134 @@
+"""Who may call: key, timestamp and signature of a request. Source: protocol D.3, J."""
+
+import hashlib
+import hmac
+import re
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Protocol
+
+from sandbox.api.params import Params
+from sandbox.clock import MICROSECONDS_FROM
+from sandbox.wire import ApiError, mandatory, not_valid
+
+SAMPLE_KEY = "vmPUZE6mv9SD5VNHk4HlWFsOr6aKE2zvsw0MuIgwCIPy6utIco14y7Ju91duEh8A"
+SAMPLE_SECRET = "NhqPtmdSJYdKjVHjA7PZj4Mge3R5YNiP1e3UZjInClVN65XAbvqqM6A7H5fATj0j"  # noqa: S105 (public)
+NAMES = ("timestamp", "recvWindow", "signature")
+AHEAD_MS = 1_000
+DEFAULT_WINDOW, LONGEST_WINDOW = Decimal(5_000), Decimal(60_000)
+KEY_FORMAT = re.compile(r"[A-Za-z0-9_-]{16,128}")
+UNENCODED = re.compile(r"[^!#-;=?-Z_a-z~]")  # what may not stand in a query as it is
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """Of the one account there is."""
+
+    key: str = SAMPLE_KEY
+    secret: str = SAMPLE_SECRET
+
+
+class Proof(Protocol):
+    """What a request brings along so that its signature can be held against it."""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Of the parameters that belong to it."""
+
+    @property
+    def key(self) -> str | None: ...
+
+    @property
+    def payload(self) -> str | None:
+        """What was to be signed; None where it is spelled such that no signature holds."""
+
+
+@dataclass(frozen=True, slots=True)
+class HttpProof:
+    """REST: query string and body as sent, percent-encoded, one after the other."""
+
+    key: str | None
+    query: str
+    body: str
+    names: tuple[str, ...] = NAMES
+
+    @property
+    def payload(self) -> str | None:
+        payload = unsigned(self.query) + unsigned(self.body)
+        return None if UNENCODED.search(payload) else payload
+
+
+@dataclass(frozen=True, slots=True)
+class ParamsProof:
+    """WebSocket API: all parameters by name, values as they are. Source: protocol G.2."""
+
+    params: Params
+    names: tuple[str, ...] = (*NAMES, "apiKey")
+
+    @property
+    def key(self) -> str | None:
+        return self.params.text("apiKey")
+
+    @property
+    def payload(self) -> str | None:
+        pairs = sorted(pair for pair in self.params.items() if pair[0] != "signature")
+        return "&".join(f"{name}={value}" for name, value in pairs)
+
+
+def signature(secret: str, payload: str) -> str:
+    return hmac.new(secret.encode(), payload.encode(errors="replace"), hashlib.sha256).hexdigest()
+
+
+def unsigned(part: str) -> str:
+    """A query string or body without its `signature`, everything else byte for byte."""
+    return "&".join(pair for pair in part.split("&") if not pair.startswith("signature="))
+
+
+def check(credentials: Credentials, proof: Proof, params: Params, now_ms: int) -> None:
+    """Let a signed request pass or raise -1022, -1021, -1102, -2014 or -2015."""
+    signed_with = params.text("signature")
+    timestamp, window = _timestamp(params), _window(params)
+    _check_key(credentials, proof.key)
+    _check_time(timestamp, window, now_ms)
+    payload = proof.payload
+    expected = "" if payload is None else signature(credentials.secret, payload)
+    if not hmac.compare_digest(expected.encode(), signed_with.lower().encode(errors="replace")):
+        raise ApiError(-1022, "Signature for this request is not valid.")
+
+
+def check_again(params: Params, now_ms: int) -> None:
+    """Just before the engine: raises -1021 where a signed request has become too old."""
+    if now_ms - _timestamp(params) > _window(params):
+        raise ApiError(-1021, "Timestamp for this request is outside of the recvWindow.")
+
+
+def _timestamp(params: Params) -> int:
+    """In ms; clients may send microseconds."""
+    value = params.integer("timestamp")
+    if value is None:
+        raise mandatory("timestamp")
+    return value // 1000 if value > MICROSECONDS_FROM else value
+
+
+def _window(params: Params) -> Decimal:
+    window = params.decimal("recvWindow")
+    if window is None:
+        return DEFAULT_WINDOW
+    if window > LONGEST_WINDOW:
+        raise not_valid("recvWindow")
+    return window
+
+
+def _check_key(credentials: Credentials, key: str | None) -> None:
+    if key is None or not KEY_FORMAT.fullmatch(key):
+        raise ApiError(-2014, "API-key format invalid.", 401)
+    if not hmac.compare_digest(key, credentials.key):
+        raise ApiError(-2015, "Invalid API-key, IP, or permissions for action.", 401)
+
+
+def _check_time(timestamp_ms: int, window_ms: Decimal, now_ms: int) -> None:
+    if timestamp_ms >= now_ms + AHEAD_MS:
+        message = "Timestamp for this request was 1000ms ahead of the server's time."
+        raise ApiError(-1021, message)
+    if now_ms - timestamp_ms > window_ms:
+        raise ApiError(-1021, "Timestamp for this request is outside of the recvWindow.")

@@ -1,0 +1,212 @@
+"""Placing, cancelling and replacing orders. Source: protocol D.7, D.8."""
+
+from collections.abc import Callable
+from decimal import Decimal
+
+from sandbox.api.market_data import market_of
+from sandbox.api.order_params import client_order_id, order_request
+from sandbox.api.request import Call
+from sandbox.engine.filters import (
+    MAX_OPEN_ORDERS,
+    MAX_TRIGGERED_ORDERS,
+    check_notional,
+    check_percent_price,
+    check_price,
+    check_quantity,
+)
+from sandbox.engine.market import Market
+from sandbox.engine.matching_engine import Course, find
+from sandbox.engine.order_payloads import cancelled, placed
+from sandbox.engine.orders import Order, OrderRequest
+from sandbox.wire import ApiError, Json, filter_failure, text
+
+ZERO = Decimal(0)
+RESTRICTIONS = ("ONLY_NEW", "ONLY_PARTIALLY_FILLED")
+
+
+def check_filters(request: OrderRequest, market: Market, now_ms: int) -> None:
+    """Raise -1013 for the first filter the order breaks."""
+    rules, at_market = market.rules, request.limit is None
+    reference = market.average_price(now_ms)
+    for price in (request.limit, request.stop_price or None):
+        if price is not None:
+            check_price(rules, price)
+    if request.quantity:
+        check_quantity(rules, request.quantity, at_market)
+    if request.limit is not None and reference is not None:
+        check_percent_price(request.side, request.limit, reference)
+    price = reference if request.limit is None else request.limit
+    if price is not None:
+        notional = request.quote_quantity or price * request.quantity
+        check_notional(rules, notional, at_market)
+
+
+def _checked(call: Call) -> tuple[OrderRequest, Market]:
+    request = order_request(call.params)
+    market = call.exchange.market(request.symbol)
+    check_filters(request, market, call.now_ms)
+    return request, market
+
+
+async def try_order(call: Call) -> object:
+    _checked(call)
+    if not call.params.flag("computeCommissionRates"):
+        return {}
+    fee, none = text(call.exchange.plan.fee), {"maker": text(ZERO), "taker": text(ZERO)}
+    return {
+        "standardCommissionForOrder": {"maker": fee, "taker": fee},
+        "specialCommissionForOrder": none,
+        "taxCommissionForOrder": none,
+        "discount": call.exchange.discount(),
+    }
+
+
+async def place_order(call: Call) -> object:
+    """Place an order, as the fault that waits for the next one lets it."""
+    request, market = _checked(call)
+    return await _carry_out(
+        call, "place", lambda course: placed(_place(call, request, market, course))
+    )
+
+
+async def _carry_out(call: Call, action: str, act: Callable[[Course], Json]) -> object:
+    """Do it, unless a fault waits for such an action: then that does it, or not."""
+    fault = call.places.next_order(action)
+    if fault is None:
+        return act(Course())
+    call.sent.fault = str(fault.__struct_config__.tag)
+    return await fault.befall(call, act)
+
+
+def _count(call: Call) -> None:
+    """Count a placement against the limits; raises -1015."""
+    call.places.obstacles.check_order(call.now_ms)
+    call.exchange.engine.books.order_count.add(call.exchange.clock.now_ms())
+
+
+def _check_number(call: Call, request: OrderRequest) -> None:
+    """MAX_NUM_ORDERS and MAX_NUM_ALGO_ORDERS; raises -1013."""
+    mine = call.exchange.engine.open_orders(request.symbol)
+    if len(mine) >= MAX_OPEN_ORDERS:
+        raise filter_failure("MAX_NUM_ORDERS")
+    triggered = sum(order.request.has_trigger for order in mine)
+    if request.has_trigger and triggered >= MAX_TRIGGERED_ORDERS:
+        raise filter_failure("MAX_NUM_ALGO_ORDERS")
+
+
+def _place(call: Call, request: OrderRequest, market: Market, course: Course) -> Order:
+    _check_number(call, request)
+    _count(call)
+    order = call.exchange.engine.place(request, market, call.exchange.clock.now_ms(), course)
+    call.sent.order_id, call.is_placement = order.order_id, True
+    return order
+
+
+def named(call: Call, orders: list[Order], missing: ApiError, prefix: str = "") -> Order:
+    """The order that orderId and/or origClientOrderId name, after a prefix where there is one."""
+    by_id, by_name = (
+        (f"{prefix}{name[0].upper()}{name[1:]}" if prefix else name)
+        for name in ("orderId", "origClientOrderId")
+    )
+    order_id, client_id = call.params.integer(by_id), call.params.optional(by_name)
+    if order_id is None and client_id is None:
+        message = f"Param '{by_name}' or '{by_id}' must be sent, but both were empty/null!"
+        raise ApiError(-1102, message)
+    order = find(orders, market_of(call).rules.symbol, order_id, client_id)
+    if order is None:
+        raise missing
+    return order
+
+
+async def cancel_order(call: Call) -> object:
+    """Cancel an order, as the fault that waits for the next cancel lets it."""
+    market_of(call)
+    cancel_id = client_order_id(call.params)
+    return await _carry_out(call, "cancel", lambda _: _cancel_named(call, cancel_id))
+
+
+def _cancel_named(call: Call, cancel_id: str, prefix: str = "") -> Json:
+    unknown = ApiError(-2011, "Unknown order sent.")
+    order = named(call, call.exchange.engine.known(), unknown, prefix)
+    restriction = call.params.optional("cancelRestrictions")
+    if restriction not in (None, *RESTRICTIONS):
+        raise ApiError(-1145, "Invalid cancelRestrictions")
+    if restriction and order.is_open and restriction != f"ONLY_{order.status}":
+        raise ApiError(-2011, "Order was not canceled due to cancel restrictions.")
+    call.sent.order_id = order.order_id
+    return _cancel(call, order, cancel_id)
+
+
+def _cancel(call: Call, order: Order, cancel_id: str) -> Json:
+    original_id, rules = order.client_order_id, market_of(call).rules
+    call.exchange.engine.cancel(order, cancel_id, rules, call.exchange.clock.now_ms())
+    return cancelled(order, original_id)
+
+
+async def cancel_open_orders(call: Call) -> object:
+    orders = call.exchange.engine.open_orders(market_of(call).rules.symbol)
+    if not orders:
+        raise ApiError(-2011, "Unknown order sent.")
+    return [_cancel(call, order, client_order_id(call.params)) for order in orders]
+
+
+async def replace_order(call: Call) -> object:
+    """Cancel one order and place another; filters and order count are looked at before."""
+    params = call.params
+    invalid = ApiError(-1130, "Data sent for parameter 'cancelReplaceMode' is not valid.")
+    mode = params.choice("cancelReplaceMode", ("STOP_ON_FAILURE", "ALLOW_FAILURE"), invalid)
+    request, market = _checked(call)
+    cancel_id = client_order_id(params, "cancelNewClientOrderId")
+    only_cancel = _is_limited(call)
+    cancel = _outcome(lambda: _cancel_named(call, cancel_id, "cancel"))
+    new: Json | ApiError | None = only_cancel
+    if new is None and not (mode == "STOP_ON_FAILURE" and isinstance(cancel, ApiError)):
+        new = _outcome(lambda: placed(_replacing(call, request, market)))
+    return _both(cancel, new)
+
+
+def _is_limited(call: Call) -> ApiError | None:
+    """Count the placement. Beyond the limit raise -1015, or hand it back where a cancel will do."""
+    try:
+        _count(call)
+    except ApiError as error:
+        if call.params.optional("orderRateLimitExceededMode") != "CANCEL_ONLY":
+            raise
+        return error
+    return None
+
+
+def _replacing(call: Call, request: OrderRequest, market: Market) -> Order:
+    _check_number(call, request)
+    order = call.exchange.engine.place(request, market, call.exchange.clock.now_ms())
+    call.sent.order_id, call.is_placement = order.order_id, True
+    return order
+
+
+def _outcome(act: Callable[[], Json]) -> Json | ApiError:
+    try:
+        return act()
+    except ApiError as error:
+        return error
+
+
+def _both(cancel: Json | ApiError, new: Json | ApiError | None) -> Json:
+    """The answer to a cancel and a placement in one; raises -2022 or -2021 where one failed."""
+    data = {
+        "cancelResult": _result(cancel),
+        "newOrderResult": _result(new),
+        "cancelResponse": cancel.body() if isinstance(cancel, ApiError) else cancel,
+        "newOrderResponse": new.body() if isinstance(new, ApiError) else new,
+    }
+    match data["cancelResult"], data["newOrderResult"]:
+        case "SUCCESS", "SUCCESS":
+            return data
+        case "FAILURE", "FAILURE" | "NOT_ATTEMPTED":
+            raise ApiError(-2022, "Order cancel-replace failed.", 400, data=data)
+    raise ApiError(-2021, "Order cancel-replace partially failed.", 409, data=data)
+
+
+def _result(outcome: Json | ApiError | None) -> str:
+    if outcome is None:
+        return "NOT_ATTEMPTED"
+    return "FAILURE" if isinstance(outcome, ApiError) else "SUCCESS"

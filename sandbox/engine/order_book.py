@@ -1,0 +1,81 @@
+"""A seeded order book around the last price, for our own orders to fill against.
+
+The public trades do not come from it and our fills do not enter them. Its quantities are drawn
+anew after every trade and every second, once somebody looks; until then what was taken stays
+taken.
+"""
+
+import random
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import NamedTuple
+
+from sandbox.data.tape import Trade
+from sandbox.engine.filters import SymbolRules
+
+LEVELS = 24
+FIRST_NOTIONAL = 40.0  # worth of the best level, quote asset of a dollar's size
+GROWTH = 1.42  # each level holds so much more than the one before
+
+
+class Level(NamedTuple):
+    price: Decimal
+    quantity: Decimal
+
+
+@dataclass(slots=True)
+class Book:
+    """Bids and asks, best first. `update_id` rises with every change."""
+
+    rules: SymbolRules
+    seed: int
+    bids: list[Level] = field(default_factory=list)
+    asks: list[Level] = field(default_factory=list)
+    update_id: int = 1
+    drawn_for: tuple[int, int] = (0, 0)
+
+    def refresh(self, last: Trade | None, now_ms: int) -> None:
+        """Redraw where the last trade or the second is another."""
+        if last is None or self.drawn_for == (last.trade_id, now_ms // 1000):
+            return
+        self.drawn_for = (last.trade_id, now_ms // 1000)
+        draw = random.Random(f"{self.seed}:book:{self.rules.symbol}:{self.drawn_for}")
+        spread = max(1, int(last.price / self.rules.tick / 20_000))
+        gap = self.rules.tick * spread
+        bid, ask = (
+            (last.price, last.price + gap) if last.buyer_maker else (last.price - gap, last.price)
+        )
+        self.bids = self._side(draw, bid, -self.rules.tick, spread)
+        self.asks = self._side(draw, ask, self.rules.tick, spread)
+        self.update_id += 1
+
+    def _side(self, draw: random.Random, best: Decimal, tick: Decimal, spread: int) -> list[Level]:
+        levels, price, worth = [], best, FIRST_NOTIONAL
+        unit = float(self.rules.min_notional) / 5  # a dollar's worth, in quote asset
+        for _ in range(LEVELS):
+            if price <= 0:
+                break
+            steps = worth * draw.uniform(0.4, 1.6) * unit / float(price * self.rules.step)
+            levels.append(Level(price, self.rules.step * max(1, int(steps))))
+            price += tick * draw.randint(1, 1 + 2 * spread)
+            worth *= GROWTH
+        return levels
+
+    def facing(self, side: str) -> list[Level]:
+        """The levels an order of `side` would take, best first."""
+        return self.asks if side == "BUY" else self.bids
+
+    def take(self, side: str, fills: list[Level]) -> None:
+        """Remove what `fills` took; they must follow `facing(side)` from the best on."""
+        levels = self.facing(side)
+        for fill in fills:
+            left = levels[0].quantity - fill.quantity
+            if left:
+                levels[0] = Level(fill.price, left)
+            else:
+                del levels[0]
+        self.update_id += bool(fills)
+
+
+def worse(side: str, price: Decimal, limit: Decimal) -> bool:
+    return price > limit if side == "BUY" else price < limit
