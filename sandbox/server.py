@@ -11,6 +11,7 @@ from sandbox.api.routes import METHODS, ROUTES
 from sandbox.api.websocket_api import WsApi
 from sandbox.engine.exchange import Exchange
 from sandbox.engine.ledger import ledger
+from sandbox.errors import ApiError
 from sandbox.faults import registry, storm
 from sandbox.faults.fault import BadFault, Places
 from sandbox.faults.injector import Faults
@@ -18,7 +19,7 @@ from sandbox.simulation import Feed
 from sandbox.streams.connections import PING, PONG, TEXT, Socket, Sockets
 from sandbox.streams.hub import Hub
 from sandbox.streams.user_data import UserData
-from sandbox.wire import ApiError, encode
+from sandbox.wire import encode
 
 LARGEST_MESSAGE_BYTES = 1024 * 1024
 OPCODES = {WSMsgType.TEXT: TEXT, WSMsgType.BINARY: TEXT, WSMsgType.PING: PING, WSMsgType.PONG: PONG}

@@ -5,18 +5,12 @@ from functools import partial
 
 from sandbox.clock import SECOND_MS
 from sandbox.data.kline_builder import Closed
+from sandbox.data.payloads import stream_agg_trade, stream_kline, stream_mini_ticker, stream_trade
 from sandbox.data.tape import Print
 from sandbox.engine.exchange import Exchange
 from sandbox.engine.market import Market, Moved
 from sandbox.faults.injector import Faults
-from sandbox.wire import (
-    Json,
-    stream_agg_trade,
-    stream_kline,
-    stream_mini_ticker,
-    stream_trade,
-    text,
-)
+from sandbox.wire import Json, text
 
 BEAT_SECONDS = 0.004
 KLINE_EVERY_SECONDS = 2

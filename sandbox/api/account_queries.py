@@ -12,7 +12,8 @@ from sandbox.api.trading import named
 from sandbox.clock import DAY_MS
 from sandbox.engine.order_payloads import own_trade, queried
 from sandbox.engine.orders import ZERO, Order
-from sandbox.wire import ApiError, Json, text
+from sandbox.errors import ApiError
+from sandbox.wire import Json, text
 
 Row = TypeVar("Row")
 

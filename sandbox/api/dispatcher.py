@@ -13,8 +13,8 @@ from sandbox.api.request import Call, Caller, Endpoint
 from sandbox.api.signing import Proof
 from sandbox.engine.exchange import Exchange
 from sandbox.engine.request_log import Sent
+from sandbox.errors import ApiError
 from sandbox.faults.fault import Places
-from sandbox.wire import ApiError
 
 log = logging.getLogger(__name__)
 

@@ -8,7 +8,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from sandbox.clock import DAY_MS, MINUTE_MS, SECOND_MS
-from sandbox.wire import ApiError, Json
+from sandbox.errors import ApiError
+from sandbox.wire import Json
 
 WEIGHT_LIMIT = 6_000
 ORDER_LIMITS = (("SECOND", 10, 10 * SECOND_MS, 50), ("DAY", 1, DAY_MS, 160_000))

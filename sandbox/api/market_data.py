@@ -7,19 +7,13 @@ from sandbox.api.params import Params
 from sandbox.api.request import Call, Weight
 from sandbox.clock import DAY_MS, MINUTE_MS
 from sandbox.data.klines import INTERVALS, ZERO
+from sandbox.data.payloads import rest_agg_trade, rest_kline, rest_trade
 from sandbox.data.tape import Item, Tape, from_id, newest
 from sandbox.engine.filters import AVERAGE_MINUTES, wire_symbol
 from sandbox.engine.market import Market
+from sandbox.errors import ApiError, invalid_symbol
 from sandbox.simulation import stream_book_ticker
-from sandbox.wire import (
-    ApiError,
-    Json,
-    invalid_symbol,
-    rest_agg_trade,
-    rest_kline,
-    rest_trade,
-    text,
-)
+from sandbox.wire import Json, text
 
 DEPTH_WEIGHTS = ((100, 5), (500, 25), (1000, 50), (5000, 250))
 STATUSES = ("TRADING", "HALT", "BREAK")

@@ -7,7 +7,7 @@ from decimal import Decimal
 from sandbox.api.params import Params
 from sandbox.engine.filters import ORDER_TYPES, STP_MODES
 from sandbox.engine.orders import OrderRequest
-from sandbox.wire import ApiError, illegal_characters, rejected
+from sandbox.errors import ApiError, illegal_characters, rejected
 
 ZERO = Decimal(0)
 CLIENT_ID = r"^[a-zA-Z0-9-_]{1,36}$"

@@ -9,7 +9,7 @@ from urllib.parse import unquote_plus
 import orjson
 
 from sandbox.clock import MICROSECONDS_FROM, SECOND_MS
-from sandbox.wire import ApiError, illegal_characters, mandatory, not_valid
+from sandbox.errors import ApiError, illegal_characters, mandatory, not_valid
 
 DECIMAL = r"^([0-9]{1,20})(\.[0-9]{1,20})?$"
 INTEGER = r"^[0-9]{1,20}$"

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from sandbox.data.klines import Kline
-from sandbox.wire import ApiError
+from sandbox.errors import ApiError
 
 Paths = tuple[str, ...]  # none means every path
 

@@ -11,7 +11,8 @@ from sandbox.api.limits import ORDER_LIMITS, seconds_until
 from sandbox.api.params import Params
 from sandbox.api.request import Call, Endpoint, Routes, Spoiled
 from sandbox.api.signing import HttpProof
-from sandbox.wire import ApiError, encode
+from sandbox.errors import ApiError
+from sandbox.wire import encode
 
 FORM = "application/x-www-form-urlencoded"
 REMOVED = "/api/v3/userDataStream"

@@ -5,7 +5,8 @@ Keys here are HMAC, so nobody can log on and every request is signed.
 
 from sandbox.api.request import Call
 from sandbox.api.websocket_api import ApiSocket
-from sandbox.wire import ApiError, Json
+from sandbox.errors import ApiError
+from sandbox.wire import Json
 
 
 def _socket(call: Call) -> ApiSocket:

@@ -9,7 +9,7 @@ from typing import Protocol
 
 from sandbox.api.params import Params
 from sandbox.clock import MICROSECONDS_FROM
-from sandbox.wire import ApiError, mandatory, not_valid
+from sandbox.errors import ApiError, mandatory, not_valid
 
 SAMPLE_KEY = "vmPUZE6mv9SD5VNHk4HlWFsOr6aKE2zvsw0MuIgwCIPy6utIco14y7Ju91duEh8A"
 SAMPLE_SECRET = "NhqPtmdSJYdKjVHjA7PZj4Mge3R5YNiP1e3UZjInClVN65XAbvqqM6A7H5fATj0j"  # noqa: S105 (public)

@@ -18,7 +18,8 @@ from sandbox.engine.market import Market
 from sandbox.engine.matching_engine import Course, find
 from sandbox.engine.order_payloads import cancelled, placed
 from sandbox.engine.orders import Order, OrderRequest
-from sandbox.wire import ApiError, Json, filter_failure, text
+from sandbox.errors import ApiError, filter_failure
+from sandbox.wire import Json, text
 
 ZERO = Decimal(0)
 RESTRICTIONS = ("ONLY_NEW", "ONLY_PARTIALLY_FILLED")

@@ -10,8 +10,9 @@ from sandbox.api.limits import orders_used, weight_used
 from sandbox.api.params import Params
 from sandbox.api.request import Call, Endpoint, Methods
 from sandbox.api.signing import ParamsProof
+from sandbox.errors import ApiError, not_valid
 from sandbox.streams.connections import POLICY_VIOLATION, TEXT, Socket, frame
-from sandbox.wire import ApiError, Json, encode, not_valid
+from sandbox.wire import Json, encode
 
 LAST_SUBSCRIPTION = 65_535
 BANNED = 418

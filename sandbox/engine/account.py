@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import NamedTuple
 
 from sandbox.data.symbols import QUOTES_USDT, Listing
-from sandbox.wire import rejected
+from sandbox.errors import rejected
 
 ZERO = Decimal(0)
 FREE_USDT = Decimal(1_000_000)

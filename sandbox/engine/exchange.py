@@ -17,7 +17,8 @@ from sandbox.engine.fees import Fees
 from sandbox.engine.market import Market, Silent
 from sandbox.engine.matching_engine import Engine
 from sandbox.engine.request_log import Sent
-from sandbox.wire import Json, invalid_symbol, text
+from sandbox.errors import invalid_symbol
+from sandbox.wire import Json, text
 
 TRADES_KEPT, FEWEST_KEPT = 600_000, 4_000  # of all symbols together, and of each at least
 

@@ -4,7 +4,8 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
-from sandbox.wire import filter_failure, text
+from sandbox.errors import filter_failure
+from sandbox.wire import text
 
 MAX_QUANTITY_STEPS = 900_000_000
 BID_UP, BID_DOWN = Decimal("1.2"), Decimal("0.5")

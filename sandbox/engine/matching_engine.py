@@ -18,7 +18,8 @@ from sandbox.engine.matching import SHARED, Met, Step
 from sandbox.engine.order_book import Book, Level
 from sandbox.engine.order_lifecycle import Books
 from sandbox.engine.orders import NOT_WORKING, ZERO, Order, OrderRequest
-from sandbox.wire import ApiError, Json, rejected
+from sandbox.errors import ApiError, rejected
+from sandbox.wire import Json
 
 FEWEST_SPREAD_FILLS = 4
 NO_LIQUIDITY = "Order book liquidity is less than `LOT_SIZE` filter minimum quantity."

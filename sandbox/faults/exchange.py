@@ -10,8 +10,9 @@ from msgspec import Meta
 from sandbox.api.params import PLACES
 from sandbox.clock import NEVER_MS
 from sandbox.engine.ledger import books
+from sandbox.errors import ApiError
 from sandbox.faults.fault import BadFault, Fault, Milliseconds, Places, Seconds, seconds
-from sandbox.wire import ApiError, Json
+from sandbox.wire import Json
 
 Skew = Annotated[int, Meta(ge=-86_400_000, le=86_400_000)]
 

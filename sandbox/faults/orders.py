@@ -9,8 +9,9 @@ from msgspec import Meta
 
 from sandbox.api.request import Call, Spoiled
 from sandbox.engine.matching_engine import Course
+from sandbox.errors import ApiError
 from sandbox.faults.fault import Milliseconds, OrderFault
-from sandbox.wire import ApiError, Json
+from sandbox.wire import Json
 
 Act = Callable[[Course], Json]
 HeldMs = Annotated[int, Meta(ge=0, le=86_400_000)]

@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 from sandbox.clock import DAY_MS, MINUTE_MS
 from sandbox.data.kline_builder import Chart
 from sandbox.data.klines import INTERVALS, Kline, span
+from sandbox.data.payloads import rest_kline, stream_kline
 from sandbox.data.replay import read_file
 from sandbox.data.tape import Tape, Trade, printed, runs
-from sandbox.wire import rest_kline, stream_kline
 
 MIDNIGHT_MS = 1_723_161_600_000  # 2024-08-09 00:00 UTC
 

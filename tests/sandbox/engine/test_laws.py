@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from sandbox.engine.filters import STP_MODES
 from sandbox.engine.matching_engine import Course
 from sandbox.engine.orders import Order
-from sandbox.wire import ApiError
+from sandbox.errors import ApiError
 from tests.sandbox.engine.bench import FUNDS, Bench
 
 QUANTITIES = st.decimals("0.01", "4", places=2)

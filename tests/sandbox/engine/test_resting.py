@@ -4,7 +4,7 @@ from decimal import Decimal
 
 import pytest
 
-from sandbox.wire import ApiError
+from sandbox.errors import ApiError
 from tests.sandbox.engine.bench import Bench
 
 TRIGGERS = [

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from sandbox.wire import ApiError
+from sandbox.errors import ApiError
 from tests.sandbox.engine.bench import Bench
 
 

@@ -1,0 +1,56 @@
+"""Binance's errors: code and message under an HTTP status. Source: protocol E."""
+
+from sandbox.wire import Json
+
+
+class ApiError(Exception):
+    """An answer that is not a success: Binance's code and message under an HTTP status.
+
+    `retry_ms` is when to come again, `data` what some errors carry besides.
+    """
+
+    def __init__(
+        self,
+        code: int,
+        message: str,
+        status: int = 400,
+        *,
+        retry_ms: int | None = None,
+        data: Json | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+        self.status = status
+        self.retry_ms = retry_ms
+        self.data = data
+
+    def body(self) -> Json:
+        data = {} if self.data is None else {"data": self.data}
+        return {"code": self.code, "msg": self.message, **data}
+
+
+def mandatory(name: str) -> ApiError:
+    message = f"Mandatory parameter '{name}' was not sent, was empty/null, or malformed."
+    return ApiError(-1102, message)
+
+
+def illegal_characters(name: str, legal: str) -> ApiError:
+    message = f"Illegal characters found in parameter '{name}'; legal range is '{legal}'."
+    return ApiError(-1100, message)
+
+
+def not_valid(name: str) -> ApiError:
+    return ApiError(-1130, f"Data sent for parameter '{name}' is not valid.")
+
+
+def filter_failure(name: str) -> ApiError:
+    return ApiError(-1013, f"Filter failure: {name}")
+
+
+def rejected(message: str) -> ApiError:
+    return ApiError(-2010, message)
+
+
+def invalid_symbol() -> ApiError:
+    return ApiError(-1121, "Invalid symbol.")
