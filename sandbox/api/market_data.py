@@ -2,6 +2,7 @@
 
 import asyncio
 
+from sandbox.api.exchange_info import wire_symbol
 from sandbox.api.limits import rate_limits
 from sandbox.api.params import Params
 from sandbox.api.request import Call, Weight
@@ -9,7 +10,7 @@ from sandbox.clock import DAY_MS, MINUTE_MS
 from sandbox.data.klines import INTERVALS, ZERO
 from sandbox.data.payloads import rest_agg_trade, rest_kline, rest_trade
 from sandbox.data.tape import Item, Tape, from_id, newest
-from sandbox.engine.filters import AVERAGE_MINUTES, wire_symbol
+from sandbox.engine.filters import AVERAGE_MINUTES
 from sandbox.engine.market import Market
 from sandbox.errors import ApiError, invalid_symbol
 from sandbox.simulation import stream_book_ticker

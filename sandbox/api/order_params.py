@@ -5,8 +5,7 @@ import secrets
 from decimal import Decimal
 
 from sandbox.api.params import Params
-from sandbox.engine.filters import ORDER_TYPES, STP_MODES
-from sandbox.engine.orders import OrderRequest
+from sandbox.engine.orders import ORDER_TYPES, STP_MODES, OrderRequest
 from sandbox.errors import ApiError, illegal_characters, rejected
 
 ZERO = Decimal(0)

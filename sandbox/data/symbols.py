@@ -5,8 +5,7 @@ import random
 from dataclasses import dataclass
 from decimal import Decimal
 
-from sandbox.engine.filters import SymbolRules
-
+MAX_QUANTITY_STEPS = 900_000_000
 EXACT_PLACES = 8  # of tick and step together, so that price times quantity prints exactly
 QUOTES_USDT = {
     "USDT": 1.0,
@@ -21,6 +20,28 @@ QUOTES_USDT = {
     "ETH": 2_700.0,
     "BNB": 550.0,
 }
+
+
+@dataclass(frozen=True, slots=True)
+class SymbolRules:
+    """Steps and bounds of a symbol: prices in quote asset, quantities in base asset."""
+
+    symbol: str
+    base: str
+    quote: str
+    tick: Decimal
+    step: Decimal
+    market_max_quantity: Decimal
+    min_notional: Decimal = Decimal(5)
+    max_notional: Decimal = Decimal(9_000_000)
+
+    @property
+    def max_price(self) -> Decimal:
+        return self.tick * 100_000_000
+
+    @property
+    def max_quantity(self) -> Decimal:
+        return self.step * MAX_QUANTITY_STEPS
 
 
 @dataclass(frozen=True, slots=True)

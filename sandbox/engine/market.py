@@ -7,9 +7,10 @@ from typing import NamedTuple
 from sandbox.clock import DAY_MS, MINUTE_MS, NEVER_MS, SECOND_MS
 from sandbox.data.kline_builder import Chart, Closed
 from sandbox.data.klines import Kline, flat
+from sandbox.data.symbols import SymbolRules
 from sandbox.data.tape import Print, Tape
 from sandbox.data.trade_faults import Altered, Source
-from sandbox.engine.filters import AVERAGE_MINUTES, SymbolRules
+from sandbox.engine.filters import AVERAGE_MINUTES
 from sandbox.engine.order_book import Book, Level
 
 MINUTES_A_DAY = 1_440

@@ -9,10 +9,10 @@ from heapq import heappop, heappush
 from itertools import count
 from typing import NamedTuple
 
+from sandbox.data.symbols import SymbolRules
 from sandbox.data.tape import Print
 from sandbox.engine import matching
 from sandbox.engine.fees import Fees
-from sandbox.engine.filters import SymbolRules
 from sandbox.engine.market import Market
 from sandbox.engine.matching import SHARED, Met, Step
 from sandbox.engine.order_book import Book, Level

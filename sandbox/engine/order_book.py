@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import NamedTuple
 
+from sandbox.data.symbols import SymbolRules
 from sandbox.data.tape import Trade
-from sandbox.engine.filters import SymbolRules
 
 LEVELS = 24
 FIRST_NOTIONAL = 40.0  # worth of the best level, quote asset of a dollar's size

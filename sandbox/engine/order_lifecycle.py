@@ -5,9 +5,9 @@ from decimal import Decimal
 from itertools import count
 
 from sandbox.api.limits import OrderCount
+from sandbox.data.symbols import SymbolRules
 from sandbox.engine.account import Account
 from sandbox.engine.fees import Fees
-from sandbox.engine.filters import SymbolRules
 from sandbox.engine.matching import MAKER_ENDS, SHARED, TAKER_ENDS, Met
 from sandbox.engine.order_book import Level
 from sandbox.engine.orders import ZERO, Fill, Order

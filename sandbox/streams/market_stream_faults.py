@@ -8,8 +8,8 @@ from typing import NamedTuple
 from sandbox.clock import SECOND_MS
 from sandbox.data.kline_builder import Closed
 from sandbox.data.klines import Kline
+from sandbox.data.symbols import SymbolRules
 from sandbox.data.tape import Print
-from sandbox.engine.filters import SymbolRules
 
 LONGEST_HELD_MS = SECOND_MS
 

@@ -7,9 +7,8 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sandbox.engine.filters import STP_MODES
 from sandbox.engine.matching_engine import Course
-from sandbox.engine.orders import Order
+from sandbox.engine.orders import STP_MODES, Order
 from sandbox.errors import ApiError
 from tests.sandbox.engine.bench import FUNDS, Bench
 

@@ -1,0 +1,103 @@
+"""Symbols, their rules and filters as exchangeInfo lists them. Source: protocol D.5, D.6."""
+
+from decimal import Decimal
+from typing import Any
+
+from sandbox.data.symbols import SymbolRules
+from sandbox.engine.filters import (
+    ASK_DOWN,
+    ASK_UP,
+    AVERAGE_MINUTES,
+    BID_DOWN,
+    BID_UP,
+    MAX_OPEN_ORDERS,
+    MAX_TRIGGERED_ORDERS,
+)
+from sandbox.engine.orders import ORDER_TYPES, STP_MODES
+from sandbox.wire import text
+
+PRECISION = 8
+
+
+def wire_filters(rules: SymbolRules) -> list[dict[str, Any]]:
+    """The `filters` of exchangeInfo, in the order live answers have them."""
+    return [
+        {
+            "filterType": "PRICE_FILTER",
+            "minPrice": text(rules.tick),
+            "maxPrice": text(rules.max_price),
+            "tickSize": text(rules.tick),
+        },
+        {
+            "filterType": "LOT_SIZE",
+            "minQty": text(rules.step),
+            "maxQty": text(rules.max_quantity),
+            "stepSize": text(rules.step),
+        },
+        {"filterType": "ICEBERG_PARTS", "limit": 100},
+        {
+            "filterType": "MARKET_LOT_SIZE",
+            "minQty": text(Decimal(0)),
+            "maxQty": text(rules.market_max_quantity),
+            "stepSize": text(Decimal(0)),
+        },
+        {
+            "filterType": "TRAILING_DELTA",
+            "minTrailingAboveDelta": 10,
+            "maxTrailingAboveDelta": 2000,
+            "minTrailingBelowDelta": 10,
+            "maxTrailingBelowDelta": 2000,
+        },
+        {
+            "filterType": "PERCENT_PRICE_BY_SIDE",
+            "bidMultiplierUp": str(BID_UP),
+            "bidMultiplierDown": str(BID_DOWN),
+            "askMultiplierUp": str(ASK_UP),
+            "askMultiplierDown": str(ASK_DOWN),
+            "avgPriceMins": AVERAGE_MINUTES,
+        },
+        {
+            "filterType": "NOTIONAL",
+            "minNotional": text(rules.min_notional),
+            "applyMinToMarket": True,
+            "maxNotional": text(rules.max_notional),
+            "applyMaxToMarket": False,
+            "avgPriceMins": AVERAGE_MINUTES,
+        },
+        {"filterType": "MAX_NUM_ORDERS", "maxNumOrders": MAX_OPEN_ORDERS},
+        {"filterType": "MAX_NUM_ORDER_LISTS", "maxNumOrderLists": 20},
+        {"filterType": "MAX_NUM_ALGO_ORDERS", "maxNumAlgoOrders": MAX_TRIGGERED_ORDERS},
+        {"filterType": "MAX_NUM_ORDER_AMENDS", "maxNumOrderAmends": 10},
+    ]
+
+
+def wire_symbol(rules: SymbolRules, status: str) -> dict[str, Any]:
+    """One entry of exchangeInfo's `symbols`. Source: protocol D.5."""
+    return {
+        "symbol": rules.symbol,
+        "status": status,
+        "baseAsset": rules.base,
+        "baseAssetPrecision": PRECISION,
+        "quoteAsset": rules.quote,
+        "quotePrecision": PRECISION,
+        "quoteAssetPrecision": PRECISION,
+        "baseCommissionPrecision": PRECISION,
+        "quoteCommissionPrecision": PRECISION,
+        "orderTypes": list(ORDER_TYPES),
+        "icebergAllowed": False,
+        "ocoAllowed": False,
+        "otoAllowed": False,
+        "opoAllowed": False,
+        "quoteOrderQtyMarketAllowed": True,
+        "allowTrailingStop": False,
+        "cancelReplaceAllowed": True,
+        "amendAllowed": False,
+        "pegInstructionsAllowed": False,
+        "isSpotTradingAllowed": True,
+        "isMarginTradingAllowed": False,
+        "filters": wire_filters(rules),
+        "permissions": [],
+        "permissionSets": [["SPOT"]],
+        "defaultSelfTradePreventionMode": "EXPIRE_MAKER",
+        "allowedSelfTradePreventionModes": list(STP_MODES),
+    }
