@@ -1,40 +1,17 @@
-"""Request weights and unfilled orders, counted in windows aligned to the clock.
-
-Source: protocol D.4, H.
-"""
+"""Request weights of each address, and how answers state the limits. Source: protocol D.4, H."""
 
 from collections import defaultdict
 from collections.abc import Iterable
-from dataclasses import dataclass
 
-from sandbox.clock import DAY_MS, MINUTE_MS, SECOND_MS
+from sandbox.clock import DAY_MS, MINUTE_MS
+from sandbox.engine.order_count import ORDER_LIMITS, Window
 from sandbox.errors import ApiError
 from sandbox.wire import Json
 
 WEIGHT_LIMIT = 6_000
-ORDER_LIMITS = (("SECOND", 10, 10 * SECOND_MS, 50), ("DAY", 1, DAY_MS, 160_000))
-BACK_AS_TAKER, BACK_AS_MAKER = 1, 5
 RAW_LIMIT, CONNECTION_LIMIT = 300_000, 300
 IGNORED_BEFORE_BAN = 50  # requests sent in spite of 429 within one minute
 FIRST_BAN_MS, LONGEST_BAN_MS = 2 * MINUTE_MS, 3 * DAY_MS
-
-
-@dataclass(slots=True)
-class Window:
-    """A count that starts over at every multiple of its length."""
-
-    length_ms: int
-    count: int = 0
-    number: int = -1
-
-    def now(self, now_ms: int) -> "Window":
-        if self.number != now_ms // self.length_ms:
-            self.number, self.count = now_ms // self.length_ms, 0
-        return self
-
-    def next_ms(self, now_ms: int) -> int:
-        """When it starts over."""
-        return (now_ms // self.length_ms + 1) * self.length_ms
 
 
 def seconds_until(until_ms: int, now_ms: int) -> int:
@@ -88,32 +65,6 @@ class Weights:
             "Please use WebSocket Streams for live updates to avoid bans."
         )
         return ApiError(-1003, message, 418, retry_ms=until)
-
-
-class OrderCount:
-    """The account's unfilled orders: one more per placement, fewer per first fill."""
-
-    def __init__(self) -> None:
-        self._windows = [Window(length) for _, _, length, _ in ORDER_LIMITS]
-
-    def add(self, now_ms: int) -> None:
-        """Count a placement; raises ApiError -1015 where a window is full."""
-        for window, (interval, number, _, limit) in zip(self._windows, ORDER_LIMITS, strict=True):
-            if window.now(now_ms).count >= limit:
-                message = f"Too many new orders; current limit is {limit} orders per "
-                retry_ms = window.next_ms(now_ms)
-                raise ApiError(-1015, f"{message}{number} {interval}.", 429, retry_ms=retry_ms)
-        for window in self._windows:
-            window.count += 1
-
-    def filled(self, now_ms: int, maker: bool) -> None:
-        """Give back for an order's first fill."""
-        back = BACK_AS_MAKER if maker else BACK_AS_TAKER
-        for window in self._windows:
-            window.count = max(0, window.now(now_ms).count - back)
-
-    def counts(self, now_ms: int) -> list[int]:
-        return [window.now(now_ms).count for window in self._windows]
 
 
 def rate_limits(over_websocket: bool) -> list[Json]:

@@ -7,10 +7,11 @@ from uuid import uuid4
 from aiohttp import web
 
 from sandbox.api.dispatcher import Desk
-from sandbox.api.limits import ORDER_LIMITS, seconds_until
+from sandbox.api.limits import seconds_until
 from sandbox.api.params import Params
 from sandbox.api.request import Call, Endpoint, Routes, Spoiled
 from sandbox.api.signing import HttpProof
+from sandbox.engine.order_count import ORDER_LIMITS
 from sandbox.errors import ApiError
 from sandbox.wire import encode
 

@@ -4,25 +4,11 @@ What comes out here is the truth: streams, REST and klines all follow from it.
 """
 
 from collections import deque
-from collections.abc import Iterable, Iterator
-from typing import Protocol
+from collections.abc import Iterator
 
 from sandbox.data.kline_builder import Chart
+from sandbox.data.source import Source
 from sandbox.data.tape import Print
-
-
-class Source(Protocol):
-    """Where trades come from: drawn at random or recorded."""
-
-    @property
-    def due_ms(self) -> int:
-        """When the next trade happens."""
-
-    def history(self, chart: Chart) -> None:
-        """Klines from before the first trade, if any."""
-
-    def take(self, now_ms: int) -> Iterable[Print]:
-        """Trades up to and including `now_ms` that were not taken before, in order of id."""
 
 
 class Altered:

@@ -10,11 +10,11 @@ from sandbox.api.signing import Credentials
 from sandbox.clock import DAY_MS, Clock
 from sandbox.data import replay
 from sandbox.data.random_market import Flow
+from sandbox.data.source import Silent, Source
 from sandbox.data.symbols import QUOTES_USDT, Listing, listing, listings
-from sandbox.data.trade_faults import Source
 from sandbox.engine.account import grants
 from sandbox.engine.fees import Fees
-from sandbox.engine.market import Market, Silent
+from sandbox.engine.market import Market
 from sandbox.engine.matching_engine import Engine
 from sandbox.engine.request_log import Sent
 from sandbox.errors import invalid_symbol

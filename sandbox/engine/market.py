@@ -1,31 +1,19 @@
 """One symbol's public market: where its trades come from, and what they leave behind."""
 
-from collections.abc import Iterable
 from decimal import Decimal
 from typing import NamedTuple
 
 from sandbox.clock import DAY_MS, MINUTE_MS, NEVER_MS, SECOND_MS
 from sandbox.data.kline_builder import Chart, Closed
 from sandbox.data.klines import Kline, flat
+from sandbox.data.source import Silent, Source
 from sandbox.data.symbols import SymbolRules
 from sandbox.data.tape import Print, Tape
-from sandbox.data.trade_faults import Altered, Source
+from sandbox.data.trade_faults import Altered
 from sandbox.engine.filters import AVERAGE_MINUTES
 from sandbox.engine.order_book import Book, Level
 
 MINUTES_A_DAY = 1_440
-
-
-class Silent:
-    """The source of a symbol that is listed but not trading."""
-
-    due_ms = NEVER_MS
-
-    def history(self, chart: Chart) -> None:
-        """There is none."""
-
-    def take(self, now_ms: int) -> Iterable[Print]:
-        return ()
 
 
 class Moved(NamedTuple):

@@ -4,12 +4,12 @@ from collections import defaultdict
 from decimal import Decimal
 from itertools import count
 
-from sandbox.api.limits import OrderCount
 from sandbox.data.symbols import SymbolRules
 from sandbox.engine.account import Account
 from sandbox.engine.fees import Fees
 from sandbox.engine.matching import MAKER_ENDS, SHARED, TAKER_ENDS, Met
 from sandbox.engine.order_book import Level
+from sandbox.engine.order_count import OrderCount
 from sandbox.engine.orders import ZERO, Fill, Order
 from sandbox.engine.user_data_events import Prevented
 from sandbox.engine.user_data_outbox import Journal

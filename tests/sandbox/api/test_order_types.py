@@ -4,9 +4,9 @@ from decimal import Decimal
 
 import pytest
 
-from sandbox.api.limits import ORDER_LIMITS, OrderCount
 from sandbox.engine.exchange import Plan
 from sandbox.engine.filters import MAX_OPEN_ORDERS, MAX_TRIGGERED_ORDERS
+from sandbox.engine.order_count import ORDER_LIMITS, OrderCount
 from tests.sandbox.venue import Json, Venue, running
 
 REPLACE = "/api/v3/order/cancelReplace"
