@@ -11,11 +11,11 @@ from decimal import Decimal, InvalidOperation
 from fractions import Fraction
 from pathlib import Path
 
-from sandbox.api.signing import SAMPLE_KEY, SAMPLE_SECRET, Credentials
 from sandbox.clock import DAY_MS, Clock
+from sandbox.config import SAMPLE_KEY, SAMPLE_SECRET, Credentials, Plan
 from sandbox.data.replay import BadReplay
 from sandbox.data.symbols import KNOWN, QUOTES_USDT, split
-from sandbox.engine.exchange import Exchange, Plan
+from sandbox.engine.exchange import Exchange
 from sandbox.faults.registry import FEED_FAULTS
 from sandbox.faults.storm import EVERY_S, Forecast
 from sandbox.server import Server

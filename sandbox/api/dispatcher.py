@@ -30,7 +30,7 @@ class Desk:
     def arrived(self, endpoint: Endpoint, params: Params, caller: Caller, by: str) -> Call:
         """A request as it comes in; written down at once where it carries an order."""
         now_ms = self.exchange.clock.now_ms()
-        sent = Sent(now_ms, by, endpoint.order, params)
+        sent = Sent(now_ms, by, endpoint.order, dict(params.items()))
         if endpoint.order:
             self.exchange.sent.append(sent)
         server_ms = self.places.obstacles.server_ms(now_ms)

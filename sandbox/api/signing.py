@@ -9,23 +9,14 @@ from typing import Protocol
 
 from sandbox.api.params import Params
 from sandbox.clock import MICROSECONDS_FROM
+from sandbox.config import Credentials
 from sandbox.errors import ApiError, mandatory, not_valid
 
-SAMPLE_KEY = "vmPUZE6mv9SD5VNHk4HlWFsOr6aKE2zvsw0MuIgwCIPy6utIco14y7Ju91duEh8A"
-SAMPLE_SECRET = "NhqPtmdSJYdKjVHjA7PZj4Mge3R5YNiP1e3UZjInClVN65XAbvqqM6A7H5fATj0j"  # noqa: S105 (public)
 NAMES = ("timestamp", "recvWindow", "signature")
 AHEAD_MS = 1_000
 DEFAULT_WINDOW, LONGEST_WINDOW = Decimal(5_000), Decimal(60_000)
 KEY_FORMAT = re.compile(r"[A-Za-z0-9_-]{16,128}")
 UNENCODED = re.compile(r"[^!#-;=?-Z_a-z~]")  # what may not stand in a query as it is
-
-
-@dataclass(frozen=True, slots=True)
-class Credentials:
-    """Of the one account there is."""
-
-    key: str = SAMPLE_KEY
-    secret: str = SAMPLE_SECRET
 
 
 class Proof(Protocol):

@@ -1,13 +1,11 @@
 """The whole venue: its clock, its markets, its one account."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from decimal import Decimal
-from fractions import Fraction
-from pathlib import Path
 
-from sandbox.api.signing import Credentials
-from sandbox.clock import DAY_MS, Clock
+from sandbox.clock import Clock
+from sandbox.config import Plan
 from sandbox.data import replay
 from sandbox.data.random_market import Flow
 from sandbox.data.source import Silent, Source
@@ -21,25 +19,6 @@ from sandbox.errors import invalid_symbol
 from sandbox.wire import Json, text
 
 TRADES_KEPT, FEWEST_KEPT = 600_000, 4_000  # of all symbols together, and of each at least
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """How to set the venue up. `rate` multiplies how often the random market trades.
-
-    `lifetime_ms` is how long a WebSocket connection may last. Fees are paid in `fee_asset`
-    while there is some of it, else in what is received.
-    """
-
-    symbols: list[str]
-    seed: int = 1
-    rate: float = 1.0
-    fee: Decimal = Decimal("0.001")
-    fee_asset: str | None = None
-    replay: tuple[Path, ...] = ()
-    speed: Fraction = Fraction(1)
-    credentials: Credentials = field(default_factory=Credentials)
-    lifetime_ms: int = DAY_MS
 
 
 class Exchange:

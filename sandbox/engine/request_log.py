@@ -1,8 +1,8 @@
 """Every request that carried an order or a cancel, as it arrived: part of the ledger."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
-from sandbox.api.params import Params
 from sandbox.wire import Json
 
 HIDDEN = ("signature", "apiKey")
@@ -19,7 +19,7 @@ class Sent:
     time_ms: int
     by: str
     action: str | None
-    params: Params
+    params: Mapping[str, str]
     order_id: int | None = None
     status: int | None = None
     code: int | None = None

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from sandbox.api.limits import Weights
-from sandbox.engine.exchange import Plan
+from sandbox.config import Plan
 from tests.sandbox.venue import Venue, quick, running
 
 

@@ -15,9 +15,10 @@ from urllib.parse import urlencode
 import requests
 import websocket
 
-from sandbox.api.signing import SAMPLE_KEY, SAMPLE_SECRET, signature
+from sandbox.api.signing import signature
 from sandbox.clock import MINUTE_MS, Clock
-from sandbox.engine.exchange import Exchange, Plan
+from sandbox.config import SAMPLE_KEY, SAMPLE_SECRET, Plan
+from sandbox.engine.exchange import Exchange
 from sandbox.server import Server
 from tests.servers import eventually
 

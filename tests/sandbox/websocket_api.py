@@ -7,7 +7,8 @@ from typing import Any
 
 import websocket
 
-from sandbox.api.signing import SAMPLE_KEY, SAMPLE_SECRET, signature
+from sandbox.api.signing import signature
+from sandbox.config import SAMPLE_KEY, SAMPLE_SECRET
 from tests.sandbox.venue import Json, Venue
 
 

@@ -28,7 +28,7 @@ from orders.services import (
 )
 from orders.stops import Hit, Stop
 from sandbox.clock import MINUTE_MS
-from sandbox.engine.exchange import Plan
+from sandbox.config import Plan
 from strategies.services import finish_exits, guard, stop_out
 from tests.builders import intent, strategy, symbol
 from tests.environment import var_dir

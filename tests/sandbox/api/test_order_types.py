@@ -4,7 +4,7 @@ from decimal import Decimal
 
 import pytest
 
-from sandbox.engine.exchange import Plan
+from sandbox.config import Plan
 from sandbox.engine.filters import MAX_OPEN_ORDERS, MAX_TRIGGERED_ORDERS
 from sandbox.engine.order_count import ORDER_LIMITS, OrderCount
 from tests.sandbox.venue import Json, Venue, running

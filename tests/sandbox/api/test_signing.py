@@ -6,8 +6,8 @@ from urllib.parse import quote
 import pytest
 import requests
 
-from sandbox.api.signing import SAMPLE_KEY, SAMPLE_SECRET, signature
-from sandbox.engine.exchange import Plan
+from sandbox.api.signing import signature
+from sandbox.config import SAMPLE_KEY, SAMPLE_SECRET, Plan
 from tests.sandbox.venue import Venue
 
 SIGNED_AT_MS = 1_499_827_319_559

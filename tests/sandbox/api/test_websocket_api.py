@@ -8,8 +8,7 @@ import pytest
 import websocket
 
 from sandbox.api.limits import WEIGHT_LIMIT
-from sandbox.api.signing import SAMPLE_KEY
-from sandbox.engine.exchange import Plan
+from sandbox.config import SAMPLE_KEY, Plan
 from tests.sandbox.venue import Json, Venue, running
 from tests.sandbox.websocket_api import Api, signed
 

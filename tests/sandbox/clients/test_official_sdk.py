@@ -18,7 +18,7 @@ from binance_sdk_spot.rest_api.models import (
 from binance_sdk_spot.spot import Spot
 from binance_sdk_spot.websocket_api.models import OrderPlaceSideEnum, OrderPlaceTypeEnum
 
-from sandbox.api.signing import SAMPLE_KEY, SAMPLE_SECRET
+from sandbox.config import SAMPLE_KEY, SAMPLE_SECRET
 from tests.sandbox.venue import Venue
 
 KEYS: dict[str, Any] = {"api_key": SAMPLE_KEY, "api_secret": SAMPLE_SECRET}

@@ -12,7 +12,7 @@ from binance.exceptions import BinanceAPIException  # type: ignore[import-untype
 from binance.ws.streams import BinanceSocketManager  # type: ignore[import-untyped]
 from binance.ws.websocket_api import WebsocketAPI  # type: ignore[import-untyped]
 
-from sandbox.api.signing import SAMPLE_KEY, SAMPLE_SECRET
+from sandbox.config import SAMPLE_KEY, SAMPLE_SECRET
 from tests.sandbox.venue import Venue
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")

@@ -5,10 +5,11 @@ from decimal import Decimal
 from fractions import Fraction
 
 from sandbox.clock import Clock
+from sandbox.config import Plan
 from sandbox.data.klines import Kline
 from sandbox.data.symbols import invented, listing
 from sandbox.data.tape import Trade
-from sandbox.engine.exchange import Exchange, Plan
+from sandbox.engine.exchange import Exchange
 
 START_MS = 1_800_000_012_345
 

@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from sandbox.clock import Clock
+from sandbox.config import Plan
 from sandbox.data.replay import BadReplay, read, read_file
-from sandbox.engine.exchange import Exchange, Plan
+from sandbox.engine.exchange import Exchange
 from sandbox.engine.market import Market
 
 NOW_MS = 1_800_000_012_345

@@ -5,7 +5,7 @@ import time
 import pytest
 import websocket
 
-from sandbox.engine.exchange import Plan
+from sandbox.config import Plan
 from tests.sandbox.venue import Venue, events, running
 
 PACE = 3

@@ -6,7 +6,7 @@ from decimal import Decimal
 
 import requests
 
-from sandbox.engine.exchange import Plan
+from sandbox.config import Plan
 from sandbox.faults.registry import OrderKinds, UserDataKinds, named
 from tests.sandbox.venue import Json, Venue, running, total
 from tests.servers import eventually

@@ -9,7 +9,8 @@ import pytest
 import requests
 import websocket
 
-from sandbox.api.signing import SAMPLE_KEY, SAMPLE_SECRET, signature
+from sandbox.api.signing import signature
+from sandbox.config import SAMPLE_KEY, SAMPLE_SECRET
 from tests.sandbox.venue import Json, Venue, events
 from tests.sandbox.websocket_api import Api
 from tests.servers import eventually

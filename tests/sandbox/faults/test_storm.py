@@ -10,7 +10,7 @@ import requests
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sandbox.engine.exchange import Plan
+from sandbox.config import Plan
 from sandbox.faults.registry import FAULTS, FEED_FAULTS, parse
 from sandbox.faults.storm import Forecast, Storm
 from tests.sandbox import truth
