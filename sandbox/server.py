@@ -6,15 +6,16 @@ from urllib.parse import unquote
 from aiohttp import WSMsgType, web
 
 from sandbox.api.dispatcher import Desk
+from sandbox.api.request import ApiContext
 from sandbox.api.rest import Rest
 from sandbox.api.routes import METHODS, ROUTES
-from sandbox.api.websocket_api import WsApi
+from sandbox.api.websocket_api import ApiSocket, WsApi
 from sandbox.engine.exchange import Exchange
 from sandbox.engine.ledger import ledger
 from sandbox.errors import ApiError
 from sandbox.faults import registry, storm
-from sandbox.faults.fault import BadFault, Places
 from sandbox.faults.injector import Faults
+from sandbox.faults.targets import BadFault, Places
 from sandbox.simulation import Feed
 from sandbox.streams.connections import PING, PONG, TEXT, Socket, Sockets
 from sandbox.streams.hub import Hub
@@ -35,11 +36,13 @@ class Server:
         clock, lifetime_ms = exchange.clock, exchange.plan.lifetime_ms
         self.hub = Hub(clock, self._wake, lifetime_ms)
         user_data = UserData(exchange.outbox)
-        places = Places(exchange, self.hub, Sockets(clock, lifetime_ms), user_data)
+        context = ApiContext(exchange, user_data)
+        sockets = Sockets[ApiSocket](clock, lifetime_ms)
+        places = Places(context, self.hub, sockets)
         self.faults = Faults(places)
         self.feed = Feed(exchange, self.faults)
-        self.desk = Desk(exchange, places)
-        self.rest, self.api = Rest(self.desk, ROUTES), WsApi(self.desk, METHODS)
+        self.desk = Desk(context)
+        self.rest, self.api = Rest(self.desk, ROUTES), WsApi(self.desk, sockets, METHODS)
         self._runner = web.AppRunner(
             self._app(), access_log=None, handle_signals=False, shutdown_timeout=STOP_SECONDS
         )

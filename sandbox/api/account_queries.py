@@ -19,7 +19,7 @@ Row = TypeVar("Row")
 
 
 def _horizon_ms(call: Call) -> int | None:
-    return call.places.obstacles.account_horizon_ms(call.now_ms)
+    return call.context.faults.account_horizon_ms(call.now_ms)
 
 
 def _known(call: Call) -> list[Order]:

@@ -9,12 +9,10 @@ import logging
 from sandbox.api import signing
 from sandbox.api.limits import Weights
 from sandbox.api.params import Params
-from sandbox.api.request import Call, Caller, Endpoint
+from sandbox.api.request import ApiContext, Call, Caller, Endpoint
 from sandbox.api.signing import Proof
-from sandbox.engine.exchange import Exchange
 from sandbox.engine.request_log import Sent
 from sandbox.errors import ApiError
-from sandbox.faults.fault import Places
 
 log = logging.getLogger(__name__)
 
@@ -22,9 +20,9 @@ log = logging.getLogger(__name__)
 class Desk:
     """The one place where requests become answers."""
 
-    def __init__(self, exchange: Exchange, places: Places) -> None:
-        self.exchange = exchange
-        self.places = places
+    def __init__(self, context: ApiContext) -> None:
+        self.context = context
+        self.exchange, self.faults = context.exchange, context.faults
         self.weights = Weights()
 
     def arrived(self, endpoint: Endpoint, params: Params, caller: Caller, by: str) -> Call:
@@ -33,8 +31,8 @@ class Desk:
         sent = Sent(now_ms, by, endpoint.order, dict(params.items()))
         if endpoint.order:
             self.exchange.sent.append(sent)
-        server_ms = self.places.obstacles.server_ms(now_ms)
-        return Call(self.exchange, self.places, params, caller, sent, now_ms, server_ms)
+        server_ms = self.faults.server_ms(now_ms)
+        return Call(self.context, params, caller, sent, now_ms, server_ms)
 
     async def answer(
         self, endpoint: Endpoint, call: Call, proof: Proof, address: str
@@ -55,11 +53,11 @@ class Desk:
 
     def _tell_soon(self) -> None:
         """User data goes out right behind the answer."""
-        flush = self.places.user_data.flush
+        flush = self.context.user_data.flush
         asyncio.get_running_loop().call_soon(flush, self.exchange.clock.now_ms())
 
     async def _answer(self, endpoint: Endpoint, call: Call, proof: Proof, address: str) -> object:
-        self.places.obstacles.check(endpoint.signed, call.now_ms)
+        self.faults.check(endpoint.signed, call.now_ms)
         weight = self._charged(endpoint, call.params, address)
         if endpoint.signed:
             call.params.allow((*endpoint.names, *proof.names))

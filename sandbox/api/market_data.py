@@ -110,7 +110,7 @@ async def depth(call: Call) -> object:
 
 def stored(call: Call, tape: Tape, items: list[Item]) -> list[Item]:
     """What the database shows of a tape's items; it may lag."""
-    horizon_ms = call.places.obstacles.horizon_ms(call.now_ms)
+    horizon_ms = call.context.faults.horizon_ms(call.now_ms)
     return items if horizon_ms is None else tape.until(items, horizon_ms)
 
 
@@ -147,10 +147,10 @@ async def klines(call: Call) -> object:
     interval = params.choice("interval", INTERVALS, ApiError(-1120, "Invalid interval."))
     start_ms = params.time_ms("startTime", call.now_ms)
     end_ms = params.time_ms("endTime", call.now_ms)
-    obstacles = call.places.obstacles
-    horizon_ms = obstacles.horizon_ms(call.now_ms)
+    faults = call.context.faults
+    horizon_ms = faults.horizon_ms(call.now_ms)
     rows = market.klines(interval, start_ms, end_ms, params.limit(), horizon_ms)
-    told = obstacles.klines(market.rules.symbol, rows, call.now_ms)
+    told = faults.klines(market.rules.symbol, rows, call.now_ms)
     return [rest_kline(kline) for kline in told]
 
 

@@ -1,15 +1,19 @@
 """A request on its way, by whichever door it came, and the table of what can be asked."""
 
 import asyncio
+from collections import defaultdict
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
 from sandbox.api import signing
 from sandbox.api.params import Params
+from sandbox.api.request_faults import Obstacles
 from sandbox.engine.exchange import Exchange
+from sandbox.engine.matching_engine import Course
 from sandbox.engine.request_log import Sent
-from sandbox.faults.fault import Places
+from sandbox.streams.user_data import UserData
+from sandbox.wire import Json
 
 LOOK_EVERY_SECONDS = 0.05
 LONGEST_SILENCE_SECONDS = 300.0
@@ -33,6 +37,36 @@ class Spoiled:
     status: int = 502
 
 
+class OrderInterceptor(Protocol):
+    """Takes over the next placement or cancel in place of the engine: a fault."""
+
+    @property
+    def name(self) -> str: ...
+
+    async def intercept(self, call: "Call", act: "Act") -> object:
+        """Do what was asked or not, and answer. Raises ApiError."""
+
+
+@dataclass(slots=True)
+class ApiContext:
+    """The parts of the exchange that requests work on, and what waits to go wrong with them.
+
+    `interceptors` are one for each placement and each cancel to come, by "place" or "cancel".
+    """
+
+    exchange: Exchange
+    user_data: UserData
+    faults: Obstacles = field(default_factory=Obstacles)
+    interceptors: dict[str, list[OrderInterceptor]] = field(
+        default_factory=lambda: defaultdict(list)
+    )
+
+    def next_interceptor(self, action: str) -> OrderInterceptor | None:
+        """The one that waits for this placement or cancel, once."""
+        waiting = self.interceptors[action]
+        return waiting.pop(0) if waiting else None
+
+
 @dataclass(slots=True)
 class Call:
     """What was asked, when, and the parts of the venue it may touch.
@@ -42,8 +76,7 @@ class Call:
     for one that must not arrive whole.
     """
 
-    exchange: Exchange
-    places: Places
+    context: ApiContext
     params: Params
     caller: Caller
     sent: Sent
@@ -52,10 +85,14 @@ class Call:
     is_placement: bool = False
     spoiled: Spoiled | None = None
 
+    @property
+    def exchange(self) -> Exchange:
+        return self.context.exchange
+
     def check_window(self) -> None:
         """Raise -1021 where the request has become too old to go into the engine."""
         now_ms = self.exchange.clock.now_ms()
-        signing.check_again(self.params, self.places.obstacles.server_ms(now_ms))
+        signing.check_again(self.params, self.context.faults.server_ms(now_ms))
 
     def write_down(self, status: int, code: int | None = None) -> None:
         """What it was answered with, unless nobody is there to get an answer that is whole."""
@@ -76,6 +113,7 @@ class Call:
             self.caller.abort()
 
 
+Act = Callable[[Course], Json]
 Weight = Callable[[Params], int]
 Handler = Callable[[Call], Awaitable[object]]
 

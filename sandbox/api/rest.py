@@ -39,7 +39,7 @@ class Rest:
 
     def __init__(self, desk: Desk, routes: Routes) -> None:
         self.desk = desk
-        self.obstacles = desk.places.obstacles
+        self.faults = desk.faults
         self.routes = routes
 
     async def take(self, request: web.Request) -> web.StreamResponse:
@@ -48,12 +48,12 @@ class Rest:
         if endpoint is None:
             return _no_such_path(request)
         now_ms = self.desk.exchange.clock.now_ms()
-        failed = self.obstacles.failure(request.method, request.path)
+        failed = self.faults.failure(request.method, request.path)
         if failed is None:
             response = await self._true_response(endpoint, request)
         else:
             response = _unreadable(failed)
-        if delay_ms := self.obstacles.delay_ms(request.path, now_ms):
+        if delay_ms := self.faults.delay_ms(request.path, now_ms):
             await asyncio.sleep(delay_ms / 1000)
         return response
 

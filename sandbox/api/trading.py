@@ -72,16 +72,16 @@ async def place_order(call: Call) -> object:
 
 async def _carry_out(call: Call, action: str, act: Callable[[Course], Json]) -> object:
     """Do it, unless a fault waits for such an action: then that does it, or not."""
-    fault = call.places.next_order(action)
-    if fault is None:
+    interceptor = call.context.next_interceptor(action)
+    if interceptor is None:
         return act(Course())
-    call.sent.fault = str(fault.__struct_config__.tag)
-    return await fault.befall(call, act)
+    call.sent.fault = interceptor.name
+    return await interceptor.intercept(call, act)
 
 
 def _count(call: Call) -> None:
     """Count a placement against the limits; raises -1015."""
-    call.places.obstacles.check_order(call.now_ms)
+    call.context.faults.check_order(call.now_ms)
     call.exchange.engine.books.order_count.add(call.exchange.clock.now_ms())
 
 

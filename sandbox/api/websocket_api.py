@@ -11,7 +11,7 @@ from sandbox.api.params import Params
 from sandbox.api.request import Call, Endpoint, Methods
 from sandbox.api.signing import ParamsProof
 from sandbox.errors import ApiError, not_valid
-from sandbox.streams.connections import POLICY_VIOLATION, TEXT, Socket, frame
+from sandbox.streams.connections import POLICY_VIOLATION, TEXT, Socket, Sockets, frame
 from sandbox.wire import Json, encode
 
 LAST_SUBSCRIPTION = 65_535
@@ -92,10 +92,10 @@ class ApiSocket(Socket):
 class WsApi:
     """What the connections of the WebSocket API ask for, and how that is answered."""
 
-    def __init__(self, desk: Desk, methods: Methods) -> None:
+    def __init__(self, desk: Desk, sockets: Sockets[Any], methods: Methods) -> None:
         self.desk = desk
         self.methods = methods
-        self.sockets, self.user_data = desk.places.api, desk.places.user_data
+        self.sockets, self.user_data = sockets, desk.context.user_data
         self._under_way: set[asyncio.Task[None]] = set()
 
     def open(self, transport: asyncio.Transport, wants_limits: bool) -> ApiSocket:

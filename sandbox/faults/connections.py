@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from random import Random
 from typing import Any, Self
 
-from sandbox.faults.fault import Fault, Places, Seconds, seconds
+from sandbox.faults.fault import Fault, Seconds, seconds
+from sandbox.faults.targets import Places
 from sandbox.streams.connections import Sockets
 from sandbox.wire import Json
 

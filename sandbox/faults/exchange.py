@@ -11,7 +11,8 @@ from sandbox.api.params import PLACES
 from sandbox.clock import NEVER_MS
 from sandbox.engine.ledger import books
 from sandbox.errors import ApiError
-from sandbox.faults.fault import BadFault, Fault, Milliseconds, Places, Seconds, seconds
+from sandbox.faults.fault import Fault, Milliseconds, Seconds, seconds
+from sandbox.faults.targets import BadFault, Places
 from sandbox.wire import Json
 
 Skew = Annotated[int, Meta(ge=-86_400_000, le=86_400_000)]
@@ -27,7 +28,7 @@ class ReadLag(Fault, tag="read_lag"):
     ms: Milliseconds
 
     def strike(self, at: Places) -> Json:
-        at.obstacles.lag_account(at.in_seconds(self.seconds), self.ms)
+        at.requests.faults.lag_account(at.in_seconds(self.seconds), self.ms)
         return {}
 
     @classmethod
@@ -46,7 +47,7 @@ class ClockSkew(Fault, tag="clock_skew"):
 
     def strike(self, at: Places) -> Json:
         until_ms = NEVER_MS if self.seconds is None else at.in_seconds(self.seconds)
-        at.obstacles.skew(until_ms, self.ms)
+        at.requests.faults.skew(until_ms, self.ms)
         return {}
 
     @classmethod
@@ -60,7 +61,7 @@ class OrderLimit(Fault, tag="order_limit"):
     seconds: Seconds
 
     def strike(self, at: Places) -> Json:
-        at.obstacles.limit_orders(at.in_seconds(self.seconds))
+        at.requests.faults.limit_orders(at.in_seconds(self.seconds))
         return {}
 
     @classmethod

@@ -4,8 +4,9 @@ from typing import ClassVar
 
 import msgspec
 
-from sandbox.faults.fault import Fault, Places
+from sandbox.faults.fault import Fault
 from sandbox.faults.storm import Forecast, Storm
+from sandbox.faults.targets import Places
 from sandbox.wire import Json
 
 
@@ -16,7 +17,7 @@ class Faults:
 
     def __init__(self, places: Places) -> None:
         self.places = places
-        self.outgoing, self.obstacles = places.outgoing, places.obstacles
+        self.outgoing, self.requests = places.outgoing, places.requests
         self.injected: list[Json] = []
         self.storm: Storm | None = None
 
@@ -47,9 +48,9 @@ class Faults:
     def clear(self) -> None:
         """End the storm and all faults in force, and forget what has not happened yet."""
         self.storm = None
-        self.places.orders.clear()
+        self.requests.interceptors.clear()
         self.outgoing.end()
-        self.obstacles.end()
+        self.requests.faults.end()
         self.places.hub.calm()
         self.places.api.calm()
         self.places.user_data.end()
@@ -63,7 +64,7 @@ class Faults:
             **self.places.user_data.waiting(),
             "orders": [
                 msgspec.to_builtins(fault)
-                for waiting in self.places.orders.values()
+                for waiting in self.requests.interceptors.values()
                 for fault in waiting
             ],
             "storm": self.storm.told() if self.storm else None,

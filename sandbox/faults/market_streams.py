@@ -7,7 +7,8 @@ from typing import Annotated, Literal, Self
 from msgspec import Meta
 
 from sandbox.data.klines import INTERVALS
-from sandbox.faults.fault import Count, Fault, Places, Seconds, seconds, some
+from sandbox.faults.fault import Count, Fault, Seconds, seconds, some
+from sandbox.faults.targets import Places
 from sandbox.streams.market_stream_faults import final_name
 from sandbox.wire import Json
 
@@ -82,7 +83,7 @@ class WrongKlines(FinalFault, tag="wrong_klines"):
 
     def strike(self, at: Places) -> Json:
         for symbol in at.symbols(self.symbol):
-            at.obstacles.lie(symbol, self.rest)
+            at.requests.faults.lie(symbol, self.rest)
         return super().strike(at)
 
     @classmethod

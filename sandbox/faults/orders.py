@@ -1,19 +1,19 @@
 """Faults of placements and cancels, by what comes of them and what is answered."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from random import Random
 from typing import Annotated, Literal, Self
 
 from msgspec import Meta
 
-from sandbox.api.request import Call, Spoiled
+from sandbox.api.request import Act, Call, Spoiled
 from sandbox.engine.matching_engine import Course
 from sandbox.errors import ApiError
-from sandbox.faults.fault import Milliseconds, OrderFault
+from sandbox.faults.fault import Count, Fault, Milliseconds
+from sandbox.faults.targets import Places
 from sandbox.wire import Json
 
-Act = Callable[[Course], Json]
 HeldMs = Annotated[int, Meta(ge=0, le=86_400_000)]
 
 TIMED_OUT = (
@@ -36,6 +36,29 @@ def reveal(outcome: Json | ApiError) -> Json:
     return outcome
 
 
+class OrderFault(Fault):
+    """Befalls the next `count` placements that pass the checks of key, time and signature."""
+
+    count: Count = 1
+
+    @property
+    def name(self) -> str:
+        return str(self.__struct_config__.tag)
+
+    @property
+    def action(self) -> str:
+        """What it befalls: "place" or "cancel"."""
+        return "place"
+
+    def strike(self, at: Places) -> Json:
+        at.requests.interceptors[self.action] += [self] * self.count
+        return {}
+
+    async def intercept(self, call: Call, act: Act) -> object:
+        """Do what was asked or not, and answer as the fault lets it. Raises ApiError."""
+        raise NotImplementedError
+
+
 class AnswerFault(OrderFault):
     """The order is carried out or not, after `held_ms`, and the answer does not tell.
 
@@ -51,7 +74,7 @@ class AnswerFault(OrderFault):
     def action(self) -> str:
         return self.of
 
-    async def befall(self, call: Call, act: Act) -> object:
+    async def intercept(self, call: Call, act: Act) -> object:
         return await self.answered(call, await self._outcome(call, act))
 
     async def _outcome(self, call: Call, act: Act) -> Json | ApiError:
@@ -146,7 +169,7 @@ class HeldOrder(OrderFault, tag="held_order"):
 
     ms: Milliseconds = 500
 
-    async def befall(self, call: Call, act: Act) -> object:
+    async def intercept(self, call: Call, act: Act) -> object:
         await asyncio.sleep(self.ms / 1000)
         call.check_window()
         return act(Course())
@@ -161,7 +184,7 @@ class DelayedExecution(OrderFault, tag="delayed_execution"):
 
     ms: Milliseconds = 500
 
-    async def befall(self, call: Call, act: Act) -> object:
+    async def intercept(self, call: Call, act: Act) -> object:
         return act(Course(delay_ms=self.ms))
 
     @classmethod
@@ -174,7 +197,7 @@ class SlowFills(OrderFault, tag="slow_fills"):
 
     fills_over_ms: Milliseconds = 1_000
 
-    async def befall(self, call: Call, act: Act) -> object:
+    async def intercept(self, call: Call, act: Act) -> object:
         return act(Course(fills_over_ms=self.fills_over_ms))
 
     @classmethod
@@ -187,9 +210,9 @@ class EarlyReport(OrderFault, tag="early_report"):
 
     ms: Milliseconds = 200
 
-    async def befall(self, call: Call, act: Act) -> object:
+    async def intercept(self, call: Call, act: Act) -> object:
         answer = act(Course())
-        call.places.user_data.flush(call.exchange.clock.now_ms())
+        call.context.user_data.flush(call.exchange.clock.now_ms())
         await call.stay_silent(self.ms)
         return answer
 
@@ -210,7 +233,7 @@ class Reject(OrderFault, tag="reject"):
     def action(self) -> str:
         return self.of
 
-    async def befall(self, call: Call, act: Act) -> object:
+    async def intercept(self, call: Call, act: Act) -> object:
         raise ApiError(self.code, self.msg, self.status)
 
     @classmethod

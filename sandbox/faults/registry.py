@@ -16,7 +16,7 @@ from sandbox.faults.connections import (
     UserStall,
 )
 from sandbox.faults.exchange import ClockSkew, OrderLimit, ReadLag, Reset, Transfer
-from sandbox.faults.fault import BadFault, Fault
+from sandbox.faults.fault import Fault
 from sandbox.faults.market_streams import (
     DoubleFinal,
     Duplicate,
@@ -39,6 +39,7 @@ from sandbox.faults.orders import (
     SlowFills,
 )
 from sandbox.faults.requests import RateLimit, RestError, RestLag, SlowRest
+from sandbox.faults.targets import BadFault
 from sandbox.faults.trades import Backdated, HoleIds, LateTrades
 from sandbox.faults.user_data import (
     DropReports,

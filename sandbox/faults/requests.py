@@ -6,7 +6,8 @@ from typing import Annotated, Self
 
 from msgspec import Meta
 
-from sandbox.faults.fault import Count, Fault, Milliseconds, Path, Places, Seconds, seconds
+from sandbox.faults.fault import Count, Fault, Milliseconds, Path, Seconds, seconds
+from sandbox.faults.targets import Places
 from sandbox.wire import Json
 
 
@@ -18,7 +19,7 @@ class SlowRest(Fault, tag="slow_rest"):
     paths: list[Path] = []
 
     def strike(self, at: Places) -> Json:
-        at.obstacles.slow(at.in_seconds(self.seconds), self.ms, tuple(self.paths))
+        at.requests.faults.slow(at.in_seconds(self.seconds), self.ms, tuple(self.paths))
         return {}
 
     @classmethod
@@ -36,7 +37,7 @@ class RestLag(Fault, tag="rest_lag"):
     ms: Milliseconds
 
     def strike(self, at: Places) -> Json:
-        at.obstacles.lag(at.in_seconds(self.seconds), self.ms)
+        at.requests.faults.lag(at.in_seconds(self.seconds), self.ms)
         return {}
 
     @classmethod
@@ -55,7 +56,7 @@ class RateLimit(Fault, tag="rate_limit"):
     signed: bool = False
 
     def strike(self, at: Places) -> Json:
-        at.obstacles.limit(at.in_seconds(self.seconds), self.banned, self.signed)
+        at.requests.faults.limit(at.in_seconds(self.seconds), self.banned, self.signed)
         return {}
 
     @classmethod
@@ -71,7 +72,7 @@ class RestError(Fault, tag="rest_error"):
     paths: list[Path] = []
 
     def strike(self, at: Places) -> Json:
-        at.obstacles.fail(self.count, self.status, tuple(self.paths))
+        at.requests.faults.fail(self.count, self.status, tuple(self.paths))
         return {}
 
     @classmethod

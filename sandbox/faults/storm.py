@@ -6,8 +6,9 @@ from random import Random
 import msgspec
 from msgspec import Struct
 
-from sandbox.faults.fault import BadFault, Fault
+from sandbox.faults.fault import Fault
 from sandbox.faults.registry import FAULTS, FEED_FAULTS
+from sandbox.faults.targets import BadFault
 from sandbox.wire import Json
 
 EVERY_S, SHORTEST_S = 5.0, 0.01

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from random import Random
 from typing import Self
 
-from sandbox.faults.fault import Count, Fault, Milliseconds, Places, some
+from sandbox.faults.fault import Count, Fault, Milliseconds, some
+from sandbox.faults.targets import Places
 from sandbox.wire import Json
 
 

@@ -95,7 +95,7 @@ def then() -> Iterator[Venue]:
 @pytest.mark.parametrize(("method", "params", "proof"), VECTORS)
 def test_the_documented_signatures_hold(then: Venue, method: str, params: Json, proof: str) -> None:
     then.fault("clock_skew", ms=0)
-    then.inside(lambda: then.server.faults.obstacles.skew(2**62, skew_to(then, params)))
+    then.inside(lambda: then.server.faults.requests.faults.skew(2**62, skew_to(then, params)))
     api = Api(then)
     answer = api.ask(method, **params, apiKey=SAMPLE_KEY, signature=proof)
     assert answer.get("error", {}).get("code") not in (-1021, -1022, -1102, -2015)

@@ -1,0 +1,52 @@
+"""The parts of the exchange that faults act on."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from sandbox.api.request import ApiContext
+from sandbox.engine.exchange import Exchange
+from sandbox.engine.market import Market
+from sandbox.streams.connections import Sockets
+from sandbox.streams.hub import Hub
+from sandbox.streams.market_stream_faults import Outgoing
+from sandbox.streams.user_data import UserData
+
+
+class BadFault(Exception):
+    """A fault or storm that cannot be had: why, in one line of text."""
+
+
+@dataclass(slots=True)
+class Places:
+    """Where the exchange asks before it acts, so where a fault can leave word."""
+
+    requests: ApiContext
+    hub: Hub
+    api: Sockets[Any]
+    outgoing: Outgoing = field(default_factory=Outgoing)
+
+    @property
+    def exchange(self) -> Exchange:
+        return self.requests.exchange
+
+    @property
+    def user_data(self) -> UserData:
+        return self.requests.user_data
+
+    def now_ms(self) -> int:
+        return self.exchange.clock.now_ms()
+
+    def in_seconds(self, seconds: float) -> int:
+        """That time from now, in ms of the exchange's clock."""
+        return self.now_ms() + int(seconds * 1000)
+
+    def markets(self, symbol: str | None) -> list[Market]:
+        """One symbol's market, or all that trade; raises BadFault where it is not listed."""
+        if symbol is None:
+            return [one for one in self.exchange.markets.values() if one.awake and one.trading]
+        if symbol not in self.exchange.markets:
+            raise BadFault(f"symbol {symbol!r} is not listed; see /api/v3/exchangeInfo")
+        return [self.exchange.market(symbol)]
+
+    def symbols(self, symbol: str | None) -> list[str]:
+        return [market.rules.symbol for market in self.markets(symbol)]
