@@ -16,7 +16,7 @@ from sandbox.errors import ApiError
 from sandbox.faults import registry, storm
 from sandbox.faults.injector import Faults
 from sandbox.faults.targets import BadFault, Places
-from sandbox.simulation import Feed
+from sandbox.simulation import Simulation
 from sandbox.streams.connections import PING, PONG, TEXT, Socket, Sockets
 from sandbox.streams.hub import Hub
 from sandbox.streams.user_data import UserData
@@ -40,13 +40,13 @@ class Server:
         sockets = Sockets[ApiSocket](clock, lifetime_ms)
         places = Places(context, self.hub, sockets)
         self.faults = Faults(places)
-        self.feed = Feed(exchange, self.faults)
+        self.simulation = Simulation(exchange, self.faults)
         self.desk = Desk(context)
         self.rest, self.api = Rest(self.desk, ROUTES), WsApi(self.desk, sockets, METHODS)
         self._runner = web.AppRunner(
             self._app(), access_log=None, handle_signals=False, shutdown_timeout=STOP_SECONDS
         )
-        self._heart: asyncio.Task[None] | None = None
+        self._running: asyncio.Task[None] | None = None
 
     def _app(self) -> web.Application:
         app = web.Application()
@@ -66,20 +66,20 @@ class Server:
         """Listen and let the markets run; returns the port. Raises OSError where it is taken."""
         await self._runner.setup()
         await web.TCPSite(self._runner, host, port).start()
-        self._heart = asyncio.create_task(self.feed.run())
+        self._running = asyncio.create_task(self.simulation.run())
         return int(self._runner.addresses[0][1])
 
     async def stop(self) -> None:
-        if self._heart:
-            self._heart.cancel()
+        if self._running:
+            self._running.cancel()
         self.hub.cut()
         self.api.sockets.cut()
         await self._runner.cleanup()
 
     async def failed(self) -> None:
         """Return, with its exception, only when the markets have stopped moving."""
-        if self._heart:
-            await self._heart
+        if self._running:
+            await self._running
 
     def _wake(self, stream: str) -> None:
         market = self.exchange.markets.get(stream.partition("@")[0].upper())

@@ -13,7 +13,7 @@ from sandbox.data.tape import Item, Tape, from_id, newest
 from sandbox.engine.filters import AVERAGE_MINUTES
 from sandbox.engine.market import Market
 from sandbox.errors import ApiError, invalid_symbol
-from sandbox.simulation import stream_book_ticker
+from sandbox.streams.market_publisher import stream_book_ticker
 from sandbox.wire import Json, text
 
 DEPTH_WEIGHTS = ((100, 5), (500, 25), (1000, 50), (5000, 250))
