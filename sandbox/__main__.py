@@ -12,9 +12,9 @@ from fractions import Fraction
 from pathlib import Path
 
 from sandbox.clock import DAY_MS, Clock
-from sandbox.config import SAMPLE_KEY, SAMPLE_SECRET, Credentials, Plan
-from sandbox.data.replay import BadReplay
-from sandbox.data.symbols import KNOWN, QUOTES_USDT, split
+from sandbox.config import SAMPLE_KEY, SAMPLE_SECRET, Credentials, SandboxConfig
+from sandbox.data.recordings import BadRecording
+from sandbox.data.symbols import KNOWN_LISTINGS, QUOTE_VALUES_USDT, split_symbol
 from sandbox.engine.exchange import Exchange
 from sandbox.faults.registry import FEED_FAULTS
 from sandbox.faults.storm import EVERY_S, Forecast
@@ -29,7 +29,7 @@ def symbols(text: str) -> list[str]:
     names = [name.strip().upper() for name in text.split(",") if name.strip()]
     for name in names:
         try:
-            split(name)
+            split_symbol(name)
         except ValueError as error:
             raise argparse.ArgumentTypeError(str(error)) from None
     return list(dict.fromkeys(names))
@@ -46,7 +46,7 @@ def fee(text: str) -> Decimal:
 
 
 def asset(text: str) -> str:
-    known = sorted({*QUOTES_USDT, *(entry.rules.base for entry in KNOWN.values())})
+    known = sorted({*QUOTE_VALUES_USDT, *(entry.rules.base for entry in KNOWN_LISTINGS.values())})
     if text.upper() not in known:
         raise argparse.ArgumentTypeError(f"{text!r} is none of {', '.join(known)}")
     return text.upper()
@@ -115,8 +115,8 @@ def parser() -> argparse.ArgumentParser:
     return known
 
 
-def plan(arguments: argparse.Namespace) -> Plan:
-    return Plan(
+def plan(arguments: argparse.Namespace) -> SandboxConfig:
+    return SandboxConfig(
         symbols=arguments.symbols,
         seed=arguments.seed,
         rate=float(arguments.rate),
@@ -138,7 +138,7 @@ def forecast(arguments: argparse.Namespace) -> Forecast | None:
 
 
 def described(exchange: Exchange, storm: Forecast | None, host: str, port: int) -> str:
-    plan = exchange.plan
+    plan = exchange.config
     mode = (
         f"replay of {len(plan.replay)} file(s) at speed {plan.speed}"
         if plan.replay
@@ -186,7 +186,7 @@ def main() -> int:
         exchange = Exchange(plan(arguments), Clock())
         storm = forecast(arguments)
         asyncio.run(serve(exchange, storm, arguments.host, arguments.port))
-    except (BadReplay, OSError) as error:
+    except (BadRecording, OSError) as error:
         sys.stderr.write(f"sandbox: {_reason(error, arguments)}\n")
         return 2
     return 0

@@ -20,7 +20,7 @@ class Credentials:
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class SandboxConfig:
     """How to set the venue up. `rate` multiplies how often the random market trades.
 
     `lifetime_ms` is how long a WebSocket connection may last. Fees are paid in `fee_asset`

@@ -15,14 +15,14 @@ class ApiError(Exception):
         message: str,
         status: int = 400,
         *,
-        retry_ms: int | None = None,
+        retry_at_ms: int | None = None,
         data: Json | None = None,
     ) -> None:
         super().__init__(message)
         self.code = code
         self.message = message
         self.status = status
-        self.retry_ms = retry_ms
+        self.retry_at_ms = retry_at_ms
         self.data = data
 
     def body(self) -> Json:
@@ -30,7 +30,7 @@ class ApiError(Exception):
         return {"code": self.code, "msg": self.message, **data}
 
 
-def mandatory(name: str) -> ApiError:
+def missing_parameter(name: str) -> ApiError:
     message = f"Mandatory parameter '{name}' was not sent, was empty/null, or malformed."
     return ApiError(-1102, message)
 
@@ -40,7 +40,7 @@ def illegal_characters(name: str, legal: str) -> ApiError:
     return ApiError(-1100, message)
 
 
-def not_valid(name: str) -> ApiError:
+def invalid_parameter(name: str) -> ApiError:
     return ApiError(-1130, f"Data sent for parameter '{name}' is not valid.")
 
 
@@ -48,7 +48,7 @@ def filter_failure(name: str) -> ApiError:
     return ApiError(-1013, f"Filter failure: {name}")
 
 
-def rejected(message: str) -> ApiError:
+def order_rejected(message: str) -> ApiError:
     return ApiError(-2010, message)
 
 

@@ -20,7 +20,7 @@ from sandbox.simulation import Simulation
 from sandbox.streams.connections import PING, PONG, TEXT, Socket, Sockets
 from sandbox.streams.hub import Hub
 from sandbox.streams.user_data import UserData
-from sandbox.wire import encode
+from sandbox.wire import encode_json
 
 LARGEST_MESSAGE_BYTES = 1024 * 1024
 OPCODES = {WSMsgType.TEXT: TEXT, WSMsgType.BINARY: TEXT, WSMsgType.PING: PING, WSMsgType.PONG: PONG}
@@ -33,7 +33,7 @@ class Server:
 
     def __init__(self, exchange: Exchange) -> None:
         self.exchange = exchange
-        clock, lifetime_ms = exchange.clock, exchange.plan.lifetime_ms
+        clock, lifetime_ms = exchange.clock, exchange.config.lifetime_ms
         self.hub = Hub(clock, self._wake, lifetime_ms)
         user_data = UserData(exchange.outbox)
         context = ApiContext(exchange, user_data)
@@ -172,4 +172,4 @@ async def _hear(socket: web.WebSocketResponse, connection: Socket) -> None:
 
 
 def _json(value: object, status: int = 200) -> web.Response:
-    return web.Response(body=encode(value), status=status, content_type="application/json")
+    return web.Response(body=encode_json(value), status=status, content_type="application/json")

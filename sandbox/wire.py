@@ -8,10 +8,10 @@ import orjson
 Json = dict[str, Any]
 
 
-def text(number: Decimal) -> str:
+def format_decimal(number: Decimal) -> str:
     """A decimal as Binance prints it: plain, eight places."""
     return f"{number:.8f}"
 
 
-def encode(value: object) -> bytes:
+def encode_json(value: object) -> bytes:
     return orjson.dumps(value)

@@ -13,7 +13,7 @@ from sandbox.clock import DAY_MS
 from sandbox.engine.order_payloads import own_trade, queried
 from sandbox.engine.orders import ZERO, Order
 from sandbox.errors import ApiError
-from sandbox.wire import Json, text
+from sandbox.wire import Json, format_decimal
 
 Row = TypeVar("Row")
 
@@ -98,17 +98,26 @@ async def my_trades(call: Call) -> object:
 
 
 def _rates(call: Call) -> Json:
-    rate = text(call.exchange.plan.fee)
-    return {"maker": rate, "taker": rate, "buyer": text(ZERO), "seller": text(ZERO)}
+    rate = format_decimal(call.exchange.config.fee)
+    return {
+        "maker": rate,
+        "taker": rate,
+        "buyer": format_decimal(ZERO),
+        "seller": format_decimal(ZERO),
+    }
 
 
 async def account(call: Call) -> object:
     engine, horizon_ms = call.exchange.engine, _horizon_ms(call)
     held = engine.account.balances if horizon_ms is None else engine.account.as_of(horizon_ms)
-    hide_zero, points = call.params.flag("omitZeroBalances"), int(call.exchange.plan.fee * 10_000)
+    hide_zero, points = call.params.flag("omitZeroBalances"), int(call.exchange.config.fee * 10_000)
     updated = max((order.update_ms for order in _known(call)), default=0)
     balances = [
-        {"asset": asset, "free": text(balance.free), "locked": text(balance.locked)}
+        {
+            "asset": asset,
+            "free": format_decimal(balance.free),
+            "locked": format_decimal(balance.locked),
+        }
         for asset, balance in held.items()
         if not hide_zero or balance.free or balance.locked
     ]
@@ -137,7 +146,7 @@ async def order_rate_limits(call: Call) -> object:
 
 
 async def commission(call: Call) -> object:
-    none = dict.fromkeys(("maker", "taker", "buyer", "seller"), text(ZERO))
+    none = dict.fromkeys(("maker", "taker", "buyer", "seller"), format_decimal(ZERO))
     return {
         "symbol": market_of(call).rules.symbol,
         "standardCommission": _rates(call),

@@ -61,7 +61,7 @@ class Desk:
         weight = self._charged(endpoint, call.params, address)
         if endpoint.signed:
             call.params.allow((*endpoint.names, *proof.names))
-            signing.check(self.exchange.plan.credentials, proof, call.params, call.server_ms)
+            signing.check(self.exchange.config.credentials, proof, call.params, call.server_ms)
         else:
             call.params.allow(endpoint.names)
         answer = await endpoint.handle(call)

@@ -14,7 +14,7 @@ from sandbox.engine.filters import (
     MAX_TRIGGERED_ORDERS,
 )
 from sandbox.engine.orders import ORDER_TYPES, STP_MODES
-from sandbox.wire import text
+from sandbox.wire import format_decimal
 
 PRECISION = 8
 
@@ -24,22 +24,22 @@ def wire_filters(rules: SymbolRules) -> list[dict[str, Any]]:
     return [
         {
             "filterType": "PRICE_FILTER",
-            "minPrice": text(rules.tick),
-            "maxPrice": text(rules.max_price),
-            "tickSize": text(rules.tick),
+            "minPrice": format_decimal(rules.price_step),
+            "maxPrice": format_decimal(rules.max_price),
+            "tickSize": format_decimal(rules.price_step),
         },
         {
             "filterType": "LOT_SIZE",
-            "minQty": text(rules.step),
-            "maxQty": text(rules.max_quantity),
-            "stepSize": text(rules.step),
+            "minQty": format_decimal(rules.quantity_step),
+            "maxQty": format_decimal(rules.max_quantity),
+            "stepSize": format_decimal(rules.quantity_step),
         },
         {"filterType": "ICEBERG_PARTS", "limit": 100},
         {
             "filterType": "MARKET_LOT_SIZE",
-            "minQty": text(Decimal(0)),
-            "maxQty": text(rules.market_max_quantity),
-            "stepSize": text(Decimal(0)),
+            "minQty": format_decimal(Decimal(0)),
+            "maxQty": format_decimal(rules.market_max_quantity),
+            "stepSize": format_decimal(Decimal(0)),
         },
         {
             "filterType": "TRAILING_DELTA",
@@ -58,9 +58,9 @@ def wire_filters(rules: SymbolRules) -> list[dict[str, Any]]:
         },
         {
             "filterType": "NOTIONAL",
-            "minNotional": text(rules.min_notional),
+            "minNotional": format_decimal(rules.min_notional),
             "applyMinToMarket": True,
-            "maxNotional": text(rules.max_notional),
+            "maxNotional": format_decimal(rules.max_notional),
             "applyMaxToMarket": False,
             "avgPriceMins": AVERAGE_MINUTES,
         },

@@ -56,7 +56,7 @@ class Weights:
             f"Too much request weight used; current limit is {WEIGHT_LIMIT} request weight per "
             "1 MINUTE. Please use WebSocket Streams for live updates to avoid polling the API."
         )
-        return ApiError(-1003, message, 429, retry_ms=Window(MINUTE_MS).next_ms(now_ms))
+        return ApiError(-1003, message, 429, retry_at_ms=Window(MINUTE_MS).next_ms(now_ms))
 
     def _banned(self, address: str) -> ApiError:
         until = self._banned_until_ms[address]
@@ -64,7 +64,7 @@ class Weights:
             f"Way too much request weight used; IP banned until {until}. "
             "Please use WebSocket Streams for live updates to avoid bans."
         )
-        return ApiError(-1003, message, 418, retry_ms=until)
+        return ApiError(-1003, message, 418, retry_at_ms=until)
 
 
 def rate_limits(over_websocket: bool) -> list[Json]:

@@ -14,7 +14,7 @@ from sandbox.engine.filters import AVERAGE_MINUTES
 from sandbox.engine.market import Market
 from sandbox.errors import ApiError, invalid_symbol
 from sandbox.streams.market_publisher import stream_book_ticker
-from sandbox.wire import Json, text
+from sandbox.wire import Json, format_decimal
 
 DEPTH_WEIGHTS = ((100, 5), (500, 25), (1000, 50), (5000, 250))
 STATUSES = ("TRADING", "HALT", "BREAK")
@@ -103,8 +103,12 @@ async def depth(call: Call) -> object:
     book, limit = market_of(call).book(call.now_ms), call.params.limit(100, 5000)
     return {
         "lastUpdateId": book.update_id,
-        "bids": [[text(price), text(left)] for price, left in book.bids[:limit]],
-        "asks": [[text(price), text(left)] for price, left in book.asks[:limit]],
+        "bids": [
+            [format_decimal(price), format_decimal(left)] for price, left in book.bids[:limit]
+        ],
+        "asks": [
+            [format_decimal(price), format_decimal(left)] for price, left in book.asks[:limit]
+        ],
     }
 
 
@@ -157,13 +161,13 @@ async def klines(call: Call) -> object:
 async def average_price(call: Call) -> object:
     market = market_of(call)
     price = market.average_price(call.now_ms)
-    closed_ms = market.tape.last.time_ms if market.tape.last else 0
-    return {"mins": AVERAGE_MINUTES, "price": text(price or ZERO), "closeTime": closed_ms}
+    closed_ms = market.tape.last_trade.time_ms if market.tape.last_trade else 0
+    return {"mins": AVERAGE_MINUTES, "price": format_decimal(price or ZERO), "closeTime": closed_ms}
 
 
 async def ticker_price(call: Call) -> object:
     rows = [
-        {"symbol": market.rules.symbol, "price": text(market.last_price or ZERO)}
+        {"symbol": market.rules.symbol, "price": format_decimal(market.last_price or ZERO)}
         for market in await markets_of(call)
     ]
     return one_or_all(call, rows)
@@ -185,7 +189,7 @@ async def ticker_day(call: Call) -> object:
 def _day(market: Market, now_ms: int) -> Json:
     """The last 24 hours. Source: the ticker of protocol B.5, spelled as REST does."""
     day = market.day(now_ms)
-    last = market.tape.last
+    last = market.tape.last_trade
     if day is None or last is None:
         return {"symbol": market.rules.symbol, "count": 0}
     change = day.close - day.open
@@ -193,21 +197,21 @@ def _day(market: Market, now_ms: int) -> Json:
     average = day.quote / day.volume if day.volume else ZERO
     return {
         "symbol": market.rules.symbol,
-        "priceChange": text(change),
+        "priceChange": format_decimal(change),
         "priceChangePercent": f"{change / day.open * 100:.3f}",
-        "weightedAvgPrice": text(average),
-        "prevClosePrice": text(day.open),
-        "lastPrice": text(day.close),
-        "lastQty": text(last.quantity),
-        "bidPrice": text(bid.price),
-        "bidQty": text(bid.quantity),
-        "askPrice": text(ask.price),
-        "askQty": text(ask.quantity),
-        "openPrice": text(day.open),
-        "highPrice": text(day.high),
-        "lowPrice": text(day.low),
-        "volume": text(day.volume),
-        "quoteVolume": text(day.quote),
+        "weightedAvgPrice": format_decimal(average),
+        "prevClosePrice": format_decimal(day.open),
+        "lastPrice": format_decimal(day.close),
+        "lastQty": format_decimal(last.quantity),
+        "bidPrice": format_decimal(bid.price),
+        "bidQty": format_decimal(bid.quantity),
+        "askPrice": format_decimal(ask.price),
+        "askQty": format_decimal(ask.quantity),
+        "openPrice": format_decimal(day.open),
+        "highPrice": format_decimal(day.high),
+        "lowPrice": format_decimal(day.low),
+        "volume": format_decimal(day.volume),
+        "quoteVolume": format_decimal(day.quote),
         "openTime": now_ms // MINUTE_MS * MINUTE_MS - DAY_MS + MINUTE_MS,
         "closeTime": now_ms,
         "firstId": day.first_id,

@@ -6,7 +6,7 @@ from decimal import Decimal
 
 from sandbox.api.params import Params
 from sandbox.engine.orders import ORDER_TYPES, STP_MODES, OrderRequest
-from sandbox.errors import ApiError, illegal_characters, rejected
+from sandbox.errors import ApiError, illegal_characters, order_rejected
 
 ZERO = Decimal(0)
 CLIENT_ID = r"^[a-zA-Z0-9-_]{1,36}$"
@@ -38,7 +38,7 @@ def order_request(params: Params) -> OrderRequest:
     kind = params.choice("type", ORDER_TYPES, ApiError(-1116, "Invalid orderType."))
     for name, feature in SWITCHED_OFF.items():
         if name in params:
-            raise rejected(f"{feature} are not supported for this symbol.")
+            raise order_rejected(f"{feature} are not supported for this symbol.")
     for name in NEEDED[kind]:
         params.text(name)
     for name in SUPERFLUOUS[kind]:

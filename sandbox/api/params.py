@@ -8,8 +8,8 @@ from urllib.parse import unquote_plus
 
 import orjson
 
-from sandbox.clock import MICROSECONDS_FROM, SECOND_MS
-from sandbox.errors import ApiError, illegal_characters, mandatory, not_valid
+from sandbox.clock import MIN_MICROSECONDS, SECOND_MS
+from sandbox.errors import ApiError, illegal_characters, invalid_parameter, missing_parameter
 
 DECIMAL = r"^([0-9]{1,20})(\.[0-9]{1,20})?$"
 INTEGER = r"^[0-9]{1,20}$"
@@ -51,7 +51,7 @@ class Params:
     def text(self, name: str) -> str:
         value = self._values.get(name)
         if not value:
-            raise mandatory(name)
+            raise missing_parameter(name)
         return value
 
     def integer(self, name: str) -> int | None:
@@ -80,14 +80,14 @@ class Params:
         if -int(value.normalize().as_tuple().exponent) > PLACES:
             raise ApiError(-1111, f"Parameter '{name}' has too much precision.")
         if not value:
-            raise not_valid(name)
+            raise invalid_parameter(name)
         return value
 
     def limit(self, default: int = 500, most: int = 1000) -> int:
         """At most `most`; a larger wish is cut."""
         value = self.integer("limit")
         if value == 0:
-            raise not_valid("limit")
+            raise invalid_parameter("limit")
         return min(value or default, most)
 
     def time_ms(self, name: str, now_ms: int) -> int | None:
@@ -95,9 +95,9 @@ class Params:
         value = self.integer(name)
         if value is None:
             return None
-        time_ms = value // 1000 if value > MICROSECONDS_FROM else value
+        time_ms = value // 1000 if value > MIN_MICROSECONDS else value
         if not EARLIEST_MS <= time_ms <= now_ms + FUTURE_MS:
-            raise not_valid(name)
+            raise invalid_parameter(name)
         return time_ms
 
     def choice(self, name: str, choices: Iterable[str], error: ApiError) -> str:
@@ -109,7 +109,7 @@ class Params:
     def flag(self, name: str) -> bool:
         value = self.optional(name)
         if value not in (None, "true", "false"):
-            raise not_valid(name)
+            raise invalid_parameter(name)
         return value == "true"
 
     def names(self, name: str) -> list[str] | None:

@@ -64,15 +64,15 @@ class Obstacles:
             return
         if not self.banned:
             message = "Too many requests; please slow down."
-            raise ApiError(-1003, message, 429, retry_ms=until_ms)
+            raise ApiError(-1003, message, 429, retry_at_ms=until_ms)
         message = f"Way too many requests; IP banned until {until_ms}."
-        raise ApiError(-1003, message, 418, retry_ms=until_ms)
+        raise ApiError(-1003, message, 418, retry_at_ms=until_ms)
 
     def check_order(self, now_ms: int) -> None:
         """Raise -1015 while placements are refused."""
         if self.orders_limited_until_ms > now_ms:
             message = "Too many new orders; current limit is 50 orders per 10 SECOND."
-            raise ApiError(-1015, message, 429, retry_ms=self.orders_limited_until_ms)
+            raise ApiError(-1015, message, 429, retry_at_ms=self.orders_limited_until_ms)
 
     def failure(self, method: str, path: str) -> int | None:
         """The status that this request fails with, if it does; then one fewer is to fail."""

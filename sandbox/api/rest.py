@@ -13,7 +13,7 @@ from sandbox.api.request import Call, Endpoint, Routes, Spoiled
 from sandbox.api.signing import HttpProof
 from sandbox.engine.order_count import ORDER_LIMITS
 from sandbox.errors import ApiError
-from sandbox.wire import encode
+from sandbox.wire import encode_json
 
 FORM = "application/x-www-form-urlencoded"
 REMOVED = "/api/v3/userDataStream"
@@ -85,15 +85,18 @@ class Rest:
         status = 200
         if isinstance(answer, ApiError):
             status = answer.status
-            if answer.retry_ms is not None:
-                wait = seconds_until(answer.retry_ms, self.desk.exchange.clock.now_ms())
+            if answer.retry_at_ms is not None:
+                wait = seconds_until(answer.retry_at_ms, self.desk.exchange.clock.now_ms())
                 headers["Retry-After"] = str(wait)
             answer = answer.body()
         used = str(self.desk.used(_address(request)))
         headers |= {"X-MBX-USED-WEIGHT": used, "X-MBX-USED-WEIGHT-1M": used}
         headers["x-mbx-uuid"] = str(uuid4())
         return web.Response(
-            body=encode(answer), status=status, headers=headers, content_type="application/json"
+            body=encode_json(answer),
+            status=status,
+            headers=headers,
+            content_type="application/json",
         )
 
 

@@ -8,9 +8,9 @@ from decimal import Decimal
 from typing import Protocol
 
 from sandbox.api.params import Params
-from sandbox.clock import MICROSECONDS_FROM
+from sandbox.clock import MIN_MICROSECONDS
 from sandbox.config import Credentials
-from sandbox.errors import ApiError, mandatory, not_valid
+from sandbox.errors import ApiError, invalid_parameter, missing_parameter
 
 NAMES = ("timestamp", "recvWindow", "signature")
 AHEAD_MS = 1_000
@@ -97,8 +97,8 @@ def _timestamp(params: Params) -> int:
     """In ms; clients may send microseconds."""
     value = params.integer("timestamp")
     if value is None:
-        raise mandatory("timestamp")
-    return value // 1000 if value > MICROSECONDS_FROM else value
+        raise missing_parameter("timestamp")
+    return value // 1000 if value > MIN_MICROSECONDS else value
 
 
 def _window(params: Params) -> Decimal:
@@ -106,7 +106,7 @@ def _window(params: Params) -> Decimal:
     if window is None:
         return DEFAULT_WINDOW
     if window > LONGEST_WINDOW:
-        raise not_valid("recvWindow")
+        raise invalid_parameter("recvWindow")
     return window
 
 

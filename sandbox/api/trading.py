@@ -19,7 +19,7 @@ from sandbox.engine.matching_engine import Course, find
 from sandbox.engine.order_payloads import cancelled, placed
 from sandbox.engine.orders import Order, OrderRequest
 from sandbox.errors import ApiError, filter_failure
-from sandbox.wire import Json, text
+from sandbox.wire import Json, format_decimal
 
 ZERO = Decimal(0)
 RESTRICTIONS = ("ONLY_NEW", "ONLY_PARTIALLY_FILLED")
@@ -53,7 +53,10 @@ async def try_order(call: Call) -> object:
     _checked(call)
     if not call.params.flag("computeCommissionRates"):
         return {}
-    fee, none = text(call.exchange.plan.fee), {"maker": text(ZERO), "taker": text(ZERO)}
+    fee, none = (
+        format_decimal(call.exchange.config.fee),
+        {"maker": format_decimal(ZERO), "taker": format_decimal(ZERO)},
+    )
     return {
         "standardCommissionForOrder": {"maker": fee, "taker": fee},
         "specialCommissionForOrder": none,

@@ -10,9 +10,9 @@ from sandbox.api.limits import orders_used, weight_used
 from sandbox.api.params import Params
 from sandbox.api.request import Call, Endpoint, Methods
 from sandbox.api.signing import ParamsProof
-from sandbox.errors import ApiError, not_valid
+from sandbox.errors import ApiError, invalid_parameter
 from sandbox.streams.connections import POLICY_VIOLATION, TEXT, Socket, Sockets, frame
-from sandbox.wire import Json, encode
+from sandbox.wire import Json, encode_json
 
 LAST_SUBSCRIPTION = 65_535
 BANNED = 418
@@ -55,7 +55,7 @@ class ApiSocket(Socket):
         self.api.ask(self, message)
 
     def reply(self, answer: Json) -> None:
-        self.queue(frame(TEXT, encode(answer)))
+        self.queue(frame(TEXT, encode_json(answer)))
         self.flush()
 
     def tell(self, event: Json) -> None:
@@ -63,7 +63,7 @@ class ApiSocket(Socket):
             self.reply({"subscriptionId": subscription, "event": event})
 
     def shutdown_frame(self, now_ms: int) -> bytes:
-        return frame(TEXT, encode({"event": {"e": "serverShutdown", "E": now_ms}}))
+        return frame(TEXT, encode_json({"event": {"e": "serverShutdown", "E": now_ms}}))
 
     def subscribe(self) -> int:
         """Follow the account's events; returns the id of this. Raises -2035, -2042."""
@@ -129,7 +129,7 @@ class WsApi:
     def _endpoint(self, method: str) -> Endpoint:
         endpoint = self.methods.get(method.removeprefix("v3/"))
         if endpoint is None:
-            raise not_valid("method")
+            raise invalid_parameter("method")
         return endpoint
 
     def _reply(
@@ -155,8 +155,11 @@ class WsApi:
     def _error(self, error: ApiError) -> Json:
         """`retryAfter` is a time here, not a length of it."""
         body = error.body()
-        if error.retry_ms is not None:
-            body["data"] = {"serverTime": self.sockets.clock.now_ms(), "retryAfter": error.retry_ms}
+        if error.retry_at_ms is not None:
+            body["data"] = {
+                "serverTime": self.sockets.clock.now_ms(),
+                "retryAfter": error.retry_at_ms,
+            }
         return body
 
     def _limits(self, socket: ApiSocket, call: Call | None) -> list[Json]:
@@ -180,7 +183,7 @@ def _read(question: Question, message: bytes) -> None:
         raise ApiError(-1135, "Invalid JSON Request")
     asked_by = request.get("id")
     if isinstance(asked_by, bool) or not isinstance(asked_by, int | str | None):
-        raise not_valid("id")
+        raise invalid_parameter("id")
     question.id = asked_by
     question.method = _of_type(request, "method", str, "")
     params = _of_type(request, "params", dict, {})
@@ -190,7 +193,7 @@ def _read(question: Question, message: bytes) -> None:
 def _of_type(request: Json, name: str, kind: type, default: Any) -> Any:
     value = request.get(name, default)
     if not isinstance(value, kind):
-        raise not_valid(name)
+        raise invalid_parameter(name)
     return value
 
 

@@ -1,4 +1,4 @@
-"""Intervals, and the kline of one. Source: protocol C."""
+"""Klines and their intervals. Source: protocol C."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -27,21 +27,21 @@ INTERVAL_MS = {
 MONTH = "1M"
 INTERVALS = (*INTERVAL_MS, MONTH)
 
-MONDAY_MS = 4 * DAY_MS  # the epoch was a Thursday; weeks open on Monday
+FIRST_MONDAY_MS = 4 * DAY_MS  # the epoch was a Thursday; weeks open on Monday
 ZERO = Decimal(0)
 
 
-def span(interval: str, time_ms: int) -> tuple[int, int]:
+def interval_bounds(interval: str, time_ms: int) -> tuple[int, int]:
     """Open time and end (excluded) of the interval that holds `time_ms`, in ms."""
     if interval == MONTH:
-        return _month(time_ms)
+        return _month_bounds(time_ms)
     length = INTERVAL_MS[interval]
-    shift = MONDAY_MS if interval == "1w" else 0
+    shift = FIRST_MONDAY_MS if interval == "1w" else 0
     open_ms = (time_ms - shift) // length * length + shift
     return open_ms, open_ms + length
 
 
-def _month(time_ms: int) -> tuple[int, int]:
+def _month_bounds(time_ms: int) -> tuple[int, int]:
     day = datetime.fromtimestamp(time_ms // 1000, UTC)
     first = datetime(day.year, day.month, 1, tzinfo=UTC)
     following = datetime(day.year + day.month // 12, day.month % 12 + 1, 1, tzinfo=UTC)
@@ -69,7 +69,7 @@ class Kline:
     first_id: int = -1
     last_id: int = -1
 
-    def add(self, trade: Trade) -> None:
+    def add_trade(self, trade: Trade) -> None:
         price = trade.price
         if not self.count:
             self.open = self.high = self.low = price
@@ -88,8 +88,8 @@ class Kline:
         self.count += 1
         self.last_id = trade.trade_id
 
-    def absorb(self, part: "Kline") -> None:
-        """Take in a kline that lies inside this one; the ids say whose open and close count."""
+    def merge(self, part: "Kline") -> None:
+        """Add a kline that lies inside this one; the ids say whose open and close count."""
         if not part.count:
             return
         if not self.count:
@@ -107,12 +107,12 @@ class Kline:
         self.taker_quote += part.taker_quote
         self.count += part.count
 
-    def level(self, price: Decimal) -> None:
-        """Give a kline without trades its price: the close before it."""
+    def set_all_prices(self, price: Decimal) -> None:
+        """Price a kline without trades: at the close before it."""
         self.open = self.high = self.low = self.close = price
 
 
-def flat(interval: str, time_ms: int, price: Decimal) -> Kline:
-    """The kline of an interval in which nothing was traded yet."""
-    open_ms, end_ms = span(interval, time_ms)
+def flat_kline(interval: str, time_ms: int, price: Decimal) -> Kline:
+    """A kline without trades, of the interval that holds `time_ms`."""
+    open_ms, end_ms = interval_bounds(interval, time_ms)
     return Kline(open_ms, end_ms, price, price, price, price)

@@ -2,15 +2,15 @@
 
 from sandbox.data.klines import Kline
 from sandbox.data.tape import AggTrade, Trade
-from sandbox.wire import Json, text
+from sandbox.wire import Json, format_decimal
 
 
 def rest_trade(trade: Trade) -> Json:
     return {
         "id": trade.trade_id,
-        "price": text(trade.price),
-        "qty": text(trade.quantity),
-        "quoteQty": text(trade.quote),
+        "price": format_decimal(trade.price),
+        "qty": format_decimal(trade.quantity),
+        "quoteQty": format_decimal(trade.quote),
         "time": trade.time_ms,
         "isBuyerMaker": trade.buyer_maker,
         "isBestMatch": True,
@@ -20,8 +20,8 @@ def rest_trade(trade: Trade) -> Json:
 def rest_agg_trade(agg: AggTrade) -> Json:
     return {
         "a": agg.agg_id,
-        "p": text(agg.price),
-        "q": text(agg.quantity),
+        "p": format_decimal(agg.price),
+        "q": format_decimal(agg.quantity),
         "f": agg.first_id,
         "l": agg.last_id,
         "T": agg.time_ms,
@@ -33,16 +33,16 @@ def rest_agg_trade(agg: AggTrade) -> Json:
 def rest_kline(kline: Kline) -> list[int | str]:
     return [
         kline.open_ms,
-        text(kline.open),
-        text(kline.high),
-        text(kline.low),
-        text(kline.close),
-        text(kline.volume),
+        format_decimal(kline.open),
+        format_decimal(kline.high),
+        format_decimal(kline.low),
+        format_decimal(kline.close),
+        format_decimal(kline.volume),
         kline.end_ms - 1,
-        text(kline.quote),
+        format_decimal(kline.quote),
         kline.count,
-        text(kline.taker_volume),
-        text(kline.taker_quote),
+        format_decimal(kline.taker_volume),
+        format_decimal(kline.taker_quote),
         "0",
     ]
 
@@ -53,8 +53,8 @@ def stream_trade(symbol: str, trade: Trade, now_ms: int) -> Json:
         "E": now_ms,
         "s": symbol,
         "t": trade.trade_id,
-        "p": text(trade.price),
-        "q": text(trade.quantity),
+        "p": format_decimal(trade.price),
+        "q": format_decimal(trade.quantity),
         "T": trade.time_ms,
         "m": trade.buyer_maker,
         "M": True,
@@ -73,16 +73,16 @@ def stream_kline(symbol: str, interval: str, kline: Kline, closed: bool, now_ms:
         "i": interval,
         "f": kline.first_id,
         "L": kline.last_id,
-        "o": text(kline.open),
-        "c": text(kline.close),
-        "h": text(kline.high),
-        "l": text(kline.low),
-        "v": text(kline.volume),
+        "o": format_decimal(kline.open),
+        "c": format_decimal(kline.close),
+        "h": format_decimal(kline.high),
+        "l": format_decimal(kline.low),
+        "v": format_decimal(kline.volume),
         "n": kline.count,
         "x": closed,
-        "q": text(kline.quote),
-        "V": text(kline.taker_volume),
-        "Q": text(kline.taker_quote),
+        "q": format_decimal(kline.quote),
+        "V": format_decimal(kline.taker_volume),
+        "Q": format_decimal(kline.taker_quote),
         "B": "0",
     }
     return {"e": "kline", "E": now_ms, "s": symbol, "k": body}
@@ -93,10 +93,10 @@ def stream_mini_ticker(symbol: str, day: Kline, now_ms: int) -> Json:
         "e": "24hrMiniTicker",
         "E": now_ms,
         "s": symbol,
-        "c": text(day.close),
-        "o": text(day.open),
-        "h": text(day.high),
-        "l": text(day.low),
-        "v": text(day.volume),
-        "q": text(day.quote),
+        "c": format_decimal(day.close),
+        "o": format_decimal(day.open),
+        "h": format_decimal(day.high),
+        "l": format_decimal(day.low),
+        "v": format_decimal(day.volume),
+        "q": format_decimal(day.quote),
     }

@@ -1,6 +1,6 @@
-"""A seeded, lively random market: takers arriving one after another, and the day before.
+"""A seeded, lively random market: taker orders one after another, and the day before.
 
-Floats draw prices and sizes; what comes out lies on the symbol's tick and step as decimals.
+Floats draw prices and sizes; what comes out lies on the symbol's price and quantity steps.
 """
 
 import math
@@ -10,49 +10,49 @@ from decimal import Decimal
 from itertools import chain
 
 from sandbox.clock import DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS
-from sandbox.data.kline_builder import Chart
-from sandbox.data.klines import Kline, flat
+from sandbox.data.kline_builder import KlineBuilder
+from sandbox.data.klines import Kline, flat_kline
 from sandbox.data.symbols import Listing
-from sandbox.data.tape import Print, Trade, printed, runs
+from sandbox.data.tape import Trade, TradeGroup, group_trades, split_runs
 
-TRADED_MS = 10 * MINUTE_MS  # so much of the past exists trade by trade
-SECONDS_MS = HOUR_MS  # so much of it in 1s klines, the rest of the day in 1m klines
-FILLS_PER_ORDER = 1.9  # on average; see Flow._fills
-TYPICAL_NOTIONAL = 90.0  # median worth of one fill, USDT
+TRADE_HISTORY_MS = 10 * MINUTE_MS  # so much of the past exists trade by trade
+SECOND_KLINES_MS = HOUR_MS  # so much of it in 1s klines, the rest of the day in 1m klines
+FILLS_PER_ORDER = 1.9  # on average; see RandomMarket._draw_order
+TYPICAL_NOTIONAL = 90.0  # median of one fill, USDT
 PULL_SECONDS = 4 * 3600.0  # how slowly the price is drawn back to where it started
-QUIET_AFTER_MS = 10 * MINUTE_MS  # a process that slept longer finds its market silent meanwhile
+MAX_CATCH_UP_MS = 10 * MINUTE_MS  # a process that slept longer finds its market silent meanwhile
 
 
-class Walk:
-    """A log price that trends for some minutes, then otherwise; drawn back over hours."""
+class RandomWalk:
+    """A log price that follows one trend for some minutes, then another; drawn back over hours."""
 
-    def __init__(self, draw: random.Random, price: float, volatility: float) -> None:
-        self.draw = draw
+    def __init__(self, rng: random.Random, price: float, volatility: float) -> None:
+        self.rng = rng
         self.anchor = self.log_price = math.log(price)
         self.volatility = volatility
-        self.left_seconds = 0.0
-        self.drift = self.scale = 0.0
+        self.trend_left_s = 0.0
+        self.drift = self.noise = 0.0
 
-    def step(self, seconds: float) -> float:
+    def next_price(self, seconds: float) -> float:
         """The price after so many seconds more."""
-        self.left_seconds -= seconds
-        if self.left_seconds <= 0:
-            self._turn()
-        noise = self.draw.gauss(0.0, self.scale * math.sqrt(seconds))
+        self.trend_left_s -= seconds
+        if self.trend_left_s <= 0:
+            self._start_trend()
+        noise = self.rng.gauss(0.0, self.noise * math.sqrt(seconds))
         pull = (self.anchor - self.log_price) * min(1.0, seconds / PULL_SECONDS)
         self.log_price += self.drift * seconds + noise + pull
         return math.exp(self.log_price)
 
-    def _turn(self) -> None:
-        self.left_seconds = 60.0 + self.draw.expovariate(1 / 240.0)
-        self.scale = self.volatility * self.draw.lognormvariate(-0.1, 0.45)
-        self.drift = self.draw.uniform(-1.0, 1.0) * self.volatility / math.sqrt(180.0) * 1.4
+    def _start_trend(self) -> None:
+        self.trend_left_s = 60.0 + self.rng.expovariate(1 / 240.0)
+        self.noise = self.volatility * self.rng.lognormvariate(-0.1, 0.45)
+        self.drift = self.rng.uniform(-1.0, 1.0) * self.volatility / math.sqrt(180.0) * 1.4
 
 
-class Flow:
-    """One symbol's takers. The same seed and start time give the same trades.
+class RandomMarket:
+    """A source of one symbol's trades. The same seed and start time give the same ones.
 
-    `history` must be drained before `take`: both draw from one sequence. Without a past the
+    `load_history` must come before `pop_due`: both draw from one sequence. Without a past the
     first trade comes at the start, and ids begin at 1.
     """
 
@@ -60,102 +60,103 @@ class Flow:
         self, listing: Listing, seed: int, rate: float, start_ms: int, *, has_past: bool = True
     ) -> None:
         self.rules = listing.rules
-        self.draw = random.Random(f"{seed}:flow:{self.rules.symbol}")
-        self.walk = Walk(self.draw, listing.price, listing.volatility)
+        self.rng = random.Random(f"{seed}:flow:{self.rules.symbol}")
+        self.walk = RandomWalk(self.rng, listing.price, listing.volatility)
         self.orders_per_ms = listing.orders_per_second * rate / 1000
-        self.tick, self.step = float(self.rules.tick), float(self.rules.step)
-        self.median_steps = max(1.0, TYPICAL_NOTIONAL / listing.price / self.step)
+        self.price_step = float(self.rules.price_step)
+        quantity_step = float(self.rules.quantity_step)
+        self.median_steps = max(1.0, TYPICAL_NOTIONAL / listing.price / quantity_step)
         self.start_ms = start_ms // MINUTE_MS * MINUTE_MS
-        self.due_ms = self.start_ms - TRADED_MS
-        self.trade_id = self.draw.randrange(1_000_000, 9_000_000)
-        self.agg_id = self.draw.randrange(500_000, 900_000)
+        self.next_trade_ms = self.start_ms - TRADE_HISTORY_MS
+        self.trade_id = self.rng.randrange(1_000_000, 9_000_000)
+        self.agg_id = self.rng.randrange(500_000, 900_000)
         self.has_past = has_past
         if not has_past:
-            self.due_ms, self.trade_id, self.agg_id = start_ms, 0, 0
-        self.ticks = self._ticks(listing.price)
+            self.next_trade_ms, self.trade_id, self.agg_id = start_ms, 0, 0
+        self.price_in_steps = self._to_steps(listing.price)
 
-    def history(self, chart: Chart) -> None:
-        """Fill the chart with the day before, up to where the trades begin."""
+    def load_history(self, builder: KlineBuilder) -> None:
+        """Give the builder the day before, up to where the trades begin."""
         if not self.has_past:
             return
-        day, hour, traded = self.start_ms - DAY_MS, self.start_ms - SECONDS_MS, self.due_ms
-        for open_ms in range(day, hour, MINUTE_MS):
-            chart.close("1m", self._kline("1m", open_ms, 4))
-        for open_ms in range(hour, traded, SECOND_MS):
-            chart.close("1s", self._kline("1s", open_ms, 1))
+        day_ms, hour_ms = self.start_ms - DAY_MS, self.start_ms - SECOND_KLINES_MS
+        for open_ms in range(day_ms, hour_ms, MINUTE_MS):
+            builder.close_kline("1m", self._draw_kline("1m", open_ms, 4))
+        for open_ms in range(hour_ms, self.next_trade_ms, SECOND_MS):
+            builder.close_kline("1s", self._draw_kline("1s", open_ms, 1))
 
-    def take(self, now_ms: int) -> Iterator[Print]:
-        """What was traded up to and including `now_ms` and was not handed out before."""
-        if now_ms - self.due_ms > QUIET_AFTER_MS + TRADED_MS:
-            self.due_ms = now_ms
-        taken = list(chain.from_iterable(self._orders(now_ms)))
-        for run in runs(taken):
+    def pop_due(self, now_ms: int) -> Iterator[TradeGroup]:
+        if now_ms - self.next_trade_ms > MAX_CATCH_UP_MS + TRADE_HISTORY_MS:
+            self.next_trade_ms = now_ms
+        fills = list(chain.from_iterable(self._taker_orders(now_ms)))
+        for run in split_runs(fills):
             self.agg_id += 1
-            yield printed(self.agg_id, run)
+            yield group_trades(self.agg_id, run)
 
-    def _orders(self, now_ms: int) -> Iterator[list[Trade]]:
-        while self.due_ms <= now_ms:
-            time_ms, gap_ms = self.due_ms, self._gap_ms()
-            self.due_ms += gap_ms
-            yield self._fills(time_ms, gap_ms)
+    def _taker_orders(self, now_ms: int) -> Iterator[list[Trade]]:
+        while self.next_trade_ms <= now_ms:
+            time_ms, gap_ms = self.next_trade_ms, self._draw_gap_ms()
+            self.next_trade_ms += gap_ms
+            yield self._draw_order(time_ms, gap_ms)
 
-    def _gap_ms(self) -> int:
+    def _draw_gap_ms(self) -> int:
         """Time to the next taker: a third of them come in bursts, within a few milliseconds."""
-        if self.draw.random() < 0.33:
-            return self.draw.choice((0, 0, 1, 3))
-        return 1 + int(self.draw.expovariate(self.orders_per_ms * 0.67))
+        if self.rng.random() < 0.33:
+            return self.rng.choice((0, 0, 1, 3))
+        return 1 + int(self.rng.expovariate(self.orders_per_ms * 0.67))
 
-    def _fills(self, time_ms: int, gap_ms: int) -> list[Trade]:
-        """One taker order: it moves the price and eats one level or several."""
-        before = self.ticks
-        self.ticks = self._ticks(self.walk.step(max(gap_ms, 1) / 1000))
-        moved = self.ticks - before
-        buyer_maker = moved < 0 if moved else self.draw.random() < 0.5
+    def _draw_order(self, time_ms: int, gap_ms: int) -> list[Trade]:
+        """The fills of one taker order: it moves the price and eats one level or several."""
+        before = self.price_in_steps
+        self.price_in_steps = self._to_steps(self.walk.next_price(max(gap_ms, 1) / 1000))
+        moved = self.price_in_steps - before
+        buyer_maker = moved < 0 if moved else self.rng.random() < 0.5
         direction = -1 if buyer_maker else 1
-        ticks, fills = self.ticks, []
+        steps, fills = self.price_in_steps, []
         while True:
             self.trade_id += 1
-            price, quantity = self.rules.tick * ticks, self._quantity(1)
+            price, quantity = self.rules.price_step * steps, self._draw_quantity(1)
             fills.append(Trade(self.trade_id, time_ms, price, quantity, buyer_maker))
-            if self.draw.random() < 1 / FILLS_PER_ORDER:
+            if self.rng.random() < 1 / FILLS_PER_ORDER:
                 return fills
-            if self.draw.random() < 0.4:
-                ticks = max(1, ticks + direction)
+            if self.rng.random() < 0.4:
+                steps = max(1, steps + direction)
 
-    def _kline(self, interval: str, open_ms: int, stops: int) -> Kline:
-        """A past interval by its outcome alone, with the ids of trades long forgotten."""
-        kline = flat(interval, open_ms, self.rules.tick * self.ticks)
+    def _draw_kline(self, interval: str, open_ms: int, stops: int) -> Kline:
+        """A past kline of up to `stops` prices, with the ids of trades that are kept no more."""
+        kline = flat_kline(interval, open_ms, self.rules.price_step * self.price_in_steps)
         length_ms = kline.end_ms - open_ms
         mean = self.orders_per_ms * length_ms * FILLS_PER_ORDER
-        count = max(0, round(self.draw.gauss(mean, math.sqrt(mean) * 1.3)))
-        stops, ticks = min(count, stops) or 1, [self.ticks]
+        count = max(0, round(self.rng.gauss(mean, math.sqrt(mean) * 1.3)))
+        stops, prices = min(count, stops) or 1, [self.price_in_steps]
         for _ in range(stops):
-            ticks.append(self._ticks(self.walk.step(length_ms / stops / 1000)))
+            prices.append(self._to_steps(self.walk.next_price(length_ms / stops / 1000)))
         if count:
-            self.ticks = ticks[-1]
-            self._outcome(kline, ticks[-count:], count)
+            self.price_in_steps = prices[-1]
+            self._draw_trading(kline, prices[-count:], count)
         return kline
 
-    def _outcome(self, kline: Kline, ticks: list[int], count: int) -> None:
-        tick = self.rules.tick
-        kline.open, kline.close = tick * ticks[0], tick * ticks[-1]
-        kline.high, kline.low = tick * max(ticks), tick * min(ticks)
-        average = tick * (sum(ticks) // len(ticks))
-        kline.volume = self._quantity(count)
-        bought = Decimal(round(self.draw.uniform(0.25, 0.75), 3))
+    def _draw_trading(self, kline: Kline, prices: list[int], count: int) -> None:
+        """Fill a kline in, given `count` trades at some prices, in steps."""
+        step, lot = self.rules.price_step, self.rules.quantity_step
+        kline.open, kline.close = step * prices[0], step * prices[-1]
+        kline.high, kline.low = step * max(prices), step * min(prices)
+        average = step * (sum(prices) // len(prices))
+        kline.volume = self._draw_quantity(count)
+        bought = Decimal(round(self.rng.uniform(0.25, 0.75), 3))
         if count == 1:
-            bought = Decimal(self.draw.random() < 0.5)
-        kline.taker_volume = kline.volume * bought // self.rules.step * self.rules.step
+            bought = Decimal(self.rng.random() < 0.5)
+        kline.taker_volume = kline.volume * bought // lot * lot
         kline.quote, kline.taker_quote = average * kline.volume, average * kline.taker_volume
         kline.count, kline.first_id = count, self.trade_id + 1
         self.trade_id += count
         kline.last_id = self.trade_id
 
-    def _quantity(self, fills: int) -> Decimal:
+    def _draw_quantity(self, fills: int) -> Decimal:
         """The sum of so many fills, at least one step each."""
         spread = 1.3 if fills == 1 else 0.25
         mean = self.median_steps * fills * (1.0 if fills == 1 else 2.3)
-        return self.rules.step * max(fills, int(mean * self.draw.lognormvariate(0, spread)))
+        return self.rules.quantity_step * max(fills, int(mean * self.rng.lognormvariate(0, spread)))
 
-    def _ticks(self, price: float) -> int:
-        return max(1, round(price / self.tick))
+    def _to_steps(self, price: float) -> int:
+        return max(1, round(price / self.price_step))

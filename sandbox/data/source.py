@@ -4,31 +4,31 @@ from collections.abc import Iterable
 from typing import Protocol
 
 from sandbox.clock import NEVER_MS
-from sandbox.data.kline_builder import Chart
-from sandbox.data.tape import Print
+from sandbox.data.kline_builder import KlineBuilder
+from sandbox.data.tape import TradeGroup
 
 
-class Source(Protocol):
-    """Where trades come from: drawn at random or recorded."""
+class TradeSource(Protocol):
+    """A source of one symbol's trades: drawn at random or recorded."""
 
     @property
-    def due_ms(self) -> int:
-        """When the next trade happens."""
+    def next_trade_ms(self) -> int:
+        """Time of the next trade that is still to come."""
 
-    def history(self, chart: Chart) -> None:
-        """Klines from before the first trade, if any."""
+    def load_history(self, builder: KlineBuilder) -> None:
+        """Give the builder the klines from before the first trade, if there are any."""
 
-    def take(self, now_ms: int) -> Iterable[Print]:
-        """Trades up to and including `now_ms` that were not taken before, in order of id."""
+    def pop_due(self, now_ms: int) -> Iterable[TradeGroup]:
+        """Trades up to and including `now_ms` that were not handed out before, in order of id."""
 
 
-class Silent:
+class NoTrades:
     """The source of a symbol that is listed but not trading."""
 
-    due_ms = NEVER_MS
+    next_trade_ms = NEVER_MS
 
-    def history(self, chart: Chart) -> None:
+    def load_history(self, builder: KlineBuilder) -> None:
         """There is none."""
 
-    def take(self, now_ms: int) -> Iterable[Print]:
+    def pop_due(self, now_ms: int) -> Iterable[TradeGroup]:
         return ()

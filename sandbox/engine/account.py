@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import NamedTuple
 
-from sandbox.data.symbols import QUOTES_USDT, Listing
-from sandbox.errors import rejected
+from sandbox.data.symbols import QUOTE_VALUES_USDT, Listing
+from sandbox.errors import order_rejected
 
 ZERO = Decimal(0)
 FREE_USDT = Decimal(1_000_000)
@@ -16,7 +16,7 @@ GRANT_WORTH = 250_000  # USDT; of every other asset, rounded to one digit
 
 
 def insufficient() -> Exception:
-    return rejected("Account has insufficient balance for requested action.")
+    return order_rejected("Account has insufficient balance for requested action.")
 
 
 @dataclass(slots=True)
@@ -87,7 +87,7 @@ def grants(listings: list[Listing]) -> dict[str, Decimal]:
     amounts = {"USDT": FREE_USDT, "BTC": FREE_BTC}
     for listing in listings:
         rules = listing.rules
-        worth = listing.price * QUOTES_USDT[rules.quote]
-        for asset, price in ((rules.base, worth), (rules.quote, QUOTES_USDT[rules.quote])):
+        worth = listing.price * QUOTE_VALUES_USDT[rules.quote]
+        for asset, price in ((rules.base, worth), (rules.quote, QUOTE_VALUES_USDT[rules.quote])):
             amounts.setdefault(asset, Decimal(int(float(f"{GRANT_WORTH / price:.0e}")) or 1))
     return amounts

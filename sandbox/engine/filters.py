@@ -13,13 +13,13 @@ MAX_OPEN_ORDERS, MAX_TRIGGERED_ORDERS = 200, 5
 
 def check_price(rules: SymbolRules, price: Decimal) -> None:
     """PRICE_FILTER: within bounds and on the tick grid."""
-    if not rules.tick <= price <= rules.max_price or price % rules.tick:
+    if not rules.price_step <= price <= rules.max_price or price % rules.price_step:
         raise filter_failure("PRICE_FILTER")
 
 
 def check_quantity(rules: SymbolRules, quantity: Decimal, market: bool) -> None:
     """LOT_SIZE, and for market orders MARKET_LOT_SIZE (whose minimum and step are off)."""
-    if not rules.step <= quantity <= rules.max_quantity or quantity % rules.step:
+    if not rules.quantity_step <= quantity <= rules.max_quantity or quantity % rules.quantity_step:
         raise filter_failure("LOT_SIZE")
     if market and quantity > rules.market_max_quantity:
         raise filter_failure("MARKET_LOT_SIZE")

@@ -3,7 +3,7 @@
 from sandbox.engine.exchange import Exchange
 from sandbox.engine.order_payloads import own_trade, queried
 from sandbox.engine.orders import Change, Order
-from sandbox.wire import Json, text
+from sandbox.wire import Json, format_decimal
 
 
 def ledger(exchange: Exchange) -> Json:
@@ -12,14 +12,14 @@ def ledger(exchange: Exchange) -> Json:
     `requests` are all that carried an order or a cancel, with what became of them; `past` is
     what stood here when the exchange was reset, oldest first.
     """
-    granted = {asset: text(amount) for asset, amount in exchange.granted.items()}
+    granted = {asset: format_decimal(amount) for asset, amount in exchange.granted.items()}
     return {
         "server_time_ms": exchange.clock.now_ms(),
         "started_ms": exchange.started_ms,
-        "mode": "replay" if exchange.plan.replay else "random",
-        "seed": exchange.plan.seed,
-        "fee": text(exchange.plan.fee),
-        "fee_asset": exchange.plan.fee_asset,
+        "mode": "replay" if exchange.config.replay else "random",
+        "seed": exchange.config.seed,
+        "fee": format_decimal(exchange.config.fee),
+        "fee_asset": exchange.config.fee_asset,
         "symbols": list(exchange.markets),
         "initial_balances": granted,
         **books(exchange),
@@ -30,7 +30,7 @@ def ledger(exchange: Exchange) -> Json:
 def books(exchange: Exchange) -> Json:
     """What a reset ends."""
     balances = {
-        asset: {"free": text(balance.free), "locked": text(balance.locked)}
+        asset: {"free": format_decimal(balance.free), "locked": format_decimal(balance.locked)}
         for asset, balance in exchange.engine.account.balances.items()
     }
     return {
@@ -59,5 +59,5 @@ def _change(change: Change) -> Json:
         "execution": change.kind,
         "status": change.status,
         "clientOrderId": change.client_order_id,
-        "executedQty": text(change.executed),
+        "executedQty": format_decimal(change.executed),
     }

@@ -4,12 +4,12 @@ from decimal import Decimal
 from typing import NamedTuple
 
 from sandbox.clock import DAY_MS, MINUTE_MS, NEVER_MS, SECOND_MS
-from sandbox.data.kline_builder import Chart, Closed
-from sandbox.data.klines import Kline, flat
-from sandbox.data.source import Silent, Source
+from sandbox.data.kline_builder import ClosedKline, KlineBuilder
+from sandbox.data.klines import Kline, flat_kline
+from sandbox.data.source import NoTrades, TradeSource
 from sandbox.data.symbols import SymbolRules
-from sandbox.data.tape import Print, Tape
-from sandbox.data.trade_faults import Altered
+from sandbox.data.tape import Tape, TradeGroup
+from sandbox.data.trade_faults import FaultyTrades
 from sandbox.engine.filters import AVERAGE_MINUTES
 from sandbox.engine.order_book import Book, Level
 
@@ -19,8 +19,8 @@ MINUTES_A_DAY = 1_440
 class Moved(NamedTuple):
     """What one look at the clock brought: trades, then klines they or the time closed."""
 
-    prints: list[Print]
-    closed: list[Closed]
+    prints: list[TradeGroup]
+    closed: list[ClosedKline]
 
 
 class Market:
@@ -30,12 +30,12 @@ class Market:
     What it then tells is the same as if it had never slept.
     """
 
-    def __init__(self, rules: SymbolRules, source: Source, seed: int, keep: int) -> None:
+    def __init__(self, rules: SymbolRules, source: TradeSource, seed: int, max_trades: int) -> None:
         self.rules = rules
-        self.source = Altered(source)
-        self.trading = not isinstance(source, Silent)
-        self.tape = Tape(keep)
-        self.chart = Chart()
+        self.source = FaultyTrades(source)
+        self.trading = not isinstance(source, NoTrades)
+        self.tape = Tape(max_trades)
+        self.kline_builder = KlineBuilder()
         self._book = Book(rules, seed)
         self.awake = False
         self.due_ms = NEVER_MS
@@ -44,19 +44,19 @@ class Market:
     def wake(self, now_ms: int) -> None:
         if not self.awake:
             self.awake = True
-            self.source.history(self.chart)
+            self.source.load_history(self.kline_builder)
             self.advance(now_ms)
 
     def advance(self, now_ms: int) -> Moved:
         """Let everything happen that is due by `now_ms`."""
         prints, closed = [], []
-        for printed in self.source.take(now_ms):
+        for printed in self.source.pop_due(now_ms):
             self.tape.record(printed)
             prints.append(printed)
             for trade in printed.trades:
-                closed += self.chart.add(trade)
-        closed += self.chart.advance(now_ms)
-        self.due_ms = min(self.source.due_ms, (now_ms // SECOND_MS + 1) * SECOND_MS)
+                closed += self.kline_builder.add_trade(trade)
+        closed += self.kline_builder.advance(now_ms)
+        self.due_ms = min(self.source.next_trade_ms, (now_ms // SECOND_MS + 1) * SECOND_MS)
         return Moved(prints, closed)
 
     def klines(
@@ -69,15 +69,17 @@ class Market:
     ) -> list[Kline]:
         """Klines by open time, as of now or of an earlier time; see `Chart.rows`."""
         if horizon_ms is None:
-            return self.chart.rows(interval, start_ms, end_ms, limit)
+            return self.kline_builder.select(interval, start_ms, end_ms, limit)
         end_ms = horizon_ms if end_ms is None else min(horizon_ms, end_ms)
-        rows = self.chart.rows(interval, start_ms, end_ms, limit)
+        rows = self.kline_builder.select(interval, start_ms, end_ms, limit)
         if rows and rows[-1].end_ms > horizon_ms:
-            rows[-1] = self.chart.as_of(interval, horizon_ms, self.tape, rows[-1].open)
+            rows[-1] = self.kline_builder.kline_as_of(
+                interval, horizon_ms, self.tape, rows[-1].open
+            )
         return rows
 
     def book(self, now_ms: int) -> Book:
-        self._book.refresh(self.tape.last, now_ms)
+        self._book.refresh(self.tape.last_trade, now_ms)
         return self._book
 
     @property
@@ -86,7 +88,7 @@ class Market:
 
     @property
     def last_price(self) -> Decimal | None:
-        return self.tape.last.price if self.tape.last else None
+        return self.tape.last_trade.price if self.tape.last_trade else None
 
     def average_price(self, now_ms: int) -> Decimal | None:
         """Volume-weighted over the last minutes, else the last price; None before any trade."""
@@ -100,7 +102,7 @@ class Market:
 
     def day(self, now_ms: int) -> Kline | None:
         """The last 24 hours, to the minute, as one kline; None before the first trade."""
-        forming = self.chart.forming("1m")
+        forming = self.kline_builder.forming("1m")
         if forming is None:
             return None
         minute = now_ms // MINUTE_MS
@@ -109,19 +111,19 @@ class Market:
         day = self._day[1]
         if day is None:
             return forming
-        whole = flat("1m", day.open_ms, day.open)
+        whole = flat_kline("1m", day.open_ms, day.open)
         whole.end_ms = day.open_ms + DAY_MS
-        whole.absorb(day)
-        whole.absorb(forming)
+        whole.merge(day)
+        whole.merge(forming)
         return whole
 
     def _closed_minutes(self, forming: Kline) -> Kline | None:
-        rows = self.chart.closed["1m"][1 - MINUTES_A_DAY :]
+        rows = self.kline_builder.closed["1m"][1 - MINUTES_A_DAY :]
         if not rows:
             return None
-        day = flat("1m", rows[0].open_ms, rows[0].open)
+        day = flat_kline("1m", rows[0].open_ms, rows[0].open)
         for row in rows:
-            day.absorb(row)
+            day.merge(row)
         return day
 
     def best(self, now_ms: int) -> tuple[Level, Level]:

@@ -10,7 +10,7 @@ from itertools import count
 from typing import NamedTuple
 
 from sandbox.data.symbols import SymbolRules
-from sandbox.data.tape import Print
+from sandbox.data.tape import TradeGroup
 from sandbox.engine import matching
 from sandbox.engine.fees import Fees
 from sandbox.engine.market import Market
@@ -18,7 +18,7 @@ from sandbox.engine.matching import SHARED, Met, Step
 from sandbox.engine.order_book import Book, Level
 from sandbox.engine.order_lifecycle import Books
 from sandbox.engine.orders import NOT_WORKING, ZERO, Order, OrderRequest
-from sandbox.errors import ApiError, rejected
+from sandbox.errors import ApiError, order_rejected
 from sandbox.wire import Json
 
 FEWEST_SPREAD_FILLS = 4
@@ -65,11 +65,11 @@ class Engine:
 
     def _check(self, request: OrderRequest, market: Market, now_ms: int) -> None:
         if not market.trading or market.last_price is None:
-            raise rejected("Market is closed.")
+            raise order_rejected("Market is closed.")
         if self.open_with_client_id(request.symbol, request.client_order_id):
-            raise rejected("Duplicate order sent.")
+            raise order_rejected("Duplicate order sent.")
         if request.has_trigger and request.is_hit(market.last_price):
-            raise rejected("Order would trigger immediately.")
+            raise order_rejected("Order would trigger immediately.")
 
     def _accepted(self, request: OrderRequest, market: Market, now_ms: int) -> Order:
         """Lock what the order may cost and give it an id; raises -2010 where funds lack."""
@@ -85,11 +85,11 @@ class Engine:
         book = market.book(now_ms)
         steps = self._way(order, book)
         if request.type == "LIMIT_MAKER" and steps:
-            raise rejected("Order would immediately match and take.")
+            raise order_rejected("Order would immediately match and take.")
         if request.quote_quantity:
             order.quantity = _worth_quantity(request, book, steps)
             if not order.quantity:
-                raise rejected(NO_LIQUIDITY)
+                raise order_rejected(NO_LIQUIDITY)
         self.books.lock(order, self._needed(order, steps), book.rules)
         self.books.open_up(order)
         return order
@@ -101,7 +101,7 @@ class Engine:
             for other in self.open[request.symbol].values()
             if other.is_resting and other.request.side != request.side
         ]
-        return list(matching.way(order, book.facing(request.side), own, book.rules.step))
+        return list(matching.way(order, book.facing(request.side), own, book.rules.quantity_step))
 
     def _needed(self, order: Order, steps: list[Step]) -> Decimal:
         """What must be locked for an order: base asset of a sell, else quote asset."""
@@ -144,7 +144,7 @@ class Engine:
         self, order: Order, steps: list[Step], market: Market, now_ms: int, over_ms: int
     ) -> None:
         """The first fill now, the others evenly until `over_ms` from now."""
-        parts = matching.parted(steps, FEWEST_SPREAD_FILLS, market.rules.step)
+        parts = matching.parted(steps, FEWEST_SPREAD_FILLS, market.rules.quantity_step)
         for place, step in enumerate(parts[1:], 1):
             due_ms = now_ms + over_ms * place // (len(parts) - 1)
             self._in(due_ms, lambda at, step=step: self._meet(order, step, market.rules, at))  # type: ignore[misc]
@@ -170,7 +170,7 @@ class Engine:
         else:
             self.books.fill(order, step, rules, now_ms, now_ms, maker=False)
 
-    def market_moved(self, market: Market, prints: Iterable[Print], now_ms: int) -> None:
+    def market_moved(self, market: Market, prints: Iterable[TradeGroup], now_ms: int) -> None:
         """Fill the orders that the market has passed; trigger those whose price it has hit."""
         for printed in prints:
             mine = self.open.get(market.rules.symbol)
@@ -184,7 +184,7 @@ class Engine:
             self.journal.close(now_ms)
 
     def _fill_passed(
-        self, mine: list[Order], printed: Print, rules: SymbolRules, now_ms: int
+        self, mine: list[Order], printed: TradeGroup, rules: SymbolRules, now_ms: int
     ) -> None:
         """By price, then by age, no more in all than was traded beyond their prices."""
         passed = [order for order in mine if order.is_resting and _passed(order, printed.agg.price)]
@@ -266,4 +266,7 @@ def _worth_quantity(request: OrderRequest, book: Book, steps: list[Step]) -> Dec
     if not levels or len(steps) < len(levels):
         return quantity
     rest = request.quote_quantity - matching.cost(steps)
-    return quantity + max(rest, ZERO) / levels[-1].price // book.rules.step * book.rules.step
+    return (
+        quantity
+        + max(rest, ZERO) / levels[-1].price // book.rules.quantity_step * book.rules.quantity_step
+    )

@@ -40,13 +40,13 @@ class Book:
             return
         self.drawn_for = (last.trade_id, now_ms // 1000)
         draw = random.Random(f"{self.seed}:book:{self.rules.symbol}:{self.drawn_for}")
-        spread = max(1, int(last.price / self.rules.tick / 20_000))
-        gap = self.rules.tick * spread
+        spread = max(1, int(last.price / self.rules.price_step / 20_000))
+        gap = self.rules.price_step * spread
         bid, ask = (
             (last.price, last.price + gap) if last.buyer_maker else (last.price - gap, last.price)
         )
-        self.bids = self._side(draw, bid, -self.rules.tick, spread)
-        self.asks = self._side(draw, ask, self.rules.tick, spread)
+        self.bids = self._side(draw, bid, -self.rules.price_step, spread)
+        self.asks = self._side(draw, ask, self.rules.price_step, spread)
         self.update_id += 1
 
     def _side(self, draw: random.Random, best: Decimal, tick: Decimal, spread: int) -> list[Level]:
@@ -55,8 +55,8 @@ class Book:
         for _ in range(LEVELS):
             if price <= 0:
                 break
-            steps = worth * draw.uniform(0.4, 1.6) * unit / float(price * self.rules.step)
-            levels.append(Level(price, self.rules.step * max(1, int(steps))))
+            steps = worth * draw.uniform(0.4, 1.6) * unit / float(price * self.rules.quantity_step)
+            levels.append(Level(price, self.rules.quantity_step * max(1, int(steps))))
             price += tick * draw.randint(1, 1 + 2 * spread)
             worth *= GROWTH
         return levels

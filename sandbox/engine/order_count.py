@@ -39,7 +39,7 @@ class OrderCount:
             if window.now(now_ms).count >= limit:
                 message = f"Too many new orders; current limit is {limit} orders per "
                 retry_ms = window.next_ms(now_ms)
-                raise ApiError(-1015, f"{message}{number} {interval}.", 429, retry_ms=retry_ms)
+                raise ApiError(-1015, f"{message}{number} {interval}.", 429, retry_at_ms=retry_ms)
         for window in self._windows:
             window.count += 1
 

@@ -1,18 +1,18 @@
 """How REST and the WebSocket API show orders and own trades. Source: protocol D.7, D.8."""
 
 from sandbox.engine.orders import ZERO, Fill, Order
-from sandbox.wire import Json, text
+from sandbox.wire import Json, format_decimal
 
 
 def _state(order: Order) -> Json:
     """The fields that every longer answer about an order has."""
     request = order.request
     return {
-        "price": text(request.price),
-        "origQty": text(order.quantity),
-        "executedQty": text(order.executed),
-        "origQuoteOrderQty": text(request.quote_quantity),
-        "cummulativeQuoteQty": text(order.executed_quote),
+        "price": format_decimal(request.price),
+        "origQty": format_decimal(order.quantity),
+        "executedQty": format_decimal(order.executed),
+        "origQuoteOrderQty": format_decimal(request.quote_quantity),
+        "cummulativeQuoteQty": format_decimal(order.executed_quote),
         "status": order.status,
         "timeInForce": request.time_in_force,
         "type": request.type,
@@ -25,12 +25,12 @@ def _extras(order: Order) -> Json:
     """Fields that only some orders have."""
     extras: Json = dict(order.request.strategy)
     if order.request.has_trigger:
-        extras["stopPrice"] = text(order.request.stop_price)
+        extras["stopPrice"] = format_decimal(order.request.stop_price)
     if order.expiry_reason:
         extras["expiryReason"] = order.expiry_reason
     if order.prevented:
         extras["preventedMatchId"] = order.prevented_match_id
-        extras["preventedQuantity"] = text(order.prevented)
+        extras["preventedQuantity"] = format_decimal(order.prevented)
     return extras
 
 
@@ -56,9 +56,9 @@ def placed(order: Order) -> Json:
 
 def _fill(fill: Fill) -> Json:
     return {
-        "price": text(fill.price),
-        "qty": text(fill.quantity),
-        "commission": text(fill.commission),
+        "price": format_decimal(fill.price),
+        "qty": format_decimal(fill.quantity),
+        "commission": format_decimal(fill.commission),
         "commissionAsset": fill.commission_asset,
         "tradeId": fill.trade_id,
     }
@@ -68,8 +68,8 @@ def queried(order: Order) -> Json:
     return {
         **_names(order),
         **_state(order),
-        "stopPrice": text(order.request.stop_price),
-        "icebergQty": text(ZERO),
+        "stopPrice": format_decimal(order.request.stop_price),
+        "icebergQty": format_decimal(ZERO),
         "time": order.time_ms,
         "updateTime": order.update_ms,
         "isWorking": order.is_working,
@@ -90,10 +90,10 @@ def own_trade(order: Order, fill: Fill) -> Json:
         "id": fill.trade_id,
         "orderId": order.order_id,
         "orderListId": -1,
-        "price": text(fill.price),
-        "qty": text(fill.quantity),
-        "quoteQty": text(fill.quote),
-        "commission": text(fill.commission),
+        "price": format_decimal(fill.price),
+        "qty": format_decimal(fill.quantity),
+        "quoteQty": format_decimal(fill.quote),
+        "commission": format_decimal(fill.commission),
         "commissionAsset": fill.commission_asset,
         "time": fill.time_ms,
         "isBuyer": order.request.buys,

@@ -4,7 +4,7 @@ from decimal import Decimal
 from typing import NamedTuple
 
 from sandbox.engine.orders import ZERO, Fill, Order
-from sandbox.wire import Json, text
+from sandbox.wire import Json, format_decimal
 
 
 class Prevented(NamedTuple):
@@ -36,20 +36,20 @@ def execution_report(
         "S": request.side,
         "o": request.type,
         "f": request.time_in_force,
-        "q": text(order.quantity),
-        "p": text(request.price),
-        "P": text(request.stop_price),
-        "F": text(ZERO),
+        "q": format_decimal(order.quantity),
+        "p": format_decimal(request.price),
+        "P": format_decimal(request.stop_price),
+        "F": format_decimal(ZERO),
         "g": -1,
         "C": original_id,
         "x": kind,
         "X": order.status,
         "r": "NONE",
         "i": order.order_id,
-        "l": text(fill.quantity if fill else ZERO),
-        "z": text(order.executed),
-        "L": text(fill.price if fill else ZERO),
-        "n": text(fill.commission) if fill else "0",
+        "l": format_decimal(fill.quantity if fill else ZERO),
+        "z": format_decimal(order.executed),
+        "L": format_decimal(fill.price if fill else ZERO),
+        "n": format_decimal(fill.commission) if fill else "0",
         "N": fill.commission_asset if fill else None,
         "T": order.update_ms,
         "t": fill.trade_id if fill else -1,
@@ -58,9 +58,9 @@ def execution_report(
         "m": bool(fill and fill.maker),
         "M": False,
         "O": order.time_ms,
-        "Z": text(order.executed_quote),
-        "Y": text(fill.quote if fill else ZERO),
-        "Q": text(request.quote_quantity),
+        "Z": format_decimal(order.executed_quote),
+        "Y": format_decimal(fill.quote if fill else ZERO),
+        "Q": format_decimal(request.quote_quantity),
         "V": request.stp_mode,
     }
     if order.is_working:
@@ -75,14 +75,14 @@ def execution_report(
 def _prevention(order: Order, prevented: Prevented) -> Json:
     return {
         "v": prevented.match_id,
-        "A": text(order.prevented),
-        "B": text(prevented.quantity),
+        "A": format_decimal(order.prevented),
+        "B": format_decimal(prevented.quantity),
         "u": prevented.match_id,
         "U": prevented.counter_order_id,
         "Cs": order.request.symbol,
-        "pl": text(prevented.quantity),
-        "pL": text(prevented.price),
-        "pY": text(prevented.price * prevented.quantity),
+        "pl": format_decimal(prevented.quantity),
+        "pL": format_decimal(prevented.price),
+        "pY": format_decimal(prevented.price * prevented.quantity),
     }
 
 
@@ -90,10 +90,13 @@ def account_position(
     balances: dict[str, tuple[Decimal, Decimal]], update_ms: int, now_ms: int
 ) -> Json:
     """Free and locked of the assets that an action may have changed."""
-    rows = [{"a": a, "f": text(free), "l": text(locked)} for a, (free, locked) in balances.items()]
+    rows = [
+        {"a": a, "f": format_decimal(free), "l": format_decimal(locked)}
+        for a, (free, locked) in balances.items()
+    ]
     return {"e": "outboundAccountPosition", "E": now_ms, "u": update_ms, "B": rows}
 
 
 def balance_update(asset: str, delta: Decimal, now_ms: int) -> Json:
     """A deposit or a withdrawal."""
-    return {"e": "balanceUpdate", "E": now_ms, "a": asset, "d": text(delta), "T": now_ms}
+    return {"e": "balanceUpdate", "E": now_ms, "a": asset, "d": format_decimal(delta), "T": now_ms}

@@ -55,7 +55,7 @@ class Faults:
         self.places.api.calm()
         self.places.user_data.end()
         for market in self.places.exchange.markets.values():
-            market.source.end()
+            market.source.clear_faults()
 
     def waiting(self) -> Json:
         """What has not happened yet, the storm, and all that was injected, with its time."""

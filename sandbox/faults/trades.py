@@ -20,7 +20,7 @@ class HoleIds(Fault, tag="hole_ids"):
 
     def strike(self, at: Places) -> Json:
         for market in at.markets(self.symbol):
-            market.source.leave_hole(self.count)
+            market.source.skip_ids(self.count)
         return {}
 
     @classmethod
@@ -43,7 +43,7 @@ class LateTrades(Fault, tag="late_trades"):
     def strike(self, at: Places) -> Json:
         now_ms = at.now_ms()
         for market in at.markets(self.symbol):
-            market.source.delay(now_ms, now_ms + self.ms, self.delay_ms)
+            market.source.delay_trades(now_ms, now_ms + self.ms, self.delay_ms)
         return {}
 
     @classmethod
@@ -65,7 +65,7 @@ class Backdated(Fault, tag="backdated"):
 
     def strike(self, at: Places) -> Json:
         for market in at.markets(self.symbol):
-            market.source.date_back(self.count, self.ms)
+            market.source.backdate(self.count, self.ms)
         return {}
 
     @classmethod

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from sandbox.clock import DAY_MS, SECOND_MS, Clock
 from sandbox.streams.connections import POLICY_VIOLATION, TEXT, Socket, Sockets, frame
 from sandbox.streams.control_messages import Subscriber, answer
-from sandbox.wire import Json, encode
+from sandbox.wire import Json, encode_json
 
 INBOUND_PER_SECOND = 5
 
@@ -49,7 +49,7 @@ class Connection(Socket, Subscriber):
         super().received(opcode, payload)
 
     def heard(self, message: bytes) -> None:
-        self.send(frame(TEXT, encode(answer(self, message))))
+        self.send(frame(TEXT, encode_json(answer(self, message))))
 
     def shutdown_frame(self, now_ms: int) -> bytes:
         raw, combined = _frames("!serverShutdown", {"e": "serverShutdown", "E": now_ms})
@@ -105,6 +105,6 @@ class Hub(Sockets[Connection]):
 
 def _frames(name: str, event: Json | list[Json]) -> tuple[bytes, bytes]:
     """An event's frames for raw and for combined connections."""
-    payload = encode(event)
-    combined = b'{"stream":%b,"data":%b}' % (encode(name), payload)
+    payload = encode_json(event)
+    combined = b'{"stream":%b,"data":%b}' % (encode_json(name), payload)
     return frame(TEXT, payload), frame(TEXT, combined)

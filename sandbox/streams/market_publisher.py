@@ -3,14 +3,14 @@
 from functools import partial
 
 from sandbox.clock import SECOND_MS
-from sandbox.data.kline_builder import Closed
+from sandbox.data.kline_builder import ClosedKline
 from sandbox.data.payloads import stream_agg_trade, stream_kline, stream_mini_ticker, stream_trade
-from sandbox.data.tape import Print
+from sandbox.data.tape import TradeGroup
 from sandbox.engine.exchange import Exchange
 from sandbox.engine.market import Market, Moved
 from sandbox.streams.hub import Hub
 from sandbox.streams.market_stream_faults import Outgoing
-from sandbox.wire import Json, text
+from sandbox.wire import Json, format_decimal
 
 KLINE_EVERY_SECONDS = 2
 ALL_MINI_TICKERS = "!miniTicker@arr"
@@ -45,13 +45,13 @@ class MarketPublisher:
         for symbol, printed in self.faults.overdue(now_ms):
             self._publish_trades(symbol, printed, now_ms)
 
-    def _publish_trades(self, symbol: str, printed: Print, now_ms: int) -> None:
+    def _publish_trades(self, symbol: str, printed: TradeGroup, now_ms: int) -> None:
         name, publish = symbol.lower(), self.hub.publish
         for trade in printed.trades:
             publish(f"{name}@trade", partial(stream_trade, symbol, trade, now_ms))
         publish(f"{name}@aggTrade", partial(stream_agg_trade, symbol, printed.agg, now_ms))
 
-    def _publish_closed(self, market: Market, closed: Closed, now_ms: int) -> None:
+    def _publish_closed(self, market: Market, closed: ClosedKline, now_ms: int) -> None:
         symbol, interval = market.rules.symbol, closed.interval
         name = f"{symbol.lower()}@kline_{interval}"
         if name in self.hub.streams:
@@ -79,10 +79,10 @@ class MarketPublisher:
         if kind == "miniTicker" and changed and (day := market.day(now_ms)):
             self.hub.publish(name, partial(stream_mini_ticker, symbol, day, now_ms))
         interval = kind.removeprefix("kline_")
-        if interval == kind or interval not in market.chart.closed:
+        if interval == kind or interval not in market.kline_builder.closed:
             return
         every = 1 if interval == "1s" else KLINE_EVERY_SECONDS
-        if now_ms // SECOND_MS % every == 0 and (kline := market.chart.forming(interval)):
+        if now_ms // SECOND_MS % every == 0 and (kline := market.kline_builder.forming(interval)):
             event = partial(stream_kline, symbol, interval, kline, False, now_ms)
             self.hub.publish(name, event)
 
@@ -96,8 +96,8 @@ def stream_book_ticker(market: Market, now_ms: int) -> Json:
     return {
         "u": market.book(now_ms).update_id,
         "s": market.rules.symbol,
-        "b": text(bid.price),
-        "B": text(bid.quantity),
-        "a": text(ask.price),
-        "A": text(ask.quantity),
+        "b": format_decimal(bid.price),
+        "B": format_decimal(bid.quantity),
+        "a": format_decimal(ask.price),
+        "A": format_decimal(ask.quantity),
     }

@@ -6,10 +6,10 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from sandbox.clock import SECOND_MS
-from sandbox.data.kline_builder import Closed
+from sandbox.data.kline_builder import ClosedKline
 from sandbox.data.klines import Kline
 from sandbox.data.symbols import SymbolRules
-from sandbox.data.tape import Print
+from sandbox.data.tape import TradeGroup
 
 LONGEST_HELD_MS = SECOND_MS
 
@@ -17,7 +17,7 @@ LONGEST_HELD_MS = SECOND_MS
 class Held(NamedTuple):
     """A print that waits for its successor to go first, though not for ever."""
 
-    printed: Print
+    printed: TradeGroup
     until_ms: int
 
 
@@ -44,7 +44,9 @@ class Outgoing:
     def is_mute(self, symbol: str, now_ms: int) -> bool:
         return self._muted_until_ms.get(symbol, 0) > now_ms
 
-    def prints(self, symbol: str, prints: Iterable[Print], now_ms: int) -> Iterator[Print]:
+    def prints(
+        self, symbol: str, prints: Iterable[TradeGroup], now_ms: int
+    ) -> Iterator[TradeGroup]:
         """What is sent of these prints of a symbol."""
         for printed in prints:
             if self._takes("skip_ids", symbol):
@@ -59,7 +61,7 @@ class Outgoing:
             if held:
                 yield held.printed
 
-    def overdue(self, now_ms: int) -> list[tuple[str, Print]]:
+    def overdue(self, now_ms: int) -> list[tuple[str, TradeGroup]]:
         """Symbols and their prints that have waited for a successor for too long."""
         if not self._held:
             return []
@@ -67,7 +69,7 @@ class Outgoing:
         prints = [(symbol, self._held.pop(symbol).printed) for symbol in late]
         return [(symbol, one) for symbol, one in prints if not self.is_mute(symbol, now_ms)]
 
-    def finals(self, rules: SymbolRules, closed: Closed) -> list[Kline]:
+    def finals(self, rules: SymbolRules, closed: ClosedKline) -> list[Kline]:
         """What is sent of a kline that has closed."""
         if not self._left:
             return [closed.kline]
@@ -76,7 +78,11 @@ class Outgoing:
             return []
         kline = closed.kline
         if self._takes("wrong_klines", *names):
-            kline = replace(kline, close=kline.close + rules.tick, volume=kline.volume + rules.step)
+            kline = replace(
+                kline,
+                close=kline.close + rules.price_step,
+                volume=kline.volume + rules.quantity_step,
+            )
         return [kline, kline] if self._takes("double_final", *names) else [kline]
 
     def _takes(self, fault: str, *names: str) -> bool:

@@ -5,14 +5,14 @@ from collections.abc import Iterator
 import pytest
 
 from sandbox.api.limits import Weights
-from sandbox.config import Plan
+from sandbox.config import SandboxConfig
 from tests.sandbox.venue import Venue, quick, running
 
 
 @pytest.fixture(scope="module")
 def shared_venue(request: pytest.FixtureRequest) -> Iterator[Venue]:
     pace = getattr(request.module, "PACE", 1)  # how much faster than ours its clock runs
-    with running(Plan(["BTCUSDT"], seed=7, rate=2.5), quick(pace)) as venue:
+    with running(SandboxConfig(["BTCUSDT"], seed=7, rate=2.5), quick(pace)) as venue:
         yield venue
 
 
@@ -27,5 +27,5 @@ def venue(shared_venue: Venue) -> Iterator[Venue]:
 @pytest.fixture
 def fresh_venue() -> Iterator[Venue]:
     """An exchange of the test's own, every balance as granted."""
-    with running(Plan([], seed=3)) as venue:
+    with running(SandboxConfig([], seed=3)) as venue:
         yield venue

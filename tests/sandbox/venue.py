@@ -17,7 +17,7 @@ import websocket
 
 from sandbox.api.signing import signature
 from sandbox.clock import MINUTE_MS, Clock
-from sandbox.config import SAMPLE_KEY, SAMPLE_SECRET, Plan
+from sandbox.config import SAMPLE_KEY, SAMPLE_SECRET, SandboxConfig
 from sandbox.engine.exchange import Exchange
 from sandbox.server import Server
 from tests.servers import eventually
@@ -53,7 +53,7 @@ class Held:
 class Venue:
     """A running exchange. `shift_ms` moves its clock against ours; it never runs backwards."""
 
-    def __init__(self, plan: Plan, read_ms: Callable[[], int] = wall_ms) -> None:
+    def __init__(self, plan: SandboxConfig, read_ms: Callable[[], int] = wall_ms) -> None:
         self.shift_ms = 0
         self.patience = 5.0  # seconds that a signed request waits for its answer
         self.clock = Clock(lambda: read_ms() + self.shift_ms)
@@ -121,7 +121,7 @@ class Venue:
 
 
 @contextmanager
-def running(plan: Plan, read_ms: Callable[[], int] = wall_ms) -> Iterator[Venue]:
+def running(plan: SandboxConfig, read_ms: Callable[[], int] = wall_ms) -> Iterator[Venue]:
     """An exchange of a test's own, in which nothing runs that is not asked for."""
     venue = Venue(plan, read_ms)
     venue.exchange.asleep.clear()
@@ -152,7 +152,7 @@ def replaying(folder: Path, *offsets_ms: int) -> Iterator[Venue]:
 def replaying_files(*paths: Path, speed: int = 1, pace: int = 1) -> Iterator[Venue]:
     """A replay that begins half a second after this returns, by its own clock."""
     clock = Held((wall_ms() // MINUTE_MS + 1) * MINUTE_MS - 500, pace)
-    with running(Plan([], replay=paths, speed=Fraction(speed)), clock) as venue:
+    with running(SandboxConfig([], replay=paths, speed=Fraction(speed)), clock) as venue:
         for symbol in venue.exchange.markets:
             venue.exchange.market(symbol)
         clock.let_go()

@@ -28,7 +28,7 @@ from orders.services import (
 )
 from orders.stops import Hit, Stop
 from sandbox.clock import MINUTE_MS
-from sandbox.config import Plan
+from sandbox.config import SandboxConfig
 from strategies.services import finish_exits, guard, stop_out
 from tests.builders import intent, strategy, symbol
 from tests.environment import var_dir
@@ -75,7 +75,7 @@ def cliffs(tmp_path: Path) -> Iterator[Venue]:
     ]
     file.write_text("\n".join(rows) + "\n")
     clock = Held((wall_ms() // MINUTE_MS + 1) * MINUTE_MS - 1, pace=1)
-    with running(Plan([], replay=(file,)), clock) as venue:
+    with running(SandboxConfig([], replay=(file,)), clock) as venue:
         venue.exchange.market("BTCUSDT")
         venue.shift_ms += PHASE_MS // 2
         yield venue

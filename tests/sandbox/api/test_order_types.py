@@ -4,7 +4,7 @@ from decimal import Decimal
 
 import pytest
 
-from sandbox.config import Plan
+from sandbox.config import SandboxConfig
 from sandbox.engine.filters import MAX_OPEN_ORDERS, MAX_TRIGGERED_ORDERS
 from sandbox.engine.order_count import ORDER_LIMITS, OrderCount
 from tests.sandbox.venue import Json, Venue, running
@@ -161,7 +161,7 @@ def test_beyond_the_order_limit_a_replacement_may_still_cancel(fresh_venue: Venu
 
 
 def test_fees_come_out_of_another_asset() -> None:
-    with running(Plan([], fee_asset="BNB")) as venue:
+    with running(SandboxConfig([], fee_asset="BNB")) as venue:
         order = venue.order(quantity="0.001").json()
         fees = sum(Decimal(fill["commission"]) for fill in order["fills"])
         assert {fill["commissionAsset"] for fill in order["fills"]} == {"BNB"}

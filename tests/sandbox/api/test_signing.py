@@ -7,7 +7,7 @@ import pytest
 import requests
 
 from sandbox.api.signing import signature
-from sandbox.config import SAMPLE_KEY, SAMPLE_SECRET, Plan
+from sandbox.config import SAMPLE_KEY, SAMPLE_SECRET, SandboxConfig
 from tests.sandbox.venue import Venue
 
 SIGNED_AT_MS = 1_499_827_319_559
@@ -28,7 +28,7 @@ PASSED = -1121  # the signature held; these symbols are not listed
 @pytest.fixture(scope="module")
 def then() -> Iterator[Venue]:
     """An exchange at the moment when the vectors were signed."""
-    venue = Venue(Plan([]), read_ms=lambda: SIGNED_AT_MS)
+    venue = Venue(SandboxConfig([]), read_ms=lambda: SIGNED_AT_MS)
     yield venue
     venue.stop()
 

@@ -8,7 +8,7 @@ import pytest
 import websocket
 
 from sandbox.api.limits import WEIGHT_LIMIT
-from sandbox.config import SAMPLE_KEY, Plan
+from sandbox.config import SAMPLE_KEY, SandboxConfig
 from tests.sandbox.venue import Json, Venue, running
 from tests.sandbox.websocket_api import Api, signed
 
@@ -88,7 +88,7 @@ def api(venue: Venue) -> Iterator[Api]:
 @pytest.fixture(scope="module")
 def then() -> Iterator[Venue]:
     """An exchange whose servers' clock follows the vectors."""
-    with running(Plan([])) as venue:
+    with running(SandboxConfig([])) as venue:
         yield venue
 
 
@@ -226,7 +226,7 @@ def test_a_ban_is_told_and_ends_the_connection(api: Api, venue: Venue) -> None:
 
 
 def test_it_pings_and_ends_like_a_stream() -> None:
-    with running(Plan([], lifetime_ms=700)) as venue:
+    with running(SandboxConfig([], lifetime_ms=700)) as venue:
         api = Api(venue)
         api.ask("ping")
         assert api.socket.recv_data(control_frame=True) == (

@@ -13,11 +13,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sandbox.clock import DAY_MS, MINUTE_MS
-from sandbox.data.kline_builder import Chart
-from sandbox.data.klines import INTERVALS, Kline, span
+from sandbox.data.kline_builder import KlineBuilder
+from sandbox.data.klines import INTERVALS, Kline, interval_bounds
 from sandbox.data.payloads import rest_kline, stream_kline
-from sandbox.data.replay import read_file
-from sandbox.data.tape import Tape, Trade, printed, runs
+from sandbox.data.recordings import read_file
+from sandbox.data.tape import Tape, Trade, group_trades, split_runs
 
 MIDNIGHT_MS = 1_723_161_600_000  # 2024-08-09 00:00 UTC
 
@@ -30,11 +30,11 @@ def rows(path: Path, from_ms: int = 0) -> Iterator[dict[str, str]]:
         yield from csv.DictReader(later, [name.strip() for name in names])
 
 
-def folded(path: Path) -> Chart:
-    chart = Chart()
+def folded(path: Path) -> KlineBuilder:
+    chart = KlineBuilder()
     for one in read_file(path):
         for trade in one.trades:
-            chart.add(trade)
+            chart.add_trade(trade)
     return chart
 
 
@@ -76,7 +76,7 @@ def trades(draw: st.DrawFn) -> list[Trade]:
 
 @given(trades())
 def test_an_aggregate_trade_is_a_longest_run_of_one_time_price_and_side(run: list[Trade]) -> None:
-    prints = [printed(place, group) for place, group in enumerate(runs(run))]
+    prints = [group_trades(place, group) for place, group in enumerate(split_runs(run))]
     assert [trade for one in prints for trade in one.trades] == run
     keys = [(one.agg.time_ms, one.agg.price, one.agg.buyer_maker) for one in prints]
     assert all(left != right for left, right in pairwise(keys))
@@ -90,9 +90,9 @@ def test_an_aggregate_trade_is_a_longest_run_of_one_time_price_and_side(run: lis
 
 @given(trades())
 def test_every_interval_holds_exactly_the_trades_of_its_time(run: list[Trade]) -> None:
-    chart = Chart()
+    chart = KlineBuilder()
     for trade in run:
-        chart.add(trade)
+        chart.add_trade(trade)
     for interval in INTERVALS:
         forming = chart.forming(interval)
         assert forming is not None
@@ -111,12 +111,12 @@ def test_every_interval_holds_exactly_the_trades_of_its_time(run: list[Trade]) -
 def test_trades_that_come_late_or_dated_back_give_the_klines_of_their_times(
     run: list[Trade], data: st.DataObject
 ) -> None:
-    chart, first_ms, now_ms = Chart(), run[0].time_ms, 0
+    chart, first_ms, now_ms = KlineBuilder(), run[0].time_ms, 0
     for place, trade in enumerate(run):
         back_ms = data.draw(st.sampled_from((0, 0, 1, 1_500, 70_000)))
         run[place] = trade._replace(time_ms=max(first_ms, trade.time_ms - back_ms))
         now_ms = max(now_ms, trade.time_ms) + data.draw(st.sampled_from((0, 0, 0, 900, 61_000)))
-        chart.add(run[place])
+        chart.add_trade(run[place])
         chart.advance(now_ms)
     for interval in INTERVALS:
         forming, close = chart.forming(interval), run[0].price
@@ -136,21 +136,21 @@ def test_trades_that_come_late_or_dated_back_give_the_klines_of_their_times(
 @given(trades(), st.integers(0, 200_000))
 def test_a_kline_as_of_a_time_is_what_it_was_then(run: list[Trade], later_ms: int) -> None:
     time_ms = run[0].time_ms + later_ms
-    now, then, tape = Chart(), Chart(), Tape(100)
+    now, then, tape = KlineBuilder(), KlineBuilder(), Tape(100)
     for place, trade in enumerate(run):
-        now.add(trade)
-        tape.record(printed(place, [trade]))
+        now.add_trade(trade)
+        tape.record(group_trades(place, [trade]))
         if trade.time_ms <= time_ms:
-            then.add(trade)
+            then.add_trade(trade)
     then.advance(time_ms)
     now.advance(time_ms)
     for interval in INTERVALS:
-        assert now.as_of(interval, time_ms, tape, run[0].price) == then.forming(interval)
+        assert now.kline_as_of(interval, time_ms, tape, run[0].price) == then.forming(interval)
 
 
 def test_an_interval_without_trades_is_flat_in_both_shapes() -> None:
-    chart = Chart()
-    chart.add(Trade(5, MIDNIGHT_MS, Decimal(100), Decimal(2), False))
+    chart = KlineBuilder()
+    chart.add_trade(Trade(5, MIDNIGHT_MS, Decimal(100), Decimal(2), False))
     closed = chart.advance(MIDNIGHT_MS + 2 * MINUTE_MS)
     (empty,) = [k for i, k in closed if i == "1m" and k.open_ms == MIDNIGHT_MS + MINUTE_MS]
     wire = stream_kline("BTCUSDT", "1m", empty, True, 0)["k"]
@@ -168,8 +168,8 @@ def test_an_interval_without_trades_is_flat_in_both_shapes() -> None:
 
 
 def test_a_closed_interval_is_told_once_and_in_order() -> None:
-    chart = Chart()
-    chart.add(Trade(1, MIDNIGHT_MS, Decimal(1), Decimal(1), False))
+    chart = KlineBuilder()
+    chart.add_trade(Trade(1, MIDNIGHT_MS, Decimal(1), Decimal(1), False))
     closed = chart.advance(MIDNIGHT_MS + 10 * MINUTE_MS) + chart.advance(MIDNIGHT_MS + DAY_MS // 24)
     for interval, count in (("1s", 3600), ("1m", 60), ("5m", 12), ("1h", 1)):
         opens = [kline.open_ms for told, kline in closed if told == interval]
@@ -189,17 +189,17 @@ def test_long_intervals_open_where_the_calendar_says(interval: str, opens: str, 
     bounds = [
         int(datetime.fromisoformat(f"{day}T00:00+00:00").timestamp()) for day in (opens, ends)
     ]
-    assert span(interval, MIDNIGHT_MS) == (bounds[0] * 1000, bounds[1] * 1000)
+    assert interval_bounds(interval, MIDNIGHT_MS) == (bounds[0] * 1000, bounds[1] * 1000)
 
 
 def test_rows_are_bounded_by_open_time_and_end_with_the_open_kline() -> None:
-    chart = Chart()
-    chart.add(Trade(1, MIDNIGHT_MS, Decimal(1), Decimal(1), False))
+    chart = KlineBuilder()
+    chart.add_trade(Trade(1, MIDNIGHT_MS, Decimal(1), Decimal(1), False))
     chart.advance(MIDNIGHT_MS + 5 * MINUTE_MS)
 
     def minutes(*bounds: int | None, limit: int = 500) -> list[int]:
         start, end = (None if b is None else MIDNIGHT_MS + b * MINUTE_MS for b in bounds)
-        found: list[Kline] = chart.rows("1m", start, end, limit)
+        found: list[Kline] = chart.select("1m", start, end, limit)
         return [(kline.open_ms - MIDNIGHT_MS) // MINUTE_MS for kline in found]
 
     assert minutes(None, None) == [0, 1, 2, 3, 4, 5]

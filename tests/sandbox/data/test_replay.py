@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from sandbox.clock import Clock
-from sandbox.config import Plan
-from sandbox.data.replay import BadReplay, read, read_file
+from sandbox.config import SandboxConfig
+from sandbox.data.recordings import BadRecording, read_file, read_recordings
 from sandbox.engine.exchange import Exchange
 from sandbox.engine.market import Market
 
@@ -28,11 +28,11 @@ ROWS = """7,100.5,2,1700000015342,true,0,0
 def played(speed: int, *files: Path) -> dict[str, Market]:
     """The markets of a replay that began at NOW_MS, an hour later."""
     now_ms = [NOW_MS]
-    plan = Plan([], replay=files, speed=Fraction(speed))
+    plan = SandboxConfig([], replay=files, speed=Fraction(speed))
     exchange = Exchange(plan, Clock(lambda: now_ms[0]))
     for name in exchange.markets:
         exchange.market(name)
-    assert all(market.chart.forming("1s") is None for market in exchange.markets.values())
+    assert all(market.kline_builder.forming("1s") is None for market in exchange.markets.values())
     for market in exchange.markets.values():
         market.advance(NOW_MS + 3_600_000)
     return exchange.markets
@@ -64,10 +64,10 @@ def test_trades_of_one_recorded_time_stay_one_aggregate_at_any_speed(ticks: Path
 
 def test_after_the_last_trade_the_market_is_quiet_not_gone(ticks: Path) -> None:
     market = played(60, ticks)["TESTUSDT"]
-    last = market.chart.closed["1m"][:][-1]
+    last = market.kline_builder.closed["1m"][:][-1]
     assert (last.count, last.close) == (0, Decimal(101))
     assert last.end_ms == (NOW_MS + 3_600_000) // 60_000 * 60_000
-    assert market.source.due_ms > NOW_MS * 1000
+    assert market.source.next_trade_ms > NOW_MS * 1000
 
 
 def test_at_speed_60_a_recorded_minute_is_one_second(recorded: Path) -> None:
@@ -75,7 +75,10 @@ def test_at_speed_60_a_recorded_minute_is_one_second(recorded: Path) -> None:
     fast, slow = played(60, *files), played(1, *files)
     assert set(fast) == {"BTCUSDT", "ETHUSDT"}
     for symbol, market in fast.items():
-        seconds, minutes = market.chart.closed["1s"][:12], slow[symbol].chart.closed["1m"][:12]
+        seconds, minutes = (
+            market.kline_builder.closed["1s"][:12],
+            slow[symbol].kline_builder.closed["1m"][:12],
+        )
         assert seconds[0].open_ms == minutes[0].open_ms == NEXT_MINUTE_MS
         for second, minute in zip(seconds, minutes, strict=True):
             assert second.count > 0
@@ -114,11 +117,11 @@ def test_files_of_one_symbol_follow_one_another(tmp_path: Path) -> None:
     later, earlier = tmp_path / "AUSDT-2.csv", tmp_path / "AUSDT-1.csv"
     later.write_text("9,1,1,1,1700000030000,True,True\n")
     earlier.write_text("8,1,1,1,1700000020000,True,True\n")
-    (recording,) = read([later, earlier])
-    assert [one.agg.first_id for one in recording.prints] == [8, 9]
-    assert [one.agg.agg_id for one in recording.prints] == [8, 9]
-    with pytest.raises(BadReplay, match="overlap"):
-        read([later, later])
+    (recording,) = read_recordings([later, earlier])
+    assert [one.agg.first_id for one in recording.groups] == [8, 9]
+    assert [one.agg.agg_id for one in recording.groups] == [8, 9]
+    with pytest.raises(BadRecording, match="overlap"):
+        read_recordings([later, later])
 
 
 BAD_FILES = [
@@ -141,6 +144,6 @@ def test_a_bad_file_is_told_with_its_line_and_value(
 ) -> None:
     path = tmp_path / "AUSDT-1.csv"
     path.write_text(text)
-    with pytest.raises(BadReplay) as refusal:
-        read([path])
+    with pytest.raises(BadRecording) as refusal:
+        read_recordings([path])
     assert str(refusal.value).startswith(f"{path}:{message}")

@@ -5,7 +5,7 @@ from decimal import Decimal
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sandbox.data.tape import AggTrade, Tape, Trade, printed
+from sandbox.data.tape import AggTrade, Tape, Trade, group_trades
 
 TIMES = st.lists(st.integers(0, 20), min_size=1, max_size=30)
 BOUND = st.none() | st.integers(-1, 21)
@@ -14,7 +14,7 @@ BOUND = st.none() | st.integers(-1, 21)
 def taped(times: list[int]) -> Tape:
     tape = Tape(1_000)
     for place, time_ms in enumerate(times):
-        tape.record(printed(place, [Trade(place, time_ms, Decimal(1), Decimal(1), False)]))
+        tape.record(group_trades(place, [Trade(place, time_ms, Decimal(1), Decimal(1), False)]))
     return tape
 
 

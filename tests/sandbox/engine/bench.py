@@ -5,9 +5,9 @@ from decimal import Decimal
 from typing import Any
 
 from sandbox.clock import NEVER_MS
-from sandbox.data.kline_builder import Chart
-from sandbox.data.symbols import KNOWN
-from sandbox.data.tape import Print, Trade, printed
+from sandbox.data.kline_builder import KlineBuilder
+from sandbox.data.symbols import KNOWN_LISTINGS
+from sandbox.data.tape import Trade, TradeGroup, group_trades
 from sandbox.engine.fees import Fees
 from sandbox.engine.market import Market
 from sandbox.engine.matching_engine import AT_ONCE, Course, Engine
@@ -23,15 +23,15 @@ WORTH = {"USDT": Decimal(1), "BTC": Decimal(100), "BNB": Decimal(500)}
 class Scripted:
     """Trades as the test wants them."""
 
-    due_ms = NEVER_MS
+    next_trade_ms = NEVER_MS
 
     def __init__(self) -> None:
-        self.waiting: list[Print] = []
+        self.waiting: list[TradeGroup] = []
 
-    def history(self, chart: Chart) -> None:
+    def load_history(self, builder: KlineBuilder) -> None:
         """There is none."""
 
-    def take(self, now_ms: int) -> Iterable[Print]:
+    def pop_due(self, now_ms: int) -> Iterable[TradeGroup]:
         taken, self.waiting = self.waiting, []
         return taken
 
@@ -50,7 +50,7 @@ class Bench:
             self.engine.account.grant(asset, amount)
         self.engine.account.remember(self.now_ms)
         self.source, self.trade_id = Scripted(), 0
-        self.market = Market(KNOWN["BTCUSDT"].rules, self.source, 1, 1_000)
+        self.market = Market(KNOWN_LISTINGS["BTCUSDT"].rules, self.source, 1, 1_000)
         self.market.wake(self.now_ms)
         self.tick(100)
 
@@ -60,7 +60,7 @@ class Bench:
         self.trade_id += 1
         amounts = Decimal(str(price)), Decimal(str(quantity))
         trade = Trade(self.trade_id, self.now_ms, *amounts, buyer_maker=False)
-        self.source.waiting.append(printed(self.trade_id, [trade]))
+        self.source.waiting.append(group_trades(self.trade_id, [trade]))
         moved = self.market.advance(self.now_ms)
         self._lay_out_book(amounts[0])
         self.engine.market_moved(self.market, moved.prints, self.now_ms)

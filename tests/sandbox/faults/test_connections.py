@@ -5,7 +5,7 @@ import time
 import pytest
 import websocket
 
-from sandbox.config import Plan
+from sandbox.config import SandboxConfig
 from tests.sandbox.venue import Venue, events, running
 
 PACE = 3
@@ -74,7 +74,7 @@ def test_new_connections_can_be_refused_for_a_while(venue: Venue) -> None:
 
 
 def test_a_connection_ends_when_its_lifetime_is_over() -> None:
-    with running(Plan([], lifetime_ms=400)) as venue:
+    with running(SandboxConfig([], lifetime_ms=400)) as venue:
         socket, opened = venue.socket("/ws"), time.monotonic()
         assert socket.recv_data(control_frame=True) == (websocket.ABNF.OPCODE_CLOSE, b"\x03\xe9")
         assert 0.3 < time.monotonic() - opened < 2

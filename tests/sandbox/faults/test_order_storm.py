@@ -6,7 +6,7 @@ from decimal import Decimal
 
 import requests
 
-from sandbox.config import Plan
+from sandbox.config import SandboxConfig
 from sandbox.faults.registry import OrderKinds, UserDataKinds, named
 from tests.sandbox.venue import Json, Venue, running, total
 from tests.servers import eventually
@@ -28,7 +28,7 @@ def settled(venue: Venue) -> bool:
 
 
 def test_after_a_storm_the_ledger_adds_up() -> None:
-    with running(Plan([], seed=3)) as venue:
+    with running(SandboxConfig([], seed=3)) as venue:
         venue.exchange.market("BTCUSDT")
         venue.patience = 0.15
         storm = {"seed": 12, "every_s": 0.03, "faults": NAMES}

@@ -10,7 +10,7 @@ import requests
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sandbox.config import Plan
+from sandbox.config import SandboxConfig
 from sandbox.faults.registry import FAULTS, FEED_FAULTS, parse
 from sandbox.faults.storm import Forecast, Storm
 from tests.sandbox import truth
@@ -94,7 +94,7 @@ def test_a_bad_storm_is_refused_in_one_line(venue: Venue, forecast: Json, named:
 
 
 def test_after_a_storm_rest_holds_the_klines_of_its_own_trades() -> None:
-    with running(Plan([], seed=3), quick(3)) as venue:
+    with running(SandboxConfig([], seed=3), quick(3)) as venue:
         venue.exchange.market("BTCUSDT")
         assert let_storm(venue, seed=11, every_s=0.02).ok
         faults = venue.server.faults
