@@ -155,7 +155,7 @@ async def serve(exchange: Exchange, storm: Forecast | None, host: str, port: int
     """Run until a signal asks to stop, or the markets break down."""
     server = Server(exchange)
     if storm:
-        server.faults.let_storm(storm, exchange.begins_ms)
+        server.faults.let_storm(storm, exchange.first_trade_ms)
     stop = asyncio.Event()
     for name in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(name, stop.set)

@@ -11,7 +11,7 @@ from sandbox.api.rest import Rest
 from sandbox.api.routes import METHODS, ROUTES
 from sandbox.api.websocket_api import ApiSocket, WsApi
 from sandbox.engine.exchange import Exchange
-from sandbox.engine.ledger import ledger
+from sandbox.engine.ledger import full_ledger
 from sandbox.errors import ApiError
 from sandbox.faults import registry, storm
 from sandbox.faults.injector import Faults
@@ -126,7 +126,7 @@ class Server:
         return socket
 
     async def _ledger(self, request: web.Request) -> web.Response:
-        return _json(ledger(self.exchange))
+        return _json(full_ledger(self.exchange))
 
     async def _waiting_faults(self, request: web.Request) -> web.Response:
         return _json(self.faults.waiting())

@@ -40,15 +40,15 @@ class Simulation:
         self.user_data.flush(now_ms)
         for service in (self.hub, self.api):
             service.end_lifetimes()
-        self.exchange.wake_one()
+        self.exchange.wake_next_market()
 
     def _advance_markets(self, now_ms: int) -> None:
         engine = self.exchange.engine
-        engine.run_due(now_ms)
+        engine.run_scheduled(now_ms)
         for market in self.exchange.markets.values():
-            if market.due_ms <= now_ms:
+            if market.next_update_ms <= now_ms:
                 moved = market.advance(now_ms)
-                engine.market_moved(market, moved.prints, now_ms)
+                engine.apply_trades(market, moved.groups, now_ms)
                 self.publisher.publish_update(market, moved, now_ms)
 
     def _step_second(self, now_ms: int) -> None:

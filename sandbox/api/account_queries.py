@@ -10,7 +10,7 @@ from sandbox.api.market_data import market_of
 from sandbox.api.request import Call
 from sandbox.api.trading import named
 from sandbox.clock import DAY_MS
-from sandbox.engine.order_payloads import own_trade, queried
+from sandbox.engine.order_payloads import order_status, own_trade
 from sandbox.engine.orders import ZERO, Order
 from sandbox.errors import ApiError
 from sandbox.wire import Json, format_decimal
@@ -23,7 +23,7 @@ def _horizon_ms(call: Call) -> int | None:
 
 
 def _known(call: Call) -> list[Order]:
-    return call.exchange.engine.known(_horizon_ms(call))
+    return call.exchange.engine.orders_at(_horizon_ms(call))
 
 
 def _of_symbol(call: Call) -> list[Order]:
@@ -32,12 +32,12 @@ def _of_symbol(call: Call) -> list[Order]:
 
 
 async def query_order(call: Call) -> object:
-    return queried(named(call, _known(call), ApiError(-2013, "Order does not exist.")))
+    return order_status(named(call, _known(call), ApiError(-2013, "Order does not exist.")))
 
 
 async def open_orders(call: Call) -> object:
     orders = _of_symbol(call) if "symbol" in call.params else _known(call)
-    return [queried(order) for order in orders if order.is_open]
+    return [order_status(order) for order in orders if order.is_open]
 
 
 def _times(call: Call) -> tuple[int | None, int | None]:
@@ -63,7 +63,7 @@ async def all_orders(call: Call) -> object:
         and (end_ms is None or order.time_ms <= end_ms)
     ]
     oldest_first = first_id is not None or start_ms is not None
-    return [queried(order) for order in _page(rows, oldest_first, call.params.limit())]
+    return [order_status(order) for order in _page(rows, oldest_first, call.params.limit())]
 
 
 MY_TRADES_ALLOWED: tuple[set[str], ...] = (
@@ -109,7 +109,7 @@ def _rates(call: Call) -> Json:
 
 async def account(call: Call) -> object:
     engine, horizon_ms = call.exchange.engine, _horizon_ms(call)
-    held = engine.account.balances if horizon_ms is None else engine.account.as_of(horizon_ms)
+    held = engine.account.balances if horizon_ms is None else engine.account.balances_at(horizon_ms)
     hide_zero, points = call.params.flag("omitZeroBalances"), int(call.exchange.config.fee * 10_000)
     updated = max((order.update_ms for order in _known(call)), default=0)
     balances = [
@@ -142,7 +142,7 @@ async def account(call: Call) -> object:
 
 
 async def order_rate_limits(call: Call) -> object:
-    return orders_used(call.exchange.engine.books.order_count.counts(call.now_ms))
+    return orders_used(call.exchange.engine.lifecycle.order_count.counts(call.now_ms))
 
 
 async def commission(call: Call) -> object:
@@ -152,5 +152,5 @@ async def commission(call: Call) -> object:
         "standardCommission": _rates(call),
         "specialCommission": none,
         "taxCommission": none,
-        "discount": call.exchange.discount(),
+        "discount": call.exchange.fee_discount(),
     }

@@ -11,7 +11,7 @@ from sandbox.api.limits import Weights
 from sandbox.api.params import Params
 from sandbox.api.request import ApiContext, Call, Caller, Endpoint
 from sandbox.api.signing import Proof
-from sandbox.engine.request_log import Sent
+from sandbox.engine.request_log import LoggedRequest
 from sandbox.errors import ApiError
 
 log = logging.getLogger(__name__)
@@ -28,9 +28,9 @@ class Desk:
     def arrived(self, endpoint: Endpoint, params: Params, caller: Caller, by: str) -> Call:
         """A request as it comes in; written down at once where it carries an order."""
         now_ms = self.exchange.clock.now_ms()
-        sent = Sent(now_ms, by, endpoint.order, dict(params.items()))
+        sent = LoggedRequest(now_ms, by, endpoint.order, dict(params.items()))
         if endpoint.order:
-            self.exchange.sent.append(sent)
+            self.exchange.request_log.append(sent)
         server_ms = self.faults.server_ms(now_ms)
         return Call(self.context, params, caller, sent, now_ms, server_ms)
 
@@ -44,7 +44,7 @@ class Desk:
             call.write_down(error.status, error.code)
             return error
         except Exception:
-            log.exception("request failed: %s", call.sent.told())
+            log.exception("request failed: %s", call.sent.payload())
             message = "An unknown error occurred while processing the request."
             return ApiError(-1000, message, 500)
         call.write_down(200)

@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Iterable
 
 from sandbox.clock import DAY_MS, MINUTE_MS
-from sandbox.engine.order_count import ORDER_LIMITS, Window
+from sandbox.engine.order_count import ORDER_LIMITS, CountWindow, OrderRateLimit
 from sandbox.errors import ApiError
 from sandbox.wire import Json
 
@@ -23,8 +23,8 @@ class Weights:
     """What each address has used of its minute; a client that ignores 429 is banned."""
 
     def __init__(self) -> None:
-        self._used: dict[str, Window] = defaultdict(lambda: Window(MINUTE_MS))
-        self._ignored: dict[str, Window] = defaultdict(lambda: Window(MINUTE_MS))
+        self._used: dict[str, CountWindow] = defaultdict(lambda: CountWindow(MINUTE_MS))
+        self._ignored: dict[str, CountWindow] = defaultdict(lambda: CountWindow(MINUTE_MS))
         self._banned_until_ms: dict[str, int] = {}
         self._next_ban_ms: dict[str, int] = defaultdict(lambda: FIRST_BAN_MS)
 
@@ -32,20 +32,20 @@ class Weights:
         """Count a request; raises ApiError 429 beyond the limit and 418 while banned."""
         if self._banned_until_ms.get(address, 0) > now_ms:
             raise self._banned(address)
-        window = self._used[address].now(now_ms)
+        window = self._used[address].at(now_ms)
         window.count += weight
         if window.count > WEIGHT_LIMIT:
             raise self._refusal(address, now_ms)
 
     def refund(self, address: str, weight: int, now_ms: int) -> None:
-        window = self._used[address].now(now_ms)
+        window = self._used[address].at(now_ms)
         window.count = max(0, window.count - weight)
 
     def used(self, address: str, now_ms: int) -> int:
-        return self._used[address].now(now_ms).count
+        return self._used[address].at(now_ms).count
 
     def _refusal(self, address: str, now_ms: int) -> ApiError:
-        ignored = self._ignored[address].now(now_ms)
+        ignored = self._ignored[address].at(now_ms)
         ignored.count += 1
         if ignored.count > IGNORED_BEFORE_BAN:
             length = self._next_ban_ms[address]
@@ -56,7 +56,7 @@ class Weights:
             f"Too much request weight used; current limit is {WEIGHT_LIMIT} request weight per "
             "1 MINUTE. Please use WebSocket Streams for live updates to avoid polling the API."
         )
-        return ApiError(-1003, message, 429, retry_at_ms=Window(MINUTE_MS).next_ms(now_ms))
+        return ApiError(-1003, message, 429, retry_at_ms=CountWindow(MINUTE_MS).reset_ms(now_ms))
 
     def _banned(self, address: str) -> ApiError:
         until = self._banned_until_ms[address]
@@ -72,7 +72,7 @@ def rate_limits(over_websocket: bool) -> list[Json]:
     last = ("CONNECTIONS", CONNECTION_LIMIT) if over_websocket else ("RAW_REQUESTS", RAW_LIMIT)
     return [
         _limit("REQUEST_WEIGHT", "MINUTE", 1, WEIGHT_LIMIT),
-        *(_limit("ORDERS", interval, number, limit) for interval, number, _, limit in ORDER_LIMITS),
+        *(_order_limit(limit) for limit in ORDER_LIMITS),
         _limit(last[0], "MINUTE", 5, last[1]),
     ]
 
@@ -85,9 +85,13 @@ def weight_used(count: int) -> Json:
 def orders_used(counts: Iterable[int]) -> list[Json]:
     """The account's order counts, as rateLimit/order and WebSocket answers have them."""
     return [
-        {**_limit("ORDERS", interval, number, limit), "count": count}
-        for (interval, number, _, limit), count in zip(ORDER_LIMITS, counts, strict=True)
+        {**_order_limit(limit), "count": count}
+        for limit, count in zip(ORDER_LIMITS, counts, strict=True)
     ]
+
+
+def _order_limit(limit: OrderRateLimit) -> Json:
+    return _limit("ORDERS", limit.interval, limit.interval_count, limit.max_orders)
 
 
 def _limit(kind: str, interval: str, number: int, limit: int) -> Json:

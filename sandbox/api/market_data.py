@@ -93,14 +93,14 @@ async def exchange_info(call: Call) -> object:
     return {
         "timezone": "UTC",
         "serverTime": call.server_ms,
-        "rateLimits": rate_limits(over_websocket=call.sent.by == "ws"),
+        "rateLimits": rate_limits(over_websocket=call.sent.channel == "ws"),
         "exchangeFilters": [],
         "symbols": symbols,
     }
 
 
 async def depth(call: Call) -> object:
-    book, limit = market_of(call).book(call.now_ms), call.params.limit(100, 5000)
+    book, limit = market_of(call).order_book(call.now_ms), call.params.limit(100, 5000)
     return {
         "lastUpdateId": book.update_id,
         "bids": [
@@ -188,12 +188,12 @@ async def ticker_day(call: Call) -> object:
 
 def _day(market: Market, now_ms: int) -> Json:
     """The last 24 hours. Source: the ticker of protocol B.5, spelled as REST does."""
-    day = market.day(now_ms)
+    day = market.day_kline(now_ms)
     last = market.tape.last_trade
     if day is None or last is None:
         return {"symbol": market.rules.symbol, "count": 0}
     change = day.close - day.open
-    bid, ask = market.best(now_ms)
+    bid, ask = market.best_prices(now_ms)
     average = day.quote / day.volume if day.volume else ZERO
     return {
         "symbol": market.rules.symbol,

@@ -56,7 +56,7 @@ def order_request(params: Params) -> OrderRequest:
         stop_price=params.amount("stopPrice") or ZERO,
         time_in_force=_time_in_force(params),
         stp_mode=_stp_mode(params),
-        response=_response(params, kind),
+        response_type=_response(params, kind),
         strategy=_strategy(params),
     )
 

@@ -10,8 +10,8 @@ from sandbox.api import signing
 from sandbox.api.params import Params
 from sandbox.api.request_faults import Obstacles
 from sandbox.engine.exchange import Exchange
-from sandbox.engine.matching_engine import Course
-from sandbox.engine.request_log import Sent
+from sandbox.engine.matching_engine import ExecutionTiming
+from sandbox.engine.request_log import LoggedRequest
 from sandbox.streams.user_data import UserData
 from sandbox.wire import Json
 
@@ -79,7 +79,7 @@ class Call:
     context: ApiContext
     params: Params
     caller: Caller
-    sent: Sent
+    sent: LoggedRequest
     now_ms: int
     server_ms: int
     is_placement: bool = False
@@ -113,7 +113,7 @@ class Call:
             self.caller.abort()
 
 
-Act = Callable[[Course], Json]
+Act = Callable[[ExecutionTiming], Json]
 Weight = Callable[[Params], int]
 Handler = Callable[[Call], Awaitable[object]]
 

@@ -73,10 +73,10 @@ class Rest:
     def _order_counts(self, call: Call) -> dict[str, str]:
         if not call.is_placement:
             return {}
-        counts = call.exchange.engine.books.order_count.counts(call.now_ms)
+        counts = call.exchange.engine.lifecycle.order_count.counts(call.now_ms)
         return {
-            f"X-MBX-ORDER-COUNT-{number}{interval[0]}": str(count)
-            for (interval, number, _, _), count in zip(ORDER_LIMITS, counts, strict=True)
+            f"X-MBX-ORDER-COUNT-{limit.interval_count}{limit.interval[0]}": str(count)
+            for limit, count in zip(ORDER_LIMITS, counts, strict=True)
         }
 
     def _response(

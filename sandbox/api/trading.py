@@ -15,8 +15,8 @@ from sandbox.engine.filters import (
     check_quantity,
 )
 from sandbox.engine.market import Market
-from sandbox.engine.matching_engine import Course, find
-from sandbox.engine.order_payloads import cancelled, placed
+from sandbox.engine.matching_engine import ExecutionTiming, find_order
+from sandbox.engine.order_payloads import cancel_response, placement_response
 from sandbox.engine.orders import Order, OrderRequest
 from sandbox.errors import ApiError, filter_failure
 from sandbox.wire import Json, format_decimal
@@ -27,16 +27,16 @@ RESTRICTIONS = ("ONLY_NEW", "ONLY_PARTIALLY_FILLED")
 
 def check_filters(request: OrderRequest, market: Market, now_ms: int) -> None:
     """Raise -1013 for the first filter the order breaks."""
-    rules, at_market = market.rules, request.limit is None
+    rules, at_market = market.rules, request.limit_price is None
     reference = market.average_price(now_ms)
-    for price in (request.limit, request.stop_price or None):
+    for price in (request.limit_price, request.stop_price or None):
         if price is not None:
             check_price(rules, price)
     if request.quantity:
         check_quantity(rules, request.quantity, at_market)
-    if request.limit is not None and reference is not None:
-        check_percent_price(request.side, request.limit, reference)
-    price = reference if request.limit is None else request.limit
+    if request.limit_price is not None and reference is not None:
+        check_percent_price(request.side, request.limit_price, reference)
+    price = reference if request.limit_price is None else request.limit_price
     if price is not None:
         notional = request.quote_quantity or price * request.quantity
         check_notional(rules, notional, at_market)
@@ -61,7 +61,7 @@ async def try_order(call: Call) -> object:
         "standardCommissionForOrder": {"maker": fee, "taker": fee},
         "specialCommissionForOrder": none,
         "taxCommissionForOrder": none,
-        "discount": call.exchange.discount(),
+        "discount": call.exchange.fee_discount(),
     }
 
 
@@ -69,15 +69,15 @@ async def place_order(call: Call) -> object:
     """Place an order, as the fault that waits for the next one lets it."""
     request, market = _checked(call)
     return await _carry_out(
-        call, "place", lambda course: placed(_place(call, request, market, course))
+        call, "place", lambda course: placement_response(_place(call, request, market, course))
     )
 
 
-async def _carry_out(call: Call, action: str, act: Callable[[Course], Json]) -> object:
+async def _carry_out(call: Call, action: str, act: Callable[[ExecutionTiming], Json]) -> object:
     """Do it, unless a fault waits for such an action: then that does it, or not."""
     interceptor = call.context.next_interceptor(action)
     if interceptor is None:
-        return act(Course())
+        return act(ExecutionTiming())
     call.sent.fault = interceptor.name
     return await interceptor.intercept(call, act)
 
@@ -85,7 +85,7 @@ async def _carry_out(call: Call, action: str, act: Callable[[Course], Json]) -> 
 def _count(call: Call) -> None:
     """Count a placement against the limits; raises -1015."""
     call.context.faults.check_order(call.now_ms)
-    call.exchange.engine.books.order_count.add(call.exchange.clock.now_ms())
+    call.exchange.engine.lifecycle.order_count.count_placement(call.exchange.clock.now_ms())
 
 
 def _check_number(call: Call, request: OrderRequest) -> None:
@@ -98,10 +98,10 @@ def _check_number(call: Call, request: OrderRequest) -> None:
         raise filter_failure("MAX_NUM_ALGO_ORDERS")
 
 
-def _place(call: Call, request: OrderRequest, market: Market, course: Course) -> Order:
+def _place(call: Call, request: OrderRequest, market: Market, course: ExecutionTiming) -> Order:
     _check_number(call, request)
     _count(call)
-    order = call.exchange.engine.place(request, market, call.exchange.clock.now_ms(), course)
+    order = call.exchange.engine.accept_order(request, market, call.exchange.clock.now_ms(), course)
     call.sent.order_id, call.is_placement = order.order_id, True
     return order
 
@@ -116,7 +116,7 @@ def named(call: Call, orders: list[Order], missing: ApiError, prefix: str = "") 
     if order_id is None and client_id is None:
         message = f"Param '{by_name}' or '{by_id}' must be sent, but both were empty/null!"
         raise ApiError(-1102, message)
-    order = find(orders, market_of(call).rules.symbol, order_id, client_id)
+    order = find_order(orders, market_of(call).rules.symbol, order_id, client_id)
     if order is None:
         raise missing
     return order
@@ -131,7 +131,7 @@ async def cancel_order(call: Call) -> object:
 
 def _cancel_named(call: Call, cancel_id: str, prefix: str = "") -> Json:
     unknown = ApiError(-2011, "Unknown order sent.")
-    order = named(call, call.exchange.engine.known(), unknown, prefix)
+    order = named(call, call.exchange.engine.orders_at(), unknown, prefix)
     restriction = call.params.optional("cancelRestrictions")
     if restriction not in (None, *RESTRICTIONS):
         raise ApiError(-1145, "Invalid cancelRestrictions")
@@ -143,8 +143,8 @@ def _cancel_named(call: Call, cancel_id: str, prefix: str = "") -> Json:
 
 def _cancel(call: Call, order: Order, cancel_id: str) -> Json:
     original_id, rules = order.client_order_id, market_of(call).rules
-    call.exchange.engine.cancel(order, cancel_id, rules, call.exchange.clock.now_ms())
-    return cancelled(order, original_id)
+    call.exchange.engine.cancel_order(order, cancel_id, rules, call.exchange.clock.now_ms())
+    return cancel_response(order, original_id)
 
 
 async def cancel_open_orders(call: Call) -> object:
@@ -165,7 +165,7 @@ async def replace_order(call: Call) -> object:
     cancel = _outcome(lambda: _cancel_named(call, cancel_id, "cancel"))
     new: Json | ApiError | None = only_cancel
     if new is None and not (mode == "STOP_ON_FAILURE" and isinstance(cancel, ApiError)):
-        new = _outcome(lambda: placed(_replacing(call, request, market)))
+        new = _outcome(lambda: placement_response(_replacing(call, request, market)))
     return _both(cancel, new)
 
 
@@ -182,7 +182,7 @@ def _is_limited(call: Call) -> ApiError | None:
 
 def _replacing(call: Call, request: OrderRequest, market: Market) -> Order:
     _check_number(call, request)
-    order = call.exchange.engine.place(request, market, call.exchange.clock.now_ms())
+    order = call.exchange.engine.accept_order(request, market, call.exchange.clock.now_ms())
     call.sent.order_id, call.is_placement = order.order_id, True
     return order
 

@@ -166,7 +166,7 @@ class WsApi:
         weight = weight_used(self.desk.used(socket.address))
         if not (call and call.is_placement):
             return [weight]
-        counts = call.exchange.engine.books.order_count.counts(call.now_ms)
+        counts = call.exchange.engine.lifecycle.order_count.counts(call.now_ms)
         return [*orders_used(counts), weight]
 
 

@@ -1,4 +1,4 @@
-"""What the one account holds, free and locked, to the last decimal."""
+"""Balances of the one account, free and locked, exact to the last decimal."""
 
 from bisect import bisect_right
 from collections import defaultdict
@@ -10,22 +10,24 @@ from sandbox.data.symbols import QUOTE_VALUES_USDT, Listing
 from sandbox.errors import order_rejected
 
 ZERO = Decimal(0)
-FREE_USDT = Decimal(1_000_000)
-FREE_BTC = Decimal(100)
-GRANT_WORTH = 250_000  # USDT; of every other asset, rounded to one digit
+INITIAL_USDT = Decimal(1_000_000)
+INITIAL_BTC = Decimal(100)
+INITIAL_VALUE_USDT = 250_000  # of every other asset, rounded to one digit
 
 
-def insufficient() -> Exception:
+def insufficient_balance() -> Exception:
     return order_rejected("Account has insufficient balance for requested action.")
 
 
 @dataclass(slots=True)
 class Balance:
+    """The free and the locked amount of one asset."""
+
     free: Decimal = ZERO
     locked: Decimal = ZERO
 
 
-class Held(NamedTuple):
+class BalanceRecord(NamedTuple):
     """A balance as it was from a time on."""
 
     time_ms: int
@@ -35,59 +37,59 @@ class Held(NamedTuple):
 
 @dataclass(slots=True)
 class Account:
-    """Balances by asset. Nothing here ever goes below zero: `reserve` and `take` refuse first."""
+    """Balances by asset. Nothing here ever goes below zero: `lock` and `debit` refuse first."""
 
     balances: dict[str, Balance] = field(default_factory=lambda: defaultdict(Balance))
-    history: dict[str, list[Held]] = field(default_factory=lambda: defaultdict(list))
-    touched: dict[str, None] = field(default_factory=dict)  # since last remembered, in order
+    history: dict[str, list[BalanceRecord]] = field(default_factory=lambda: defaultdict(list))
+    touched: dict[str, None] = field(default_factory=dict)  # since last recorded, in order
 
-    def grant(self, asset: str, amount: Decimal) -> None:
-        self._changing(asset).free += amount
+    def credit(self, asset: str, amount: Decimal) -> None:
+        self._touch(asset).free += amount
 
-    def take(self, asset: str, amount: Decimal) -> None:
-        """Take from what is free; raises -2010 where there is too little."""
-        balance = self._changing(asset)
+    def debit(self, asset: str, amount: Decimal) -> None:
+        """Take from the free amount; raises -2010 where there is too little."""
+        balance = self._touch(asset)
         if balance.free < amount:
-            raise insufficient()
+            raise insufficient_balance()
         balance.free -= amount
 
-    def reserve(self, asset: str, amount: Decimal) -> None:
+    def lock(self, asset: str, amount: Decimal) -> None:
         """Move free to locked, or back where `amount` is below zero; raises -2010."""
-        self.take(asset, amount)
+        self.debit(asset, amount)
         self.balances[asset].locked += amount
 
-    def spend(self, asset: str, amount: Decimal) -> None:
-        """Take what was locked away for good."""
-        self._changing(asset).locked -= amount
+    def spend_locked(self, asset: str, amount: Decimal) -> None:
+        """Take from the locked amount."""
+        self._touch(asset).locked -= amount
 
-    def _changing(self, asset: str) -> Balance:
+    def _touch(self, asset: str) -> Balance:
         self.touched[asset] = None
         return self.balances[asset]
 
-    def remember(self, now_ms: int) -> dict[str, tuple[Decimal, Decimal]]:
-        """Keep what an action left behind; returns free and locked of what it touched."""
+    def record_balances(self, now_ms: int) -> dict[str, tuple[Decimal, Decimal]]:
+        """Keep the balances after an action; returns free and locked of those it touched."""
         changed = {asset: self.balances[asset] for asset in self.touched}
         for asset, balance in changed.items():
-            self.history[asset].append(Held(now_ms, balance.free, balance.locked))
+            self.history[asset].append(BalanceRecord(now_ms, balance.free, balance.locked))
         self.touched.clear()
         return {asset: (balance.free, balance.locked) for asset, balance in changed.items()}
 
-    def as_of(self, time_ms: int) -> dict[str, Balance]:
+    def balances_at(self, time_ms: int) -> dict[str, Balance]:
         """The balances as they were then; an asset is absent before it was first granted."""
         found = {}
-        for asset, held in self.history.items():
-            place = bisect_right(held, time_ms, key=lambda row: row.time_ms)
-            if place:
-                found[asset] = Balance(held[place - 1].free, held[place - 1].locked)
+        for asset, records in self.history.items():
+            known = bisect_right(records, time_ms, key=lambda record: record.time_ms)
+            if known:
+                found[asset] = Balance(records[known - 1].free, records[known - 1].locked)
         return found
 
 
-def grants(listings: list[Listing]) -> dict[str, Decimal]:
-    """What the account begins with: something of every asset that is listed."""
-    amounts = {"USDT": FREE_USDT, "BTC": FREE_BTC}
+def initial_balances(listings: list[Listing]) -> dict[str, Decimal]:
+    """Balances that the account begins with: some of every listed asset."""
+    amounts = {"USDT": INITIAL_USDT, "BTC": INITIAL_BTC}
     for listing in listings:
         rules = listing.rules
-        worth = listing.price * QUOTE_VALUES_USDT[rules.quote]
-        for asset, price in ((rules.base, worth), (rules.quote, QUOTE_VALUES_USDT[rules.quote])):
-            amounts.setdefault(asset, Decimal(int(float(f"{GRANT_WORTH / price:.0e}")) or 1))
+        value = listing.price * QUOTE_VALUES_USDT[rules.quote]
+        for asset, price in ((rules.base, value), (rules.quote, QUOTE_VALUES_USDT[rules.quote])):
+            amounts.setdefault(asset, Decimal(int(float(f"{INITIAL_VALUE_USDT / price:.0e}")) or 1))
     return amounts

@@ -1,4 +1,4 @@
-"""The filters that an order must pass. Source: protocol D.6."""
+"""Filters that an order must pass. Source: protocol D.6."""
 
 from decimal import Decimal
 
@@ -12,16 +12,16 @@ MAX_OPEN_ORDERS, MAX_TRIGGERED_ORDERS = 200, 5
 
 
 def check_price(rules: SymbolRules, price: Decimal) -> None:
-    """PRICE_FILTER: within bounds and on the tick grid."""
+    """PRICE_FILTER: within bounds and on the grid of price steps."""
     if not rules.price_step <= price <= rules.max_price or price % rules.price_step:
         raise filter_failure("PRICE_FILTER")
 
 
-def check_quantity(rules: SymbolRules, quantity: Decimal, market: bool) -> None:
+def check_quantity(rules: SymbolRules, quantity: Decimal, at_market: bool) -> None:
     """LOT_SIZE, and for market orders MARKET_LOT_SIZE (whose minimum and step are off)."""
     if not rules.quantity_step <= quantity <= rules.max_quantity or quantity % rules.quantity_step:
         raise filter_failure("LOT_SIZE")
-    if market and quantity > rules.market_max_quantity:
+    if at_market and quantity > rules.market_max_quantity:
         raise filter_failure("MARKET_LOT_SIZE")
 
 
@@ -32,7 +32,7 @@ def check_percent_price(side: str, price: Decimal, reference: Decimal) -> None:
         raise filter_failure("PERCENT_PRICE_BY_SIDE")
 
 
-def check_notional(rules: SymbolRules, notional: Decimal, market: bool) -> None:
+def check_notional(rules: SymbolRules, notional: Decimal, at_market: bool) -> None:
     """NOTIONAL: the lower bound holds for every order, the upper one not for market orders."""
-    if notional < rules.min_notional or (not market and notional > rules.max_notional):
+    if notional < rules.min_notional or (not at_market and notional > rules.max_notional):
         raise filter_failure("NOTIONAL")

@@ -1,18 +1,20 @@
-"""What really happened, for tests to hold the system against: `GET /sandbox/ledger`."""
+"""The ledger of what really happened, for tests to check the system: `GET /sandbox/ledger`."""
 
 from sandbox.engine.exchange import Exchange
-from sandbox.engine.order_payloads import own_trade, queried
-from sandbox.engine.orders import Change, Order
+from sandbox.engine.order_payloads import order_status, own_trade
+from sandbox.engine.orders import Order, OrderChange
 from sandbox.wire import Json, format_decimal
 
 
-def ledger(exchange: Exchange) -> Json:
-    """Every order with its fills, every balance, and what there was at the start.
+def full_ledger(exchange: Exchange) -> Json:
+    """Every order with its fills, every balance, and the balances at the start.
 
-    `requests` are all that carried an order or a cancel, with what became of them; `past` is
-    what stood here when the exchange was reset, oldest first.
+    `requests` are all that carried an order or a cancel, with their answers; `past` holds the
+    ledger of each period that a reset ended, oldest first.
     """
-    granted = {asset: format_decimal(amount) for asset, amount in exchange.granted.items()}
+    balances = {
+        asset: format_decimal(amount) for asset, amount in exchange.initial_balances.items()
+    }
     return {
         "server_time_ms": exchange.clock.now_ms(),
         "started_ms": exchange.started_ms,
@@ -21,42 +23,42 @@ def ledger(exchange: Exchange) -> Json:
         "fee": format_decimal(exchange.config.fee),
         "fee_asset": exchange.config.fee_asset,
         "symbols": list(exchange.markets),
-        "initial_balances": granted,
-        **books(exchange),
-        "past": exchange.past,
+        "initial_balances": balances,
+        **period_ledger(exchange),
+        "past": exchange.past_periods,
     }
 
 
-def books(exchange: Exchange) -> Json:
-    """What a reset ends."""
+def period_ledger(exchange: Exchange) -> Json:
+    """The part of the ledger that a reset ends."""
     balances = {
         asset: {"free": format_decimal(balance.free), "locked": format_decimal(balance.locked)}
         for asset, balance in exchange.engine.account.balances.items()
     }
     return {
-        "began_ms": exchange.began_ms,
-        "grants": exchange.grants,
+        "began_ms": exchange.period_started_ms,
+        "grants": exchange.transfers,
         "balances": balances,
-        "orders": [_entry(order) for order in exchange.engine.orders.values()],
-        "requests": [sent.told() for sent in exchange.sent],
+        "orders": [_order_entry(order) for order in exchange.engine.orders.values()],
+        "requests": [request.payload() for request in exchange.request_log],
     }
 
 
-def _entry(order: Order) -> Json:
-    """As REST shows it, with the client's own id even after a cancel, fills and all changes."""
+def _order_entry(order: Order) -> Json:
+    """The order as REST shows it, its first client id even after a cancel, fills and changes."""
     return {
-        **queried(order),
+        **order_status(order),
         "origClientOrderId": order.request.client_order_id,
         "fills": [own_trade(order, fill) for fill in order.fills],
-        "history": [_change(change) for change in order.changes],
+        "history": [_change_entry(change) for change in order.changes],
     }
 
 
-def _change(change: Change) -> Json:
-    """`execution` is the execution report's `x`."""
+def _change_entry(change: OrderChange) -> Json:
+    """A change of an order; `execution` is an execution report's `x`."""
     return {
         "time_ms": change.time_ms,
-        "execution": change.kind,
+        "execution": change.execution_type,
         "status": change.status,
         "clientOrderId": change.client_order_id,
         "executedQty": format_decimal(change.executed),

@@ -1,4 +1,4 @@
-"""One symbol's public market: where its trades come from, and what they leave behind."""
+"""The public market of one symbol: its trades, klines, order book and prices."""
 
 from decimal import Decimal
 from typing import NamedTuple
@@ -11,53 +11,53 @@ from sandbox.data.symbols import SymbolRules
 from sandbox.data.tape import Tape, TradeGroup
 from sandbox.data.trade_faults import FaultyTrades
 from sandbox.engine.filters import AVERAGE_MINUTES
-from sandbox.engine.order_book import Book, Level
+from sandbox.engine.order_book import Level, OrderBook
 
 MINUTES_A_DAY = 1_440
 
 
-class Moved(NamedTuple):
-    """What one look at the clock brought: trades, then klines they or the time closed."""
+class MarketUpdate(NamedTuple):
+    """The trades of one advance in time, and the klines that they or the time closed."""
 
-    prints: list[TradeGroup]
+    groups: list[TradeGroup]
     closed: list[ClosedKline]
 
 
 class Market:
-    """A symbol with its tape, chart and book.
+    """A symbol with its trades, klines and order book.
 
     It sleeps until first asked for, so that hundreds of symbols cost nothing at the start.
-    What it then tells is the same as if it had never slept.
+    It is then as if it had never slept.
     """
 
     def __init__(self, rules: SymbolRules, source: TradeSource, seed: int, max_trades: int) -> None:
         self.rules = rules
         self.source = FaultyTrades(source)
-        self.trading = not isinstance(source, NoTrades)
+        self.is_trading = not isinstance(source, NoTrades)
         self.tape = Tape(max_trades)
         self.kline_builder = KlineBuilder()
-        self._book = Book(rules, seed)
-        self.awake = False
-        self.due_ms = NEVER_MS
-        self._day: tuple[int, Kline | None] = (-1, None)
+        self._order_book = OrderBook(rules, seed)
+        self.is_awake = False
+        self.next_update_ms = NEVER_MS
+        self._day_kline: tuple[int, Kline | None] = (-1, None)
 
     def wake(self, now_ms: int) -> None:
-        if not self.awake:
-            self.awake = True
+        if not self.is_awake:
+            self.is_awake = True
             self.source.load_history(self.kline_builder)
             self.advance(now_ms)
 
-    def advance(self, now_ms: int) -> Moved:
+    def advance(self, now_ms: int) -> MarketUpdate:
         """Let everything happen that is due by `now_ms`."""
-        prints, closed = [], []
-        for printed in self.source.pop_due(now_ms):
-            self.tape.record(printed)
-            prints.append(printed)
-            for trade in printed.trades:
+        groups, closed = [], []
+        for group in self.source.pop_due(now_ms):
+            self.tape.record(group)
+            groups.append(group)
+            for trade in group.trades:
                 closed += self.kline_builder.add_trade(trade)
         closed += self.kline_builder.advance(now_ms)
-        self.due_ms = min(self.source.next_trade_ms, (now_ms // SECOND_MS + 1) * SECOND_MS)
-        return Moved(prints, closed)
+        self.next_update_ms = min(self.source.next_trade_ms, (now_ms // SECOND_MS + 1) * SECOND_MS)
+        return MarketUpdate(groups, closed)
 
     def klines(
         self,
@@ -65,26 +65,24 @@ class Market:
         start_ms: int | None,
         end_ms: int | None,
         limit: int,
-        horizon_ms: int | None = None,
+        as_of_ms: int | None = None,
     ) -> list[Kline]:
-        """Klines by open time, as of now or of an earlier time; see `Chart.rows`."""
-        if horizon_ms is None:
+        """Klines by open time, as of now or of an earlier time; see `KlineBuilder.select`."""
+        if as_of_ms is None:
             return self.kline_builder.select(interval, start_ms, end_ms, limit)
-        end_ms = horizon_ms if end_ms is None else min(horizon_ms, end_ms)
+        end_ms = as_of_ms if end_ms is None else min(as_of_ms, end_ms)
         rows = self.kline_builder.select(interval, start_ms, end_ms, limit)
-        if rows and rows[-1].end_ms > horizon_ms:
-            rows[-1] = self.kline_builder.kline_as_of(
-                interval, horizon_ms, self.tape, rows[-1].open
-            )
+        if rows and rows[-1].end_ms > as_of_ms:
+            rows[-1] = self.kline_builder.kline_as_of(interval, as_of_ms, self.tape, rows[-1].open)
         return rows
 
-    def book(self, now_ms: int) -> Book:
-        self._book.refresh(self.tape.last_trade, now_ms)
-        return self._book
+    def order_book(self, now_ms: int) -> OrderBook:
+        self._order_book.refresh(self.tape.last_trade, now_ms)
+        return self._order_book
 
     @property
     def status(self) -> str:
-        return "TRADING" if self.trading else "BREAK"
+        return "TRADING" if self.is_trading else "BREAK"
 
     @property
     def last_price(self) -> Decimal | None:
@@ -100,15 +98,15 @@ class Market:
             return self.last_price
         return sum((trade.quote for trade in trades), Decimal(0)) / volume
 
-    def day(self, now_ms: int) -> Kline | None:
+    def day_kline(self, now_ms: int) -> Kline | None:
         """The last 24 hours, to the minute, as one kline; None before the first trade."""
         forming = self.kline_builder.forming("1m")
         if forming is None:
             return None
         minute = now_ms // MINUTE_MS
-        if self._day[0] != minute:
-            self._day = (minute, self._closed_minutes(forming))
-        day = self._day[1]
+        if self._day_kline[0] != minute:
+            self._day_kline = (minute, self._closed_minutes(forming))
+        day = self._day_kline[1]
         if day is None:
             return forming
         whole = flat_kline("1m", day.open_ms, day.open)
@@ -126,7 +124,7 @@ class Market:
             day.merge(row)
         return day
 
-    def best(self, now_ms: int) -> tuple[Level, Level]:
+    def best_prices(self, now_ms: int) -> tuple[Level, Level]:
         """Best bid and ask; zeros where that side is empty."""
-        book, nothing = self.book(now_ms), Level(Decimal(0), Decimal(0))
+        book, nothing = self.order_book(now_ms), Level(Decimal(0), Decimal(0))
         return next(iter(book.bids), nothing), next(iter(book.asks), nothing)

@@ -1,11 +1,11 @@
-"""How REST and the WebSocket API show orders and own trades. Source: protocol D.7, D.8."""
+"""Orders and own trades as REST, WebSocket API and ledger show them. Source: protocol D.7, D.8."""
 
 from sandbox.engine.orders import ZERO, Fill, Order
 from sandbox.wire import Json, format_decimal
 
 
-def _state(order: Order) -> Json:
-    """The fields that every longer answer about an order has."""
+def _execution_fields(order: Order) -> Json:
+    """Fields that every longer answer about an order has."""
     request = order.request
     return {
         "price": format_decimal(request.price),
@@ -21,7 +21,7 @@ def _state(order: Order) -> Json:
     }
 
 
-def _extras(order: Order) -> Json:
+def _optional_fields(order: Order) -> Json:
     """Fields that only some orders have."""
     extras: Json = dict(order.request.strategy)
     if order.request.has_trigger:
@@ -34,7 +34,7 @@ def _extras(order: Order) -> Json:
     return extras
 
 
-def _names(order: Order) -> Json:
+def _id_fields(order: Order) -> Json:
     return {
         "symbol": order.request.symbol,
         "orderId": order.order_id,
@@ -43,18 +43,22 @@ def _names(order: Order) -> Json:
     }
 
 
-def placed(order: Order) -> Json:
+def placement_response(order: Order) -> Json:
     """The answer to a placement, as long as the client asked for."""
-    answer = {**_names(order), "transactTime": order.update_ms}
-    if order.request.response == "ACK":
+    answer = {**_id_fields(order), "transactTime": order.update_ms}
+    if order.request.response_type == "ACK":
         return answer
-    answer |= {**_state(order), "workingTime": order.working_ms, **_extras(order)}
-    if order.request.response == "FULL":
-        answer["fills"] = [_fill(fill) for fill in order.fills]
+    answer |= {
+        **_execution_fields(order),
+        "workingTime": order.working_ms,
+        **_optional_fields(order),
+    }
+    if order.request.response_type == "FULL":
+        answer["fills"] = [_fill_fields(fill) for fill in order.fills]
     return answer
 
 
-def _fill(fill: Fill) -> Json:
+def _fill_fields(fill: Fill) -> Json:
     return {
         "price": format_decimal(fill.price),
         "qty": format_decimal(fill.quantity),
@@ -64,23 +68,29 @@ def _fill(fill: Fill) -> Json:
     }
 
 
-def queried(order: Order) -> Json:
+def order_status(order: Order) -> Json:
+    """The answer to a query."""
     return {
-        **_names(order),
-        **_state(order),
+        **_id_fields(order),
+        **_execution_fields(order),
         "stopPrice": format_decimal(order.request.stop_price),
         "icebergQty": format_decimal(ZERO),
         "time": order.time_ms,
         "updateTime": order.update_ms,
         "isWorking": order.is_working,
         "workingTime": order.working_ms,
-        **_extras(order),
+        **_optional_fields(order),
     }
 
 
-def cancelled(order: Order, original_id: str) -> Json:
-    answer = {**_names(order), "origClientOrderId": original_id}
-    return {**answer, "transactTime": order.update_ms, **_state(order), **_extras(order)}
+def cancel_response(order: Order, original_id: str) -> Json:
+    answer = {**_id_fields(order), "origClientOrderId": original_id}
+    return {
+        **answer,
+        "transactTime": order.update_ms,
+        **_execution_fields(order),
+        **_optional_fields(order),
+    }
 
 
 def own_trade(order: Order, fill: Fill) -> Json:
@@ -96,7 +106,7 @@ def own_trade(order: Order, fill: Fill) -> Json:
         "commission": format_decimal(fill.commission),
         "commissionAsset": fill.commission_asset,
         "time": fill.time_ms,
-        "isBuyer": order.request.buys,
-        "isMaker": fill.maker,
+        "isBuyer": order.request.is_buy,
+        "isMaker": fill.is_maker,
         "isBestMatch": True,
     }

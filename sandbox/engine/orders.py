@@ -1,13 +1,13 @@
-"""Orders, their fills and all that became of them. Source: protocol D.7."""
+"""Orders, their fills and their history. Source: protocol D.7."""
 
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import NamedTuple
 
 ZERO = Decimal(0)
-OPEN = frozenset({"NEW", "PARTIALLY_FILLED"})
-TRIGGERED = ("STOP_LOSS", "STOP_LOSS_LIMIT", "TAKE_PROFIT", "TAKE_PROFIT_LIMIT")
-PRICED = ("LIMIT", "LIMIT_MAKER", "STOP_LOSS_LIMIT", "TAKE_PROFIT_LIMIT")
+OPEN_STATUSES = frozenset({"NEW", "PARTIALLY_FILLED"})
+TRIGGERED_TYPES = ("STOP_LOSS", "STOP_LOSS_LIMIT", "TAKE_PROFIT", "TAKE_PROFIT_LIMIT")
+PRICED_TYPES = ("LIMIT", "LIMIT_MAKER", "STOP_LOSS_LIMIT", "TAKE_PROFIT_LIMIT")
 ORDER_TYPES = (
     "LIMIT",
     "LIMIT_MAKER",
@@ -23,7 +23,7 @@ NOT_WORKING = -1  # the working time of an order that waits for its trigger
 
 @dataclass(frozen=True, slots=True)
 class OrderRequest:
-    """What a client asked for, syntax checked. Exactly one of the two quantities is above 0."""
+    """An order as a client asked for it, syntax checked. One of the two quantities is above 0."""
 
     symbol: str
     side: str
@@ -35,29 +35,29 @@ class OrderRequest:
     stop_price: Decimal = ZERO
     time_in_force: str = "GTC"
     stp_mode: str = "EXPIRE_MAKER"
-    response: str = "FULL"
+    response_type: str = "FULL"
     strategy: tuple[tuple[str, int], ...] = ()  # strategyId, strategyType: echoed where sent
 
     @property
-    def buys(self) -> bool:
+    def is_buy(self) -> bool:
         return self.side == "BUY"
 
     @property
     def has_trigger(self) -> bool:
-        return self.type in TRIGGERED
+        return self.type in TRIGGERED_TYPES
 
     @property
-    def limit(self) -> Decimal | None:
+    def limit_price(self) -> Decimal | None:
         """The worst price it takes; None where any will do."""
-        return self.price if self.type in PRICED else None
+        return self.price if self.type in PRICED_TYPES else None
 
     @property
     def triggers_above(self) -> bool:
-        """Whether the market must rise to the stop price, or else fall to it."""
-        return self.buys == self.type.startswith("STOP_LOSS")
+        """True where the market must rise to the stop price, else it must fall to it."""
+        return self.is_buy == self.type.startswith("STOP_LOSS")
 
-    def is_hit(self, price: Decimal) -> bool:
-        """Whether a trade at this price triggers it."""
+    def is_triggered_at(self, price: Decimal) -> bool:
+        """True where a trade at this price triggers it."""
         return price >= self.stop_price if self.triggers_above else price <= self.stop_price
 
 
@@ -71,18 +71,18 @@ class Fill:
     quantity: Decimal
     commission: Decimal
     commission_asset: str
-    maker: bool
+    is_maker: bool
 
     @property
     def quote(self) -> Decimal:
         return self.price * self.quantity
 
 
-class Change(NamedTuple):
-    """An order as it was once something had happened to it. `kind` is the wire's `x`."""
+class OrderChange(NamedTuple):
+    """The state of an order after a change; `execution_type` is an execution report's `x`."""
 
     time_ms: int
-    kind: str
+    execution_type: str
     status: str
     client_order_id: str
     quantity: Decimal
@@ -99,7 +99,7 @@ class Change(NamedTuple):
 class Order:
     """An order from its acceptance on. `client_order_id` changes when it is cancelled.
 
-    `locked` is what the account still holds back for it: base asset for a sell, else quote.
+    `locked` is the amount still locked for it: of the base asset for a sell, else of the quote.
     Only where `is_resting` may the market's trades fill it.
     """
 
@@ -119,26 +119,26 @@ class Order:
     locked: Decimal = ZERO
     is_resting: bool = False
     fills: list[Fill] = field(default_factory=list)
-    changes: list[Change] = field(default_factory=list)
+    changes: list[OrderChange] = field(default_factory=list)
 
     @property
     def is_open(self) -> bool:
-        return self.status in OPEN
+        return self.status in OPEN_STATUSES
 
     @property
     def is_working(self) -> bool:
         return self.working_ms != NOT_WORKING
 
     @property
-    def left(self) -> Decimal:
+    def remaining(self) -> Decimal:
         return self.quantity - self.executed - self.prevented
 
-    def remember(self, kind: str, now_ms: int) -> None:
-        """Keep the state it is in now."""
+    def record_change(self, execution_type: str, now_ms: int) -> None:
+        """Keep the state it is in now in its history."""
         self.changes.append(
-            Change(
+            OrderChange(
                 now_ms,
-                kind,
+                execution_type,
                 self.status,
                 self.client_order_id,
                 self.quantity,
@@ -152,7 +152,7 @@ class Order:
             )
         )
 
-    def as_of(self, time_ms: int) -> "Order | None":
+    def state_at(self, time_ms: int) -> "Order | None":
         """The order as it was then; None before there was one."""
         known = [change for change in self.changes if change.time_ms <= time_ms]
         if not known:

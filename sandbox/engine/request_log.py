@@ -1,23 +1,23 @@
-"""Every request that carried an order or a cancel, as it arrived: part of the ledger."""
+"""Log of the requests that carried an order or a cancel: part of the ledger."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from sandbox.wire import Json
 
-HIDDEN = ("signature", "apiKey")
+HIDDEN_PARAMETERS = ("signature", "apiKey")
 
 
 @dataclass(slots=True)
-class Sent:
-    """One request. `action` is None where it carried no order, and then it is not kept.
+class LoggedRequest:
+    """One request, as it arrived by "rest" or "ws". Kept only where it has an `action`.
 
     `status` and `code` are those of the answer; a status of None means that none was given (yet).
-    `fault` names what befell it.
+    `fault` names the one that took the request over.
     """
 
     time_ms: int
-    by: str
+    channel: str
     action: str | None
     params: Mapping[str, str]
     order_id: int | None = None
@@ -25,13 +25,15 @@ class Sent:
     code: int | None = None
     fault: str | None = None
 
-    def told(self) -> Json:
-        """As the ledger shows it."""
+    def payload(self) -> Json:
+        """The request as the ledger shows it."""
         return {
             "time_ms": self.time_ms,
-            "by": self.by,
+            "by": self.channel,
             "action": self.action,
-            "params": {name: value for name, value in self.params.items() if name not in HIDDEN},
+            "params": {
+                name: value for name, value in self.params.items() if name not in HIDDEN_PARAMETERS
+            },
             "orderId": self.order_id,
             "status": self.status,
             "code": self.code,

@@ -1,14 +1,18 @@
-"""The events of user data, without their envelope. Source: protocol F.2, F.3."""
+"""Events of user data, without their envelope. Source: protocol F.2, F.3."""
 
 from decimal import Decimal
+from itertools import count
 from typing import NamedTuple
 
+from sandbox.engine.account import Account
 from sandbox.engine.orders import ZERO, Fill, Order
 from sandbox.wire import Json, format_decimal
 
+EXECUTION_IDS_STEP = 3  # they rise, but are not consecutive
 
-class Prevented(NamedTuple):
-    """What did not trade because both orders are ours."""
+
+class PreventedTrade(NamedTuple):
+    """A trade that did not happen because both orders are ours."""
 
     match_id: int
     counter_order_id: int
@@ -18,15 +22,15 @@ class Prevented(NamedTuple):
 
 def execution_report(
     order: Order,
-    kind: str,
+    execution_type: str,
     execution_id: int,
     now_ms: int,
     *,
     original_id: str = "",
     fill: Fill | None = None,
-    prevented: Prevented | None = None,
+    prevented: PreventedTrade | None = None,
 ) -> Json:
-    """What `kind` (the field `x`) did to an order, and its state by then."""
+    """An order after a change; `execution_type` is the field `x`."""
     request = order.request
     report = {
         "e": "executionReport",
@@ -42,7 +46,7 @@ def execution_report(
         "F": format_decimal(ZERO),
         "g": -1,
         "C": original_id,
-        "x": kind,
+        "x": execution_type,
         "X": order.status,
         "r": "NONE",
         "i": order.order_id,
@@ -55,7 +59,7 @@ def execution_report(
         "t": fill.trade_id if fill else -1,
         "I": execution_id,
         "w": order.is_open and order.is_working,
-        "m": bool(fill and fill.maker),
+        "m": bool(fill and fill.is_maker),
         "M": False,
         "O": order.time_ms,
         "Z": format_decimal(order.executed_quote),
@@ -72,7 +76,7 @@ def execution_report(
     return report | (_prevention(order, prevented) if prevented else {})
 
 
-def _prevention(order: Order, prevented: Prevented) -> Json:
+def _prevention(order: Order, prevented: PreventedTrade) -> Json:
     return {
         "v": prevented.match_id,
         "A": format_decimal(order.prevented),
@@ -100,3 +104,52 @@ def account_position(
 def balance_update(asset: str, delta: Decimal, now_ms: int) -> Json:
     """A deposit or a withdrawal."""
     return {"e": "balanceUpdate", "E": now_ms, "a": asset, "d": format_decimal(delta), "T": now_ms}
+
+
+class AccountReporter:
+    """Puts events into the outbox in the order of F.2: reports of an action, then the balances.
+
+    It has orders and account keep their history as well.
+    """
+
+    def __init__(self, account: Account, outbox: list[Json]) -> None:
+        self.account = account
+        self.outbox = outbox
+        self._execution_ids = count(1, EXECUTION_IDS_STEP)
+        self._has_changed = False
+
+    def report_execution(
+        self,
+        order: Order,
+        execution_type: str,
+        now_ms: int,
+        *,
+        original_id: str = "",
+        fill: Fill | None = None,
+        prevented: PreventedTrade | None = None,
+    ) -> None:
+        """Report one change of an order."""
+        order.record_change(execution_type, now_ms)
+        report = execution_report(
+            order,
+            execution_type,
+            next(self._execution_ids),
+            now_ms,
+            original_id=original_id,
+            fill=fill,
+            prevented=prevented,
+        )
+        self.outbox.append(report)
+        self._has_changed = True
+
+    def report_transfer(self, asset: str, amount: Decimal, now_ms: int) -> None:
+        """Report a deposit, or a withdrawal where `amount` is below zero."""
+        self.outbox.append(balance_update(asset, amount, now_ms))
+        self._has_changed = True
+
+    def report_balances(self, now_ms: int) -> None:
+        """Report the balances at the end of an action; nothing where nothing happened."""
+        if self._has_changed:
+            self._has_changed = False
+            changed = self.account.record_balances(now_ms)
+            self.outbox.append(account_position(changed, now_ms, now_ms))

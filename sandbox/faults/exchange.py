@@ -9,7 +9,7 @@ from msgspec import Meta
 
 from sandbox.api.params import PLACES
 from sandbox.clock import NEVER_MS
-from sandbox.engine.ledger import books
+from sandbox.engine.ledger import period_ledger
 from sandbox.errors import ApiError
 from sandbox.faults.fault import Fault, Milliseconds, Seconds, seconds
 from sandbox.faults.targets import BadFault, Places
@@ -80,8 +80,8 @@ class Transfer(Fault, tag="transfer"):
             raise ValueError(f"amount {self.amount} must have at most {PLACES} places")
 
     def strike(self, at: Places) -> Json:
-        if self.asset not in at.exchange.granted:
-            known = ", ".join(at.exchange.granted)
+        if self.asset not in at.exchange.initial_balances:
+            known = ", ".join(at.exchange.initial_balances)
             raise BadFault(f"asset {self.asset!r} is none of {known}")
         try:
             at.exchange.transfer(self.asset, self.amount)
@@ -102,7 +102,7 @@ class Reset(Fault, tag="reset"):
     """
 
     def strike(self, at: Places) -> Json:
-        at.exchange.reset(books)
+        at.exchange.reset(period_ledger(at.exchange))
         return {"sockets": at.hub.cut() + at.api.cut()}
 
     @classmethod

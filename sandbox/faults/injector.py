@@ -35,7 +35,7 @@ class Faults:
     def let_storm(self, forecast: Forecast, begin_ms: int) -> Json:
         """Strike drawn faults from now on, in place of any storm before."""
         symbols = [
-            symbol for symbol, market in self.places.exchange.markets.items() if market.trading
+            symbol for symbol, market in self.places.exchange.markets.items() if market.is_trading
         ]
         self.storm = Storm(forecast, symbols, begin_ms)
         return self.storm.told()

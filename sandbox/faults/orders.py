@@ -8,7 +8,7 @@ from typing import Annotated, Literal, Self
 from msgspec import Meta
 
 from sandbox.api.request import Act, Call, Spoiled
-from sandbox.engine.matching_engine import Course
+from sandbox.engine.matching_engine import ExecutionTiming
 from sandbox.errors import ApiError
 from sandbox.faults.fault import Count, Fault, Milliseconds
 from sandbox.faults.targets import Places
@@ -84,7 +84,7 @@ class AnswerFault(OrderFault):
         try:
             if self.held_ms:
                 call.check_window()
-            return act(Course())
+            return act(ExecutionTiming())
         except ApiError as error:
             return error
 
@@ -172,7 +172,7 @@ class HeldOrder(OrderFault, tag="held_order"):
     async def intercept(self, call: Call, act: Act) -> object:
         await asyncio.sleep(self.ms / 1000)
         call.check_window()
-        return act(Course())
+        return act(ExecutionTiming())
 
     @classmethod
     def drawn(cls, draw: Random, symbols: Sequence[str]) -> Self:
@@ -185,7 +185,7 @@ class DelayedExecution(OrderFault, tag="delayed_execution"):
     ms: Milliseconds = 500
 
     async def intercept(self, call: Call, act: Act) -> object:
-        return act(Course(delay_ms=self.ms))
+        return act(ExecutionTiming(delay_ms=self.ms))
 
     @classmethod
     def drawn(cls, draw: Random, symbols: Sequence[str]) -> Self:
@@ -198,7 +198,7 @@ class SlowFills(OrderFault, tag="slow_fills"):
     fills_over_ms: Milliseconds = 1_000
 
     async def intercept(self, call: Call, act: Act) -> object:
-        return act(Course(fills_over_ms=self.fills_over_ms))
+        return act(ExecutionTiming(fills_over_ms=self.fills_over_ms))
 
     @classmethod
     def drawn(cls, draw: Random, symbols: Sequence[str]) -> Self:
@@ -211,7 +211,7 @@ class EarlyReport(OrderFault, tag="early_report"):
     ms: Milliseconds = 200
 
     async def intercept(self, call: Call, act: Act) -> object:
-        answer = act(Course())
+        answer = act(ExecutionTiming())
         call.context.user_data.flush(call.exchange.clock.now_ms())
         await call.stay_silent(self.ms)
         return answer

@@ -43,7 +43,9 @@ class Places:
     def markets(self, symbol: str | None) -> list[Market]:
         """One symbol's market, or all that trade; raises BadFault where it is not listed."""
         if symbol is None:
-            return [one for one in self.exchange.markets.values() if one.awake and one.trading]
+            return [
+                one for one in self.exchange.markets.values() if one.is_awake and one.is_trading
+            ]
         if symbol not in self.exchange.markets:
             raise BadFault(f"symbol {symbol!r} is not listed; see /api/v3/exchangeInfo")
         return [self.exchange.market(symbol)]

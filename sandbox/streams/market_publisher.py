@@ -7,7 +7,7 @@ from sandbox.data.kline_builder import ClosedKline
 from sandbox.data.payloads import stream_agg_trade, stream_kline, stream_mini_ticker, stream_trade
 from sandbox.data.tape import TradeGroup
 from sandbox.engine.exchange import Exchange
-from sandbox.engine.market import Market, Moved
+from sandbox.engine.market import Market, MarketUpdate
 from sandbox.streams.hub import Hub
 from sandbox.streams.market_stream_faults import Outgoing
 from sandbox.wire import Json, format_decimal
@@ -25,19 +25,19 @@ class MarketPublisher:
         self.faults = faults
         self._moved: set[str] = set()  # symbols that traded since the last whole second
 
-    def publish_update(self, market: Market, moved: Moved, now_ms: int) -> None:
+    def publish_update(self, market: Market, moved: MarketUpdate, now_ms: int) -> None:
         """Trades, the klines that they or the time closed, and the best bid and ask."""
         symbol = market.rules.symbol
         if self.faults.is_mute(symbol, now_ms):
             return
-        for printed in self.faults.prints(symbol, moved.prints, now_ms):
+        for printed in self.faults.prints(symbol, moved.groups, now_ms):
             self._publish_trades(symbol, printed, now_ms)
         for closed in moved.closed:
             self._publish_closed(market, closed, now_ms)
-        if moved.prints or moved.closed:  # a trade or a new second: the book is another
+        if moved.groups or moved.closed:  # a trade or a new second: the book is another
             name = f"{symbol.lower()}@bookTicker"
             self.hub.publish(name, partial(stream_book_ticker, market, now_ms))
-        if moved.prints:
+        if moved.groups:
             self._moved.add(symbol)
 
     def publish_overdue(self, now_ms: int) -> None:
@@ -76,7 +76,7 @@ class MarketPublisher:
         self, name: str, kind: str, market: Market, changed: bool, now_ms: int
     ) -> None:
         symbol = market.rules.symbol
-        if kind == "miniTicker" and changed and (day := market.day(now_ms)):
+        if kind == "miniTicker" and changed and (day := market.day_kline(now_ms)):
             self.hub.publish(name, partial(stream_mini_ticker, symbol, day, now_ms))
         interval = kind.removeprefix("kline_")
         if interval == kind or interval not in market.kline_builder.closed:
@@ -87,14 +87,14 @@ class MarketPublisher:
             self.hub.publish(name, event)
 
     def _mini_tickers(self, symbols: list[str], now_ms: int) -> list[Json]:
-        days = [(symbol, self.exchange.markets[symbol].day(now_ms)) for symbol in symbols]
+        days = [(symbol, self.exchange.markets[symbol].day_kline(now_ms)) for symbol in symbols]
         return [stream_mini_ticker(symbol, day, now_ms) for symbol, day in days if day]
 
 
 def stream_book_ticker(market: Market, now_ms: int) -> Json:
-    bid, ask = market.best(now_ms)
+    bid, ask = market.best_prices(now_ms)
     return {
-        "u": market.book(now_ms).update_id,
+        "u": market.order_book(now_ms).update_id,
         "s": market.rules.symbol,
         "b": format_decimal(bid.price),
         "B": format_decimal(bid.quantity),

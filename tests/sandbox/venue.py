@@ -124,7 +124,7 @@ class Venue:
 def running(plan: SandboxConfig, read_ms: Callable[[], int] = wall_ms) -> Iterator[Venue]:
     """An exchange of a test's own, in which nothing runs that is not asked for."""
     venue = Venue(plan, read_ms)
-    venue.exchange.asleep.clear()
+    venue.exchange.sleeping_markets.clear()
     try:
         yield venue
     finally:

@@ -93,7 +93,7 @@ def test_open_orders_and_triggers_are_counted(fresh_venue: Venue) -> None:
         assert stop(fresh_venue)["status"] == "NEW"
     assert stop(fresh_venue) == {"code": -1013, "msg": "Filter failure: MAX_NUM_ALGO_ORDERS"}
     for _ in range(MAX_OPEN_ORDERS - MAX_TRIGGERED_ORDERS):
-        fresh_venue.exchange.engine.books.order_count = OrderCount()
+        fresh_venue.exchange.engine.lifecycle.order_count = OrderCount()
         assert limit(fresh_venue, "0.9")["status"] == "NEW"
     refused = {"code": -1013, "msg": "Filter failure: MAX_NUM_ORDERS"}
     assert limit(fresh_venue, "0.9") == refused
@@ -176,9 +176,9 @@ def test_fees_come_out_of_another_asset() -> None:
 def test_a_first_fill_gives_back_to_the_order_count() -> None:
     count = OrderCount()
     for _ in range(8):
-        count.add(0)
-    count.filled(0, maker=False)
+        count.count_placement(0)
+    count.count_first_fill(0, is_maker=False)
     assert count.counts(0) == [7, 7]
-    count.filled(0, maker=True)
+    count.count_first_fill(0, is_maker=True)
     assert count.counts(0) == [2, 2]
     assert count.counts(ORDER_LIMITS[0][2])[0] == 0

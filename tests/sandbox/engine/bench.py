@@ -10,7 +10,7 @@ from sandbox.data.symbols import KNOWN_LISTINGS
 from sandbox.data.tape import Trade, TradeGroup, group_trades
 from sandbox.engine.fees import Fees
 from sandbox.engine.market import Market
-from sandbox.engine.matching_engine import AT_ONCE, Course, Engine
+from sandbox.engine.matching_engine import IMMEDIATE, ExecutionTiming, MatchingEngine
 from sandbox.engine.order_book import Level
 from sandbox.engine.orders import Order, OrderRequest
 from sandbox.wire import Json
@@ -45,10 +45,10 @@ class Bench:
     def __init__(self, fee: str = "0.001", fee_asset: str | None = None) -> None:
         self.now_ms = START_MS
         self.outbox: list[Json] = []
-        self.engine = Engine(Fees(Decimal(fee), fee_asset, WORTH.__getitem__), self.outbox)
+        self.engine = MatchingEngine(Fees(Decimal(fee), fee_asset, WORTH.__getitem__), self.outbox)
         for asset, amount in FUNDS.items():
-            self.engine.account.grant(asset, amount)
-        self.engine.account.remember(self.now_ms)
+            self.engine.account.credit(asset, amount)
+        self.engine.account.record_balances(self.now_ms)
         self.source, self.trade_id = Scripted(), 0
         self.market = Market(KNOWN_LISTINGS["BTCUSDT"].rules, self.source, 1, 1_000)
         self.market.wake(self.now_ms)
@@ -63,19 +63,21 @@ class Bench:
         self.source.waiting.append(group_trades(self.trade_id, [trade]))
         moved = self.market.advance(self.now_ms)
         self._lay_out_book(amounts[0])
-        self.engine.market_moved(self.market, moved.prints, self.now_ms)
+        self.engine.apply_trades(self.market, moved.groups, self.now_ms)
 
     def _lay_out_book(self, price: Decimal) -> None:
-        book = self.market.book(self.now_ms)
+        book = self.market.order_book(self.now_ms)
         book.bids = [Level(price - n, Decimal(1)) for n in range(1, 11) if price > n]
         book.asks = [Level(price + n, Decimal(1)) for n in range(1, 11)]
 
     def wait(self, ms: int) -> None:
         """Let time pass without trades; within a second the book stays."""
         self.now_ms += ms
-        self.engine.run_due(self.now_ms)
+        self.engine.run_scheduled(self.now_ms)
 
-    def place(self, kind: str, side: str, course: Course = AT_ONCE, **amounts: object) -> Order:
+    def place(
+        self, kind: str, side: str, course: ExecutionTiming = IMMEDIATE, **amounts: object
+    ) -> Order:
         """Amounts are numbers or text; other fields of the request as they are."""
         fields = {
             name: Decimal(str(value))
@@ -85,7 +87,7 @@ class Bench:
         }
         fields.setdefault("client_order_id", f"o-{len(self.engine.orders)}")
         request = OrderRequest("BTCUSDT", side, kind, **fields)  # type: ignore[arg-type]
-        return self.engine.place(request, self.market, self.now_ms, course)
+        return self.engine.accept_order(request, self.market, self.now_ms, course)
 
     def held(self, asset: str) -> Any:
         """Free and locked, decimals to be compared with any number."""

@@ -7,7 +7,7 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sandbox.engine.matching_engine import Course
+from sandbox.engine.matching_engine import ExecutionTiming
 from sandbox.engine.orders import STP_MODES, Order
 from sandbox.errors import ApiError
 from tests.sandbox.engine.bench import FUNDS, Bench
@@ -27,7 +27,9 @@ ORDERS = st.fixed_dictionaries(
         "stop_price": PRICES,
         "time_in_force": st.sampled_from(("GTC", "IOC", "FOK")),
         "stp_mode": st.sampled_from(STP_MODES),
-        "course": st.sampled_from((Course(), Course(delay_ms=2), Course(fills_over_ms=5))),
+        "course": st.sampled_from(
+            (ExecutionTiming(), ExecutionTiming(delay_ms=2), ExecutionTiming(fills_over_ms=5))
+        ),
     }
 )
 ACTS = st.lists(
@@ -58,7 +60,7 @@ def perform(bench: Bench, act: str, what: Any) -> None:
             bench.wait(what)
         elif what in bench.engine.orders:
             order = bench.engine.orders[what]
-            bench.engine.cancel(order, "gone", bench.market.rules, bench.now_ms)
+            bench.engine.cancel_order(order, "gone", bench.market.rules, bench.now_ms)
     except ApiError:
         return
 
@@ -67,7 +69,7 @@ def owed(orders: list[Order]) -> dict[str, Decimal]:
     """What must be locked for these."""
     found: dict[str, Decimal] = defaultdict(Decimal)
     for order in orders:
-        found["USDT" if order.request.buys else "BTC"] += order.locked
+        found["USDT" if order.request.is_buy else "BTC"] += order.locked
     return found
 
 
@@ -82,13 +84,13 @@ def test_money_is_neither_made_nor_lost_nor_locked_for_nothing(
         orders = list(bench.engine.orders.values())
         held = dict(FUNDS)
         for order in orders:
-            sign = 1 if order.request.buys else -1
+            sign = 1 if order.request.is_buy else -1
             held["BTC"] += sign * order.executed
             held["USDT"] -= sign * order.executed_quote
             for fill in order.fills:
                 held[fill.commission_asset] -= fill.commission
             assert order.is_open or not order.locked
-            assert 0 <= order.left <= order.quantity
+            assert 0 <= order.remaining <= order.quantity
         for asset, balance in bench.engine.account.balances.items():
             assert balance.free >= 0
             assert balance.free + balance.locked == held[asset]
@@ -123,10 +125,10 @@ def test_the_past_can_be_seen_as_it_was(acts: Acts, stop: int) -> None:
         bench.now_ms += 1
         perform(bench, act, what)
         if place == stop:
-            states = [f"{o.status} {o.executed} {len(o.fills)}" for o in bench.engine.known()]
+            states = [f"{o.status} {o.executed} {len(o.fills)}" for o in bench.engine.orders_at()]
             free = {a: b.free for a, b in bench.engine.account.balances.items()}
             then = (bench.now_ms, states, free)
     if stop < len(acts):
-        seen = bench.engine.known(then[0])
+        seen = bench.engine.orders_at(then[0])
         assert [f"{o.status} {o.executed} {len(o.fills)}" for o in seen] == then[1]
-        assert {a: b.free for a, b in bench.engine.account.as_of(then[0]).items()} == then[2]
+        assert {a: b.free for a, b in bench.engine.account.balances_at(then[0]).items()} == then[2]

@@ -25,7 +25,7 @@ def test_a_resting_order_fills_as_the_market_trades_beyond_it() -> None:
     bench.tick(112, 5)
     assert (order.status, bench.held("BTC")) == ("FILLED", (9, 0))
     assert bench.held("USDT") == (100_110, 0)
-    assert all(fill.maker and fill.price == 110 for fill in order.fills)
+    assert all(fill.is_maker and fill.price == 110 for fill in order.fills)
     assert bench.told() == ["NEW NEW", "TRADE PARTIALLY_FILLED", "TRADE FILLED"]
 
 
@@ -57,7 +57,7 @@ def test_a_trigger_waits_for_its_price_and_then_takes(
     bench.told()
     bench.tick(hit)
     assert (order.status, order.working_ms) == ("FILLED", bench.now_ms)
-    assert not order.fills[0].maker
+    assert not order.fills[0].is_maker
     assert bench.told() == ["NEW NEW", "TRADE FILLED"]
     assert (bench.held("BTC")[1], bench.held("USDT")[1]) == (0, 0)
 
@@ -93,11 +93,11 @@ def test_a_cancel_frees_what_is_left_locked() -> None:
     bench = Bench(fee="0")
     order = bench.place("LIMIT", "BUY", quantity=2, price=90)
     bench.tick(89, "0.5")
-    bench.engine.cancel(order, "gone", bench.market.rules, bench.now_ms)
+    bench.engine.cancel_order(order, "gone", bench.market.rules, bench.now_ms)
     assert (order.status, order.executed) == ("CANCELED", Decimal("0.5"))
     assert bench.held("USDT") == (100_000 - 45, 0)
     with pytest.raises(ApiError, match="Unknown order"):
-        bench.engine.cancel(order, "again", bench.market.rules, bench.now_ms)
+        bench.engine.cancel_order(order, "again", bench.market.rules, bench.now_ms)
 
 
 def test_fees_are_paid_in_another_asset_while_it_lasts() -> None:
