@@ -5,11 +5,11 @@ from urllib.parse import unquote
 
 from aiohttp import WSMsgType, web
 
-from sandbox.api.dispatcher import Desk
+from sandbox.api.dispatcher import Dispatcher
 from sandbox.api.request import ApiContext
-from sandbox.api.rest import Rest
+from sandbox.api.rest import RestApi
 from sandbox.api.routes import METHODS, ROUTES
-from sandbox.api.websocket_api import ApiSocket, WsApi
+from sandbox.api.websocket_api import ApiConnection, WebSocketApi
 from sandbox.engine.exchange import Exchange
 from sandbox.engine.ledger import full_ledger
 from sandbox.errors import ApiError
@@ -17,9 +17,10 @@ from sandbox.faults import registry, storm
 from sandbox.faults.injector import Faults
 from sandbox.faults.targets import BadFault, Places
 from sandbox.simulation import Simulation
-from sandbox.streams.connections import PING, PONG, TEXT, Socket, Sockets
-from sandbox.streams.hub import Hub
-from sandbox.streams.user_data import UserData
+from sandbox.streams.connections import Connection, ConnectionPool
+from sandbox.streams.frames import PING, PONG, TEXT
+from sandbox.streams.market_streams import StreamHub
+from sandbox.streams.user_data import UserDataStream
 from sandbox.wire import encode_json
 
 LARGEST_MESSAGE_BYTES = 1024 * 1024
@@ -34,15 +35,15 @@ class Server:
     def __init__(self, exchange: Exchange) -> None:
         self.exchange = exchange
         clock, lifetime_ms = exchange.clock, exchange.config.lifetime_ms
-        self.hub = Hub(clock, self._wake, lifetime_ms)
-        user_data = UserData(exchange.outbox)
+        self.hub = StreamHub(clock, self._wake, lifetime_ms)
+        user_data = UserDataStream(exchange.outbox)
         context = ApiContext(exchange, user_data)
-        sockets = Sockets[ApiSocket](clock, lifetime_ms)
+        sockets = ConnectionPool[ApiConnection](clock, lifetime_ms)
         places = Places(context, self.hub, sockets)
         self.faults = Faults(places)
         self.simulation = Simulation(exchange, self.faults)
-        self.desk = Desk(context)
-        self.rest, self.api = Rest(self.desk, ROUTES), WsApi(self.desk, sockets, METHODS)
+        self.desk = Dispatcher(context)
+        self.rest, self.api = RestApi(self.desk, ROUTES), WebSocketApi(self.desk, sockets, METHODS)
         self._runner = web.AppRunner(
             self._app(), access_log=None, handle_signals=False, shutdown_timeout=STOP_SECONDS
         )
@@ -59,7 +60,7 @@ class Server:
         app.router.add_post("/sandbox/faults", self._inject_fault)
         app.router.add_delete("/sandbox/faults", self._clear_faults)
         app.router.add_post("/sandbox/storm", self._let_storm)
-        app.router.add_route("*", "/{path:.*}", self.rest.take)
+        app.router.add_route("*", "/{path:.*}", self.rest.handle)
         return app
 
     async def start(self, host: str, port: int) -> int:
@@ -72,8 +73,8 @@ class Server:
     async def stop(self) -> None:
         if self._running:
             self._running.cancel()
-        self.hub.cut()
-        self.api.sockets.cut()
+        self.hub.abort_all()
+        self.api.connections.abort_all()
         await self._runner.cleanup()
 
     async def failed(self) -> None:
@@ -99,30 +100,30 @@ class Server:
         socket, transport = await _accepted(request)
         if transport is None:
             return socket
-        connection = self.hub.open(transport, combined)
+        connection = self.hub.open_connection(transport, combined)
         try:
             connection.subscribe([name for name in names.split("/") if name])
             await _hear(socket, connection)
         finally:
-            self.hub.closed(connection)
+            self.hub.remove_connection(connection)
         return socket
 
     async def _ws_api(self, request: web.Request) -> web.StreamResponse:
-        if self.api.sockets.is_refusing:
+        if self.api.connections.is_refusing:
             return web.Response(status=503)
         try:
-            self.desk.charge(request.remote or "", CONNECTING)
+            self.desk.charge_weight(request.remote or "", CONNECTING)
         except ApiError as error:
             return _json(error.body(), error.status)
         socket, transport = await _accepted(request)
         if transport is None:
             return socket
         wants_limits = request.query.get("returnRateLimits") != "false"
-        connection = self.api.open(transport, wants_limits)
+        connection = self.api.open_connection(transport, wants_limits)
         try:
             await _hear(socket, connection)
         finally:
-            self.api.closed(connection)
+            self.api.remove_connection(connection)
         return socket
 
     async def _ledger(self, request: web.Request) -> web.Response:
@@ -162,13 +163,13 @@ async def _accepted(
     return socket, transport if isinstance(transport, asyncio.Transport) else None
 
 
-async def _hear(socket: web.WebSocketResponse, connection: Socket) -> None:
+async def _hear(socket: web.WebSocketResponse, connection: Connection) -> None:
     """Hand every frame on until the client goes."""
     async for message in socket:
         if message.type in OPCODES:
             data = message.data
             payload = data.encode() if isinstance(data, str) else bytes(data)
-            connection.received(OPCODES[message.type], payload)
+            connection.on_frame(OPCODES[message.type], payload)
 
 
 def _json(value: object, status: int = 200) -> web.Response:

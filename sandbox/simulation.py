@@ -36,10 +36,10 @@ class Simulation:
         if now_ms // SECOND_MS > self._second:
             self._second = now_ms // SECOND_MS
             self._step_second(now_ms)
-        self.hub.flush()
+        self.hub.flush_all()
         self.user_data.flush(now_ms)
         for service in (self.hub, self.api):
-            service.end_lifetimes()
+            service.close_expired()
         self.exchange.wake_next_market()
 
     def _advance_markets(self, now_ms: int) -> None:
@@ -53,5 +53,5 @@ class Simulation:
 
     def _step_second(self, now_ms: int) -> None:
         for service in (self.hub, self.api):
-            service.keep_alive()
+            service.ping_all()
         self.publisher.publish_periodic(now_ms)

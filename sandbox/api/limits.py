@@ -10,8 +10,8 @@ from sandbox.wire import Json
 
 WEIGHT_LIMIT = 6_000
 RAW_LIMIT, CONNECTION_LIMIT = 300_000, 300
-IGNORED_BEFORE_BAN = 50  # requests sent in spite of 429 within one minute
-FIRST_BAN_MS, LONGEST_BAN_MS = 2 * MINUTE_MS, 3 * DAY_MS
+MAX_IGNORED_REFUSALS = 50  # requests sent in spite of 429 within one minute
+FIRST_BAN_MS, MAX_BAN_MS = 2 * MINUTE_MS, 3 * DAY_MS
 
 
 def seconds_until(until_ms: int, now_ms: int) -> int:
@@ -19,7 +19,7 @@ def seconds_until(until_ms: int, now_ms: int) -> int:
     return (until_ms - now_ms + 999) // 1000
 
 
-class Weights:
+class WeightLimiter:
     """What each address has used of its minute; a client that ignores 429 is banned."""
 
     def __init__(self) -> None:
@@ -31,34 +31,34 @@ class Weights:
     def charge(self, address: str, weight: int, now_ms: int) -> None:
         """Count a request; raises ApiError 429 beyond the limit and 418 while banned."""
         if self._banned_until_ms.get(address, 0) > now_ms:
-            raise self._banned(address)
+            raise self._ban_error(address)
         window = self._used[address].at(now_ms)
         window.count += weight
         if window.count > WEIGHT_LIMIT:
-            raise self._refusal(address, now_ms)
+            raise self._refuse(address, now_ms)
 
     def refund(self, address: str, weight: int, now_ms: int) -> None:
         window = self._used[address].at(now_ms)
         window.count = max(0, window.count - weight)
 
-    def used(self, address: str, now_ms: int) -> int:
+    def used_weight(self, address: str, now_ms: int) -> int:
         return self._used[address].at(now_ms).count
 
-    def _refusal(self, address: str, now_ms: int) -> ApiError:
+    def _refuse(self, address: str, now_ms: int) -> ApiError:
         ignored = self._ignored[address].at(now_ms)
         ignored.count += 1
-        if ignored.count > IGNORED_BEFORE_BAN:
+        if ignored.count > MAX_IGNORED_REFUSALS:
             length = self._next_ban_ms[address]
-            self._next_ban_ms[address] = min(LONGEST_BAN_MS, 2 * length)
+            self._next_ban_ms[address] = min(MAX_BAN_MS, 2 * length)
             self._banned_until_ms[address] = now_ms + length
-            return self._banned(address)
+            return self._ban_error(address)
         message = (
             f"Too much request weight used; current limit is {WEIGHT_LIMIT} request weight per "
             "1 MINUTE. Please use WebSocket Streams for live updates to avoid polling the API."
         )
         return ApiError(-1003, message, 429, retry_at_ms=CountWindow(MINUTE_MS).reset_ms(now_ms))
 
-    def _banned(self, address: str) -> ApiError:
+    def _ban_error(self, address: str) -> ApiError:
         until = self._banned_until_ms[address]
         message = (
             f"Way too much request weight used; IP banned until {until}. "
@@ -77,12 +77,12 @@ def rate_limits(over_websocket: bool) -> list[Json]:
     ]
 
 
-def weight_used(count: int) -> Json:
+def weight_limit(count: int) -> Json:
     """One of the `rateLimits` of an answer over WebSocket."""
     return {**_limit("REQUEST_WEIGHT", "MINUTE", 1, WEIGHT_LIMIT), "count": count}
 
 
-def orders_used(counts: Iterable[int]) -> list[Json]:
+def order_limits(counts: Iterable[int]) -> list[Json]:
     """The account's order counts, as rateLimit/order and WebSocket answers have them."""
     return [
         {**_order_limit(limit), "count": count}

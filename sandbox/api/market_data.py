@@ -4,8 +4,8 @@ import asyncio
 
 from sandbox.api.exchange_info import wire_symbol
 from sandbox.api.limits import rate_limits
-from sandbox.api.params import Params
-from sandbox.api.request import Call, Weight
+from sandbox.api.params import RequestParams
+from sandbox.api.request import ApiRequest, WeightRule
 from sandbox.clock import DAY_MS, MINUTE_MS
 from sandbox.data.klines import INTERVALS, ZERO
 from sandbox.data.payloads import rest_agg_trade, rest_kline, rest_trade
@@ -20,38 +20,38 @@ DEPTH_WEIGHTS = ((100, 5), (500, 25), (1000, 50), (5000, 250))
 STATUSES = ("TRADING", "HALT", "BREAK")
 
 
-def fixed(weight: int) -> Weight:
+def fixed_weight(weight: int) -> WeightRule:
     return lambda _: weight
 
 
-def per_symbols(one: int, several: int) -> Weight:
+def weight_by_symbols(one: int, several: int) -> WeightRule:
     return lambda params: one if "symbol" in params else several
 
 
-def depth_weight(params: Params) -> int:
+def depth_weight(params: RequestParams) -> int:
     limit = params.limit(100, 5000)
     return next(weight for most, weight in DEPTH_WEIGHTS if limit <= most)
 
 
-def day_weight(params: Params) -> int:
+def ticker_day_weight(params: RequestParams) -> int:
     if "symbol" in params:
         return 2
-    names = params.names("symbols")
+    names = params.symbols("symbols")
     if names is None or len(names) > 100:
         return 80
     return 2 if len(names) <= 20 else 40
 
 
-def market_of(call: Call) -> Market:
+def market_of(call: ApiRequest) -> Market:
     return call.exchange.market(call.params.text("symbol"))
 
 
-async def markets_of(call: Call) -> list[Market]:
+async def markets_of(call: ApiRequest) -> list[Market]:
     """The one market, the list or all, as asked; raises -1121 for an unknown one.
 
     Waking hundreds takes seconds, in which the rest of the exchange goes on.
     """
-    one, several = call.params.optional("symbol"), call.params.names("symbols")
+    one, several = call.params.optional("symbol"), call.params.symbols("symbols")
     if one is not None and several is not None:
         raise ApiError(-1128, "Combination of optional parameters invalid.")
     names = [one] if one is not None else several
@@ -62,20 +62,20 @@ async def markets_of(call: Call) -> list[Market]:
     return found
 
 
-def one_or_all(call: Call, rows: list[Json]) -> object:
+def one_or_all(call: ApiRequest, rows: list[Json]) -> object:
     return rows[0] if "symbol" in call.params else rows
 
 
-async def ping(call: Call) -> object:
+async def ping(call: ApiRequest) -> object:
     return {}
 
 
-async def server_time(call: Call) -> object:
-    return {"serverTime": call.server_ms}
+async def server_time(call: ApiRequest) -> object:
+    return {"serverTime": call.server_time_ms}
 
 
-async def exchange_info(call: Call) -> object:
-    one, several = call.params.optional("symbol"), call.params.names("symbols")
+async def exchange_info(call: ApiRequest) -> object:
+    one, several = call.params.optional("symbol"), call.params.symbols("symbols")
     status = call.params.optional("symbolStatus")
     if status is not None and status not in STATUSES:
         raise ApiError(-1122, "Invalid symbolStatus.")
@@ -92,14 +92,14 @@ async def exchange_info(call: Call) -> object:
     ]
     return {
         "timezone": "UTC",
-        "serverTime": call.server_ms,
-        "rateLimits": rate_limits(over_websocket=call.sent.channel == "ws"),
+        "serverTime": call.server_time_ms,
+        "rateLimits": rate_limits(over_websocket=call.log_entry.channel == "ws"),
         "exchangeFilters": [],
         "symbols": symbols,
     }
 
 
-async def depth(call: Call) -> object:
+async def depth(call: ApiRequest) -> object:
     book, limit = market_of(call).order_book(call.now_ms), call.params.limit(100, 5000)
     return {
         "lastUpdateId": book.update_id,
@@ -112,33 +112,33 @@ async def depth(call: Call) -> object:
     }
 
 
-def stored(call: Call, tape: Tape, items: list[Item]) -> list[Item]:
+def visible(call: ApiRequest, tape: Tape, items: list[Item]) -> list[Item]:
     """What the database shows of a tape's items; it may lag."""
-    horizon_ms = call.context.faults.horizon_ms(call.now_ms)
+    horizon_ms = call.context.faults.market_data_until_ms(call.now_ms)
     return items if horizon_ms is None else tape.until(items, horizon_ms)
 
 
-async def trades(call: Call) -> object:
+async def trades(call: ApiRequest) -> object:
     tape = market_of(call).tape
-    rows = newest(stored(call, tape, tape.trades), call.params.limit())
+    rows = newest(visible(call, tape, tape.trades), call.params.limit())
     return [rest_trade(trade) for trade in rows]
 
 
-async def historical_trades(call: Call) -> object:
+async def historical_trades(call: ApiRequest) -> object:
     tape, limit = market_of(call).tape, call.params.limit()
-    rows, first_id = stored(call, tape, tape.trades), call.params.integer("fromId")
+    rows, first_id = visible(call, tape, tape.trades), call.params.integer("fromId")
     found = newest(rows, limit) if first_id is None else from_id(rows, first_id, limit)
     return [rest_trade(trade) for trade in found]
 
 
-async def agg_trades(call: Call) -> object:
+async def agg_trades(call: ApiRequest) -> object:
     tape, limit, params = market_of(call).tape, call.params.limit(), call.params
     first_id = params.integer("fromId")
     start_ms = params.time_ms("startTime", call.now_ms)
     end_ms = params.time_ms("endTime", call.now_ms)
     if first_id is not None and (start_ms is not None or end_ms is not None):
         raise ApiError(-1128, "Combination of optional parameters invalid.")
-    rows = stored(call, tape, tape.aggs)
+    rows = visible(call, tape, tape.aggs)
     if first_id is not None:
         found = from_id(rows, first_id, limit)
     else:
@@ -146,26 +146,26 @@ async def agg_trades(call: Call) -> object:
     return [rest_agg_trade(agg) for agg in found]
 
 
-async def klines(call: Call) -> object:
+async def klines(call: ApiRequest) -> object:
     market, params = market_of(call), call.params
     interval = params.choice("interval", INTERVALS, ApiError(-1120, "Invalid interval."))
     start_ms = params.time_ms("startTime", call.now_ms)
     end_ms = params.time_ms("endTime", call.now_ms)
     faults = call.context.faults
-    horizon_ms = faults.horizon_ms(call.now_ms)
+    horizon_ms = faults.market_data_until_ms(call.now_ms)
     rows = market.klines(interval, start_ms, end_ms, params.limit(), horizon_ms)
-    told = faults.klines(market.rules.symbol, rows, call.now_ms)
+    told = faults.falsified(market.rules.symbol, rows, call.now_ms)
     return [rest_kline(kline) for kline in told]
 
 
-async def average_price(call: Call) -> object:
+async def average_price(call: ApiRequest) -> object:
     market = market_of(call)
     price = market.average_price(call.now_ms)
     closed_ms = market.tape.last_trade.time_ms if market.tape.last_trade else 0
     return {"mins": AVERAGE_MINUTES, "price": format_decimal(price or ZERO), "closeTime": closed_ms}
 
 
-async def ticker_price(call: Call) -> object:
+async def ticker_price(call: ApiRequest) -> object:
     rows = [
         {"symbol": market.rules.symbol, "price": format_decimal(market.last_price or ZERO)}
         for market in await markets_of(call)
@@ -173,7 +173,7 @@ async def ticker_price(call: Call) -> object:
     return one_or_all(call, rows)
 
 
-async def ticker_book(call: Call) -> object:
+async def ticker_book(call: ApiRequest) -> object:
     rows = []
     for market in await markets_of(call):
         wire = stream_book_ticker(market, call.now_ms)
@@ -182,11 +182,11 @@ async def ticker_book(call: Call) -> object:
     return one_or_all(call, rows)
 
 
-async def ticker_day(call: Call) -> object:
-    return one_or_all(call, [_day(market, call.now_ms) for market in await markets_of(call)])
+async def ticker_day(call: ApiRequest) -> object:
+    return one_or_all(call, [_day_ticker(market, call.now_ms) for market in await markets_of(call)])
 
 
-def _day(market: Market, now_ms: int) -> Json:
+def _day_ticker(market: Market, now_ms: int) -> Json:
     """The last 24 hours. Source: the ticker of protocol B.5, spelled as REST does."""
     day = market.day_kline(now_ms)
     last = market.tape.last_trade

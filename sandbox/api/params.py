@@ -13,26 +13,26 @@ from sandbox.errors import ApiError, illegal_characters, invalid_parameter, miss
 
 DECIMAL = r"^([0-9]{1,20})(\.[0-9]{1,20})?$"
 INTEGER = r"^[0-9]{1,20}$"
-PLACES = 8
-EARLIEST_MS = int(datetime(2017, 1, 1, tzinfo=UTC).timestamp()) * 1000
-FUTURE_MS = 10 * SECOND_MS
+MAX_PLACES = 8
+MIN_TIME_MS = int(datetime(2017, 1, 1, tzinfo=UTC).timestamp()) * 1000
+MAX_AHEAD_MS = 10 * SECOND_MS
 
 
-class Params:
+class RequestParams:
     """Names and values, as text."""
 
     def __init__(self, values: Mapping[str, str]) -> None:
         self._values = values
 
     @classmethod
-    def of_http(cls, query: str, body: str) -> "Params":
+    def from_http(cls, query: str, body: str) -> "RequestParams":
         """From query string and body; on a conflict the query string wins. Raises -1101."""
-        return cls(_pairs(body) | _pairs(query))
+        return cls(_parse_pairs(body) | _parse_pairs(query))
 
     def items(self) -> Iterable[tuple[str, str]]:
         return self._values.items()
 
-    def allow(self, names: Iterable[str]) -> None:
+    def check_known(self, names: Iterable[str]) -> None:
         """Raise -1104 where something was sent that nobody reads."""
         sent, read = len(self._values), len(self._values.keys() & set(names))
         if read < sent:
@@ -72,23 +72,23 @@ class Params:
             raise illegal_characters(name, DECIMAL)
         return Decimal(value)
 
-    def amount(self, name: str) -> Decimal | None:
+    def positive_decimal(self, name: str) -> Decimal | None:
         """A price or quantity: above zero, at most eight places."""
         value = self.decimal(name)
         if value is None:
             return None
-        if -int(value.normalize().as_tuple().exponent) > PLACES:
+        if -int(value.normalize().as_tuple().exponent) > MAX_PLACES:
             raise ApiError(-1111, f"Parameter '{name}' has too much precision.")
         if not value:
             raise invalid_parameter(name)
         return value
 
-    def limit(self, default: int = 500, most: int = 1000) -> int:
+    def limit(self, default: int = 500, maximum: int = 1000) -> int:
         """At most `most`; a larger wish is cut."""
         value = self.integer("limit")
         if value == 0:
             raise invalid_parameter("limit")
-        return min(value or default, most)
+        return min(value or default, maximum)
 
     def time_ms(self, name: str, now_ms: int) -> int | None:
         """A time parameter, sent in ms or microseconds, from 2017 to ten seconds from now."""
@@ -96,7 +96,7 @@ class Params:
         if value is None:
             return None
         time_ms = value // 1000 if value > MIN_MICROSECONDS else value
-        if not EARLIEST_MS <= time_ms <= now_ms + FUTURE_MS:
+        if not MIN_TIME_MS <= time_ms <= now_ms + MAX_AHEAD_MS:
             raise invalid_parameter(name)
         return time_ms
 
@@ -112,7 +112,7 @@ class Params:
             raise invalid_parameter(name)
         return value == "true"
 
-    def names(self, name: str) -> list[str] | None:
+    def symbols(self, name: str) -> list[str] | None:
         """A JSON array of symbols; raises -1151 where one stands there twice."""
         value = self.optional(name)
         if value is None:
@@ -128,7 +128,7 @@ class Params:
         return names
 
 
-def _pairs(part: str) -> dict[str, str]:
+def _parse_pairs(part: str) -> dict[str, str]:
     values: dict[str, str] = {}
     for pair in part.split("&"):
         if not pair:

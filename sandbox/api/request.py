@@ -7,19 +7,19 @@ from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
 from sandbox.api import signing
-from sandbox.api.params import Params
-from sandbox.api.request_faults import Obstacles
+from sandbox.api.params import RequestParams
+from sandbox.api.request_faults import RequestFaults
 from sandbox.engine.exchange import Exchange
 from sandbox.engine.matching_engine import ExecutionTiming
 from sandbox.engine.request_log import LoggedRequest
-from sandbox.streams.user_data import UserData
+from sandbox.streams.user_data import UserDataStream
 from sandbox.wire import Json
 
-LOOK_EVERY_SECONDS = 0.05
-LONGEST_SILENCE_SECONDS = 300.0
+POLL_SECONDS = 0.05
+MAX_SILENCE_SECONDS = 300.0
 
 
-class Caller(Protocol):
+class Client(Protocol):
     """Who waits for the answer."""
 
     @property
@@ -30,10 +30,10 @@ class Caller(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Spoiled:
+class SpoiledAnswer:
     """How an answer is spoiled on its way out: a page of HTML, a reset, or only half of it."""
 
-    by: Literal["html", "reset", "half"]
+    kind: Literal["html", "reset", "half"]
     status: int = 502
 
 
@@ -43,7 +43,7 @@ class OrderInterceptor(Protocol):
     @property
     def name(self) -> str: ...
 
-    async def intercept(self, call: "Call", act: "Act") -> object:
+    async def intercept(self, request: "ApiRequest", execute: "ExecuteOrder") -> object:
         """Do what was asked or not, and answer. Raises ApiError."""
 
 
@@ -55,8 +55,8 @@ class ApiContext:
     """
 
     exchange: Exchange
-    user_data: UserData
-    faults: Obstacles = field(default_factory=Obstacles)
+    user_data: UserDataStream
+    faults: RequestFaults = field(default_factory=RequestFaults)
     interceptors: dict[str, list[OrderInterceptor]] = field(
         default_factory=lambda: defaultdict(list)
     )
@@ -68,7 +68,7 @@ class ApiContext:
 
 
 @dataclass(slots=True)
-class Call:
+class ApiRequest:
     """What was asked, when, and the parts of the venue it may touch.
 
     `now_ms` is the markets' time, `server_ms` the time that the servers take it for.
@@ -77,45 +77,45 @@ class Call:
     """
 
     context: ApiContext
-    params: Params
-    caller: Caller
-    sent: LoggedRequest
+    params: RequestParams
+    client: Client
+    log_entry: LoggedRequest
     now_ms: int
-    server_ms: int
+    server_time_ms: int
     is_placement: bool = False
-    spoiled: Spoiled | None = None
+    spoiled: SpoiledAnswer | None = None
 
     @property
     def exchange(self) -> Exchange:
         return self.context.exchange
 
-    def check_window(self) -> None:
+    def check_recv_window(self) -> None:
         """Raise -1021 where the request has become too old to go into the engine."""
         now_ms = self.exchange.clock.now_ms()
-        signing.check_again(self.params, self.context.faults.server_ms(now_ms))
+        signing.check_age(self.params, self.context.faults.server_time_ms(now_ms))
 
-    def write_down(self, status: int, code: int | None = None) -> None:
+    def log_answer(self, status: int, code: int | None = None) -> None:
         """What it was answered with, unless nobody is there to get an answer that is whole."""
-        if self.spoiled and self.spoiled.by == "html":
-            self.sent.status = self.spoiled.status
-        elif not (self.spoiled or self.caller.is_gone):
-            self.sent.status, self.sent.code = status, code
+        if self.spoiled and self.spoiled.kind == "html":
+            self.log_entry.status = self.spoiled.status
+        elif not (self.spoiled or self.client.is_gone):
+            self.log_entry.status, self.log_entry.code = status, code
 
-    async def stay_silent(self, length_ms: int | None) -> None:
+    async def wait_silently(self, length_ms: int | None) -> None:
         """Say nothing for so long, or until the client gives up; where None, hang up in the end."""
-        length = LONGEST_SILENCE_SECONDS if length_ms is None else length_ms / 1000
+        length = MAX_SILENCE_SECONDS if length_ms is None else length_ms / 1000
         until = asyncio.get_running_loop().time() + length
         while (left := until - asyncio.get_running_loop().time()) > 0:
-            if self.caller.is_gone:
+            if self.client.is_gone:
                 return
-            await asyncio.sleep(min(left, LOOK_EVERY_SECONDS))
+            await asyncio.sleep(min(left, POLL_SECONDS))
         if length_ms is None:
-            self.caller.abort()
+            self.client.abort()
 
 
-Act = Callable[[ExecutionTiming], Json]
-Weight = Callable[[Params], int]
-Handler = Callable[[Call], Awaitable[object]]
+ExecuteOrder = Callable[[ExecutionTiming], Json]
+WeightRule = Callable[[RequestParams], int]
+Handler = Callable[[ApiRequest], Awaitable[object]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,11 +126,11 @@ class Endpoint:
     """
 
     handle: Handler
-    names: tuple[str, ...]
-    weight: Weight
-    signed: bool = False
-    free: bool = False
-    order: str | None = None
+    parameters: tuple[str, ...]
+    weight: WeightRule
+    is_signed: bool = False
+    refunds_weight: bool = False
+    order_action: str | None = None
 
 
 Routes = Mapping[tuple[str, str], Endpoint]

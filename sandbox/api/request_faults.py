@@ -8,13 +8,13 @@ from sandbox.errors import ApiError
 Paths = tuple[str, ...]  # none means every path
 
 
-class Obstacles:
+class RequestFaults:
     """One of each kind at a time: the one asked for last. Times are ms of the exchange's clock."""
 
     def __init__(self) -> None:
-        self.end()
+        self.clear()
 
-    def end(self) -> None:
+    def clear(self) -> None:
         """Let every answer be true and come at once."""
         self.slow_until_ms, self.slow_by_ms, self.slow_paths = 0, 0, Paths()
         self.failures_left, self.failure_status, self.failing_paths = 0, 0, Paths()
@@ -25,19 +25,19 @@ class Obstacles:
         self.skew_until_ms, self.skew_ms = 0, 0
         self.wrong_klines: dict[str, int] = {}
 
-    def slow(self, until_ms: int, by_ms: int, paths: Paths) -> None:
+    def delay_answers(self, until_ms: int, by_ms: int, paths: Paths) -> None:
         """Answer later by so much."""
         self.slow_until_ms, self.slow_by_ms, self.slow_paths = until_ms, by_ms, paths
 
-    def fail(self, count: int, status: int, paths: Paths) -> None:
+    def fail_requests(self, count: int, status: int, paths: Paths) -> None:
         """Answer the next `count` GETs with a status and nothing that can be read."""
         self.failures_left, self.failure_status, self.failing_paths = count, status, paths
 
-    def lag(self, until_ms: int, by_ms: int) -> None:
+    def lag_market_data(self, until_ms: int, by_ms: int) -> None:
         """Show trades and klines as they were a while ago."""
         self.lag_until_ms, self.lag_ms = until_ms, by_ms
 
-    def limit(self, until_ms: int, banned: bool, only_signed: bool) -> None:
+    def limit_requests(self, until_ms: int, banned: bool, only_signed: bool) -> None:
         """Refuse every request, or every signed one, as of an address that has asked too much."""
         self.limited_until_ms, self.banned, self.only_signed = until_ms, banned, only_signed
 
@@ -49,15 +49,15 @@ class Obstacles:
         """Show orders, own trades and balances as they were a while ago."""
         self.read_lag_until_ms, self.read_lag_ms = until_ms, by_ms
 
-    def skew(self, until_ms: int, by_ms: int) -> None:
+    def skew_clock(self, until_ms: int, by_ms: int) -> None:
         """Have the servers' clock, by which requests are in time, go wrong by so much."""
         self.skew_until_ms, self.skew_ms = until_ms, by_ms
 
-    def lie(self, symbol: str, count: int) -> None:
+    def falsify_klines(self, symbol: str, count: int) -> None:
         """Give the last closed kline of the next `count` answers a wrong volume."""
         self.wrong_klines[symbol] = self.wrong_klines.get(symbol, 0) + count
 
-    def check(self, signed: bool, now_ms: int) -> None:
+    def check_limit(self, signed: bool, now_ms: int) -> None:
         """Raise 429, or 418 where banned, while requests are refused."""
         until_ms = self.limited_until_ms
         if until_ms <= now_ms or (self.only_signed and not signed):
@@ -68,37 +68,37 @@ class Obstacles:
         message = f"Way too many requests; IP banned until {until_ms}."
         raise ApiError(-1003, message, 418, retry_at_ms=until_ms)
 
-    def check_order(self, now_ms: int) -> None:
+    def check_order_limit(self, now_ms: int) -> None:
         """Raise -1015 while placements are refused."""
         if self.orders_limited_until_ms > now_ms:
             message = "Too many new orders; current limit is 50 orders per 10 SECOND."
             raise ApiError(-1015, message, 429, retry_at_ms=self.orders_limited_until_ms)
 
-    def failure(self, method: str, path: str) -> int | None:
+    def pop_failure(self, method: str, path: str) -> int | None:
         """The status that this request fails with, if it does; then one fewer is to fail."""
-        if not self.failures_left or method != "GET" or not _meant(path, self.failing_paths):
+        if not self.failures_left or method != "GET" or not _applies_to(path, self.failing_paths):
             return None
         self.failures_left -= 1
         return self.failure_status
 
-    def delay_ms(self, path: str, now_ms: int) -> int:
+    def answer_delay_ms(self, path: str, now_ms: int) -> int:
         """How much later this request is answered."""
-        slow = self.slow_until_ms > now_ms and _meant(path, self.slow_paths)
+        slow = self.slow_until_ms > now_ms and _applies_to(path, self.slow_paths)
         return self.slow_by_ms if slow else 0
 
-    def horizon_ms(self, now_ms: int) -> int | None:
+    def market_data_until_ms(self, now_ms: int) -> int | None:
         """The time up to which trades and klines are shown; None for all of them."""
         return now_ms - self.lag_ms if self.lag_until_ms > now_ms else None
 
-    def account_horizon_ms(self, now_ms: int) -> int | None:
+    def account_data_until_ms(self, now_ms: int) -> int | None:
         """The time up to which orders, own trades and balances are shown; None for all."""
         return now_ms - self.read_lag_ms if self.read_lag_until_ms > now_ms else None
 
-    def server_ms(self, now_ms: int) -> int:
+    def server_time_ms(self, now_ms: int) -> int:
         """What the servers' clock shows."""
         return now_ms + self.skew_ms if self.skew_until_ms > now_ms else now_ms
 
-    def klines(self, symbol: str, rows: list[Kline], now_ms: int) -> list[Kline]:
+    def falsified(self, symbol: str, rows: list[Kline], now_ms: int) -> list[Kline]:
         """What is answered of these klines of a symbol."""
         closed = [place for place, kline in enumerate(rows) if kline.end_ms <= now_ms]
         if not closed or not self.wrong_klines.get(symbol):
@@ -108,5 +108,5 @@ class Obstacles:
         return [*rows[: closed[-1]], wrong, *rows[closed[-1] + 1 :]]
 
 
-def _meant(path: str, paths: Paths) -> bool:
+def _applies_to(path: str, paths: Paths) -> bool:
     return not paths or path in paths

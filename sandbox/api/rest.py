@@ -6,21 +6,21 @@ from uuid import uuid4
 
 from aiohttp import web
 
-from sandbox.api.dispatcher import Desk
+from sandbox.api.dispatcher import Dispatcher
 from sandbox.api.limits import seconds_until
-from sandbox.api.params import Params
-from sandbox.api.request import Call, Endpoint, Routes, Spoiled
-from sandbox.api.signing import HttpProof
+from sandbox.api.params import RequestParams
+from sandbox.api.request import ApiRequest, Endpoint, Routes, SpoiledAnswer
+from sandbox.api.signing import HttpSignature
 from sandbox.engine.order_count import ORDER_LIMITS
 from sandbox.errors import ApiError
 from sandbox.wire import encode_json
 
-FORM = "application/x-www-form-urlencoded"
-REMOVED = "/api/v3/userDataStream"
+FORM_TYPE = "application/x-www-form-urlencoded"
+LISTEN_KEY_PATH = "/api/v3/userDataStream"
 
 
 @dataclass(frozen=True, slots=True)
-class HttpCaller:
+class HttpClient:
     """The client of one HTTP request."""
 
     request: web.Request
@@ -34,46 +34,48 @@ class HttpCaller:
             self.request.transport.abort()
 
 
-class Rest:
+class RestApi:
     """The endpoints under /api/v3."""
 
-    def __init__(self, desk: Desk, routes: Routes) -> None:
-        self.desk = desk
-        self.faults = desk.faults
+    def __init__(self, dispatcher: Dispatcher, routes: Routes) -> None:
+        self.dispatcher = dispatcher
+        self.faults = dispatcher.faults
         self.routes = routes
 
-    async def take(self, request: web.Request) -> web.StreamResponse:
+    async def handle(self, request: web.Request) -> web.StreamResponse:
         """Answer any request."""
         endpoint = self.routes.get((request.method, request.path))
         if endpoint is None:
-            return _no_such_path(request)
-        now_ms = self.desk.exchange.clock.now_ms()
-        failed = self.faults.failure(request.method, request.path)
+            return _not_found(request)
+        now_ms = self.dispatcher.exchange.clock.now_ms()
+        failed = self.faults.pop_failure(request.method, request.path)
         if failed is None:
-            response = await self._true_response(endpoint, request)
+            response = await self._dispatch(endpoint, request)
         else:
-            response = _unreadable(failed)
-        if delay_ms := self.faults.delay_ms(request.path, now_ms):
+            response = _html_error(failed)
+        if delay_ms := self.faults.answer_delay_ms(request.path, now_ms):
             await asyncio.sleep(delay_ms / 1000)
         return response
 
-    async def _true_response(self, endpoint: Endpoint, request: web.Request) -> web.StreamResponse:
+    async def _dispatch(self, endpoint: Endpoint, request: web.Request) -> web.StreamResponse:
         query = request.raw_path.partition("?")[2]
-        body = await _form(request)
+        body = await _read_form(request)
         try:
-            params = Params.of_http(query, body)
+            params = RequestParams.from_http(query, body)
         except ApiError as error:
-            return self._response(request, self.desk.unreadable(error, _address(request)), {})
-        call = self.desk.arrived(endpoint, params, HttpCaller(request), "rest")
-        proof = HttpProof(request.headers.get("X-MBX-APIKEY"), query, body)
-        answer = await self.desk.answer(endpoint, call, proof, _address(request))
-        response = self._response(request, answer, self._order_counts(call))
-        return await _spoiled(request, response, call.spoiled) if call.spoiled else response
+            return self._response(
+                request, self.dispatcher.refuse_unreadable(error, _address(request)), {}
+            )
+        call = self.dispatcher.receive(endpoint, params, HttpClient(request), "rest")
+        proof = HttpSignature(request.headers.get("X-MBX-APIKEY"), query, body)
+        answer = await self.dispatcher.dispatch(endpoint, call, proof, _address(request))
+        response = self._response(request, answer, self._order_count_headers(call))
+        return await _spoil(request, response, call.spoiled) if call.spoiled else response
 
-    def _order_counts(self, call: Call) -> dict[str, str]:
-        if not call.is_placement:
+    def _order_count_headers(self, request: ApiRequest) -> dict[str, str]:
+        if not request.is_placement:
             return {}
-        counts = call.exchange.engine.lifecycle.order_count.counts(call.now_ms)
+        counts = request.exchange.engine.lifecycle.order_count.counts(request.now_ms)
         return {
             f"X-MBX-ORDER-COUNT-{limit.interval_count}{limit.interval[0]}": str(count)
             for limit, count in zip(ORDER_LIMITS, counts, strict=True)
@@ -86,10 +88,10 @@ class Rest:
         if isinstance(answer, ApiError):
             status = answer.status
             if answer.retry_at_ms is not None:
-                wait = seconds_until(answer.retry_at_ms, self.desk.exchange.clock.now_ms())
+                wait = seconds_until(answer.retry_at_ms, self.dispatcher.exchange.clock.now_ms())
                 headers["Retry-After"] = str(wait)
             answer = answer.body()
-        used = str(self.desk.used(_address(request)))
+        used = str(self.dispatcher.used_weight(_address(request)))
         headers |= {"X-MBX-USED-WEIGHT": used, "X-MBX-USED-WEIGHT-1M": used}
         headers["x-mbx-uuid"] = str(uuid4())
         return web.Response(
@@ -100,18 +102,18 @@ class Rest:
         )
 
 
-async def _spoiled(
-    request: web.Request, response: web.Response, spoiled: Spoiled
+async def _spoil(
+    request: web.Request, response: web.Response, spoiled: SpoiledAnswer
 ) -> web.StreamResponse:
     """What a client gets in place of the answer that was meant for it."""
-    if spoiled.by == "html":
-        return _unreadable(spoiled.status)
-    if spoiled.by == "half":
+    if spoiled.kind == "html":
+        return _html_error(spoiled.status)
+    if spoiled.kind == "half":
         body = response.body if isinstance(response.body, bytes) else b""
         await response.prepare(request)
         await response.write(body[: len(body) // 2])
         await asyncio.sleep(0)
-    HttpCaller(request).abort()
+    HttpClient(request).abort()
     return response
 
 
@@ -119,21 +121,21 @@ def _address(request: web.Request) -> str:
     return request.remote or ""
 
 
-async def _form(request: web.Request) -> str:
+async def _read_form(request: web.Request) -> str:
     """The body of a form, exactly as sent; GET has none."""
-    if request.method == "GET" or request.content_type != FORM:
+    if request.method == "GET" or request.content_type != FORM_TYPE:
         return ""
     return (await request.read()).decode("utf-8", "surrogateescape")
 
 
-def _unreadable(status: int) -> web.Response:
+def _html_error(status: int) -> web.Response:
     """An error from in front of the exchange, which speaks no JSON."""
     text = f"<html><body><h1>{status}</h1></body></html>"
     return web.Response(status=status, text=text, content_type="text/html")
 
 
-def _no_such_path(request: web.Request) -> web.Response:
-    if request.path == REMOVED:
+def _not_found(request: web.Request) -> web.Response:
+    if request.path == LISTEN_KEY_PATH:
         return web.Response(status=410)
     html = "text/html" in request.headers.get("Accept", "")
     text = "<html><body><h2>404 Not found</h2></body></html>" if html else ""

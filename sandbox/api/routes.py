@@ -3,9 +3,9 @@
 from collections.abc import Iterable
 
 from sandbox.api import account_queries, market_data, session, trading
-from sandbox.api.market_data import fixed, per_symbols
-from sandbox.api.params import Params
-from sandbox.api.request import Endpoint, Handler, Methods, Routes, Weight
+from sandbox.api.market_data import fixed_weight, weight_by_symbols
+from sandbox.api.params import RequestParams
+from sandbox.api.request import Endpoint, Handler, Methods, Routes, WeightRule
 
 PLACING = (
     "symbol",
@@ -39,49 +39,58 @@ CANCELLING = (*NAMING, "newClientOrderId", "cancelRestrictions")
 TIMES = ("startTime", "endTime", "limit")
 
 
-def try_weight(params: Params) -> int:
+def try_weight(params: RequestParams) -> int:
     return 20 if "computeCommissionRates" in params else 1
 
 
-def my_trades_weight(params: Params) -> int:
+def my_trades_weight(params: RequestParams) -> int:
     return 5 if "orderId" in params else 20
 
 
-def _signed(handle: Handler, names: Iterable[str], weight: Weight) -> Endpoint:
-    return Endpoint(handle, tuple(names), weight, signed=True)
+def _signed(handle: Handler, names: Iterable[str], weight: WeightRule) -> Endpoint:
+    return Endpoint(handle, tuple(names), weight, is_signed=True)
 
 
 def _order(handle: Handler, names: Iterable[str], action: str) -> Endpoint:
     """What costs nothing where it works, and is always written down."""
-    return Endpoint(handle, tuple(names), fixed(1), signed=True, free=True, order=action)
+    return Endpoint(
+        handle,
+        tuple(names),
+        fixed_weight(1),
+        is_signed=True,
+        refunds_weight=True,
+        order_action=action,
+    )
 
 
-PING = Endpoint(market_data.ping, (), fixed(1))
-TIME = Endpoint(market_data.server_time, (), fixed(1))
-EXCHANGE_INFO = Endpoint(market_data.exchange_info, (*ONE_OR_SOME, "symbolStatus"), fixed(20))
+PING = Endpoint(market_data.ping, (), fixed_weight(1))
+TIME = Endpoint(market_data.server_time, (), fixed_weight(1))
+EXCHANGE_INFO = Endpoint(
+    market_data.exchange_info, (*ONE_OR_SOME, "symbolStatus"), fixed_weight(20)
+)
 DEPTH = Endpoint(market_data.depth, (*ONE, "limit"), market_data.depth_weight)
-TRADES = Endpoint(market_data.trades, (*ONE, "limit"), fixed(25))
-OLD_TRADES = Endpoint(market_data.historical_trades, (*ONE, "limit", "fromId"), fixed(25))
-AGG_TRADES = Endpoint(market_data.agg_trades, (*ONE, "fromId", *TIMES), fixed(4))
-KLINES = Endpoint(market_data.klines, (*ONE, "interval", *TIMES), fixed(2))
-AVERAGE = Endpoint(market_data.average_price, ONE, fixed(2))
-PRICE = Endpoint(market_data.ticker_price, ONE_OR_SOME, per_symbols(2, 4))
-BOOK = Endpoint(market_data.ticker_book, ONE_OR_SOME, per_symbols(2, 4))
-DAY = Endpoint(market_data.ticker_day, ONE_OR_SOME, market_data.day_weight)
+TRADES = Endpoint(market_data.trades, (*ONE, "limit"), fixed_weight(25))
+OLD_TRADES = Endpoint(market_data.historical_trades, (*ONE, "limit", "fromId"), fixed_weight(25))
+AGG_TRADES = Endpoint(market_data.agg_trades, (*ONE, "fromId", *TIMES), fixed_weight(4))
+KLINES = Endpoint(market_data.klines, (*ONE, "interval", *TIMES), fixed_weight(2))
+AVERAGE = Endpoint(market_data.average_price, ONE, fixed_weight(2))
+PRICE = Endpoint(market_data.ticker_price, ONE_OR_SOME, weight_by_symbols(2, 4))
+BOOK = Endpoint(market_data.ticker_book, ONE_OR_SOME, weight_by_symbols(2, 4))
+DAY = Endpoint(market_data.ticker_day, ONE_OR_SOME, market_data.ticker_day_weight)
 PLACE = _order(trading.place_order, PLACING, "place")
-TRY = _signed(trading.try_order, (*PLACING, "computeCommissionRates"), try_weight)
+TRY = _signed(trading.test_order, (*PLACING, "computeCommissionRates"), try_weight)
 REPLACE = _order(trading.replace_order, REPLACING, "replace")
 CANCEL = _order(trading.cancel_order, CANCELLING, "cancel")
 CANCEL_ALL = _order(trading.cancel_open_orders, ONE, "cancel_all")
-ORDER = _signed(account_queries.query_order, NAMING, fixed(4))
-OPEN_ORDERS = _signed(account_queries.open_orders, ONE, per_symbols(6, 80))
-ALL_ORDERS = _signed(account_queries.all_orders, ("symbol", "orderId", *TIMES), fixed(20))
+ORDER = _signed(account_queries.query_order, NAMING, fixed_weight(4))
+OPEN_ORDERS = _signed(account_queries.open_orders, ONE, weight_by_symbols(6, 80))
+ALL_ORDERS = _signed(account_queries.all_orders, ("symbol", "orderId", *TIMES), fixed_weight(20))
 MY_TRADES = _signed(
     account_queries.my_trades, ("symbol", "orderId", "fromId", *TIMES), my_trades_weight
 )
-ACCOUNT = _signed(account_queries.account, ("omitZeroBalances",), fixed(20))
-ORDER_LIMITS = _signed(account_queries.order_rate_limits, (), fixed(40))
-COMMISSION = _signed(account_queries.commission, ONE, fixed(20))
+ACCOUNT = _signed(account_queries.account, ("omitZeroBalances",), fixed_weight(20))
+ORDER_LIMITS = _signed(account_queries.order_rate_limits, (), fixed_weight(40))
+COMMISSION = _signed(account_queries.commission, ONE, fixed_weight(20))
 
 ROUTES: Routes = {
     ("GET", "/api/v3/ping"): PING,
@@ -136,11 +145,13 @@ METHODS: Methods = {
     "account.status": ACCOUNT,
     "account.commission": COMMISSION,
     "account.rateLimits.orders": ORDER_LIMITS,
-    "session.logon": _signed(session.logon, (), fixed(2)),
-    "session.status": Endpoint(session.status, (), fixed(2)),
-    "session.logout": Endpoint(session.status, (), fixed(2)),
-    "session.subscriptions": Endpoint(session.subscriptions, (), fixed(2)),
-    "userDataStream.subscribe": Endpoint(session.subscribe_logged_on, (), fixed(2)),
-    "userDataStream.subscribe.signature": _signed(session.subscribe, (), fixed(2)),
-    "userDataStream.unsubscribe": Endpoint(session.unsubscribe, ("subscriptionId",), fixed(2)),
+    "session.logon": _signed(session.logon, (), fixed_weight(2)),
+    "session.status": Endpoint(session.status, (), fixed_weight(2)),
+    "session.logout": Endpoint(session.status, (), fixed_weight(2)),
+    "session.subscriptions": Endpoint(session.subscriptions, (), fixed_weight(2)),
+    "userDataStream.subscribe": Endpoint(session.subscribe_logged_on, (), fixed_weight(2)),
+    "userDataStream.subscribe.signature": _signed(session.subscribe, (), fixed_weight(2)),
+    "userDataStream.unsubscribe": Endpoint(
+        session.unsubscribe, ("subscriptionId",), fixed_weight(2)
+    ),
 }

@@ -7,23 +7,23 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Protocol
 
-from sandbox.api.params import Params
+from sandbox.api.params import RequestParams
 from sandbox.clock import MIN_MICROSECONDS
 from sandbox.config import Credentials
 from sandbox.errors import ApiError, invalid_parameter, missing_parameter
 
-NAMES = ("timestamp", "recvWindow", "signature")
-AHEAD_MS = 1_000
-DEFAULT_WINDOW, LONGEST_WINDOW = Decimal(5_000), Decimal(60_000)
+SIGNATURE_PARAMETERS = ("timestamp", "recvWindow", "signature")
+MAX_AHEAD_MS = 1_000
+DEFAULT_RECV_WINDOW_MS, MAX_RECV_WINDOW_MS = Decimal(5_000), Decimal(60_000)
 KEY_FORMAT = re.compile(r"[A-Za-z0-9_-]{16,128}")
 UNENCODED = re.compile(r"[^!#-;=?-Z_a-z~]")  # what may not stand in a query as it is
 
 
-class Proof(Protocol):
+class RequestSignature(Protocol):
     """What a request brings along so that its signature can be held against it."""
 
     @property
-    def names(self) -> tuple[str, ...]:
+    def parameters(self) -> tuple[str, ...]:
         """Of the parameters that belong to it."""
 
     @property
@@ -35,26 +35,26 @@ class Proof(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class HttpProof:
+class HttpSignature:
     """REST: query string and body as sent, percent-encoded, one after the other."""
 
     key: str | None
     query: str
     body: str
-    names: tuple[str, ...] = NAMES
+    parameters: tuple[str, ...] = SIGNATURE_PARAMETERS
 
     @property
     def payload(self) -> str | None:
-        payload = unsigned(self.query) + unsigned(self.body)
+        payload = without_signature(self.query) + without_signature(self.body)
         return None if UNENCODED.search(payload) else payload
 
 
 @dataclass(frozen=True, slots=True)
-class ParamsProof:
+class ParamsSignature:
     """WebSocket API: all parameters by name, values as they are. Source: protocol G.2."""
 
-    params: Params
-    names: tuple[str, ...] = (*NAMES, "apiKey")
+    params: RequestParams
+    parameters: tuple[str, ...] = (*SIGNATURE_PARAMETERS, "apiKey")
 
     @property
     def key(self) -> str | None:
@@ -66,34 +66,36 @@ class ParamsProof:
         return "&".join(f"{name}={value}" for name, value in pairs)
 
 
-def signature(secret: str, payload: str) -> str:
+def sign(secret: str, payload: str) -> str:
     return hmac.new(secret.encode(), payload.encode(errors="replace"), hashlib.sha256).hexdigest()
 
 
-def unsigned(part: str) -> str:
+def without_signature(part: str) -> str:
     """A query string or body without its `signature`, everything else byte for byte."""
     return "&".join(pair for pair in part.split("&") if not pair.startswith("signature="))
 
 
-def check(credentials: Credentials, proof: Proof, params: Params, now_ms: int) -> None:
+def check_signature(
+    credentials: Credentials, signature: RequestSignature, params: RequestParams, now_ms: int
+) -> None:
     """Let a signed request pass or raise -1022, -1021, -1102, -2014 or -2015."""
     signed_with = params.text("signature")
-    timestamp, window = _timestamp(params), _window(params)
-    _check_key(credentials, proof.key)
+    timestamp, window = _timestamp(params), _recv_window(params)
+    _check_key(credentials, signature.key)
     _check_time(timestamp, window, now_ms)
-    payload = proof.payload
-    expected = "" if payload is None else signature(credentials.secret, payload)
+    payload = signature.payload
+    expected = "" if payload is None else sign(credentials.secret, payload)
     if not hmac.compare_digest(expected.encode(), signed_with.lower().encode(errors="replace")):
         raise ApiError(-1022, "Signature for this request is not valid.")
 
 
-def check_again(params: Params, now_ms: int) -> None:
+def check_age(params: RequestParams, now_ms: int) -> None:
     """Just before the engine: raises -1021 where a signed request has become too old."""
-    if now_ms - _timestamp(params) > _window(params):
+    if now_ms - _timestamp(params) > _recv_window(params):
         raise ApiError(-1021, "Timestamp for this request is outside of the recvWindow.")
 
 
-def _timestamp(params: Params) -> int:
+def _timestamp(params: RequestParams) -> int:
     """In ms; clients may send microseconds."""
     value = params.integer("timestamp")
     if value is None:
@@ -101,11 +103,11 @@ def _timestamp(params: Params) -> int:
     return value // 1000 if value > MIN_MICROSECONDS else value
 
 
-def _window(params: Params) -> Decimal:
+def _recv_window(params: RequestParams) -> Decimal:
     window = params.decimal("recvWindow")
     if window is None:
-        return DEFAULT_WINDOW
-    if window > LONGEST_WINDOW:
+        return DEFAULT_RECV_WINDOW_MS
+    if window > MAX_RECV_WINDOW_MS:
         raise invalid_parameter("recvWindow")
     return window
 
@@ -118,7 +120,7 @@ def _check_key(credentials: Credentials, key: str | None) -> None:
 
 
 def _check_time(timestamp_ms: int, window_ms: Decimal, now_ms: int) -> None:
-    if timestamp_ms >= now_ms + AHEAD_MS:
+    if timestamp_ms >= now_ms + MAX_AHEAD_MS:
         message = "Timestamp for this request was 1000ms ahead of the server's time."
         raise ApiError(-1021, message)
     if now_ms - timestamp_ms > window_ms:

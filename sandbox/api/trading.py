@@ -4,8 +4,8 @@ from collections.abc import Callable
 from decimal import Decimal
 
 from sandbox.api.market_data import market_of
-from sandbox.api.order_params import client_order_id, order_request
-from sandbox.api.request import Call
+from sandbox.api.order_params import parse_client_order_id, parse_order_request
+from sandbox.api.request import ApiRequest
 from sandbox.engine.filters import (
     MAX_OPEN_ORDERS,
     MAX_TRIGGERED_ORDERS,
@@ -42,15 +42,15 @@ def check_filters(request: OrderRequest, market: Market, now_ms: int) -> None:
         check_notional(rules, notional, at_market)
 
 
-def _checked(call: Call) -> tuple[OrderRequest, Market]:
-    request = order_request(call.params)
+def _parse_order(call: ApiRequest) -> tuple[OrderRequest, Market]:
+    request = parse_order_request(call.params)
     market = call.exchange.market(request.symbol)
     check_filters(request, market, call.now_ms)
     return request, market
 
 
-async def try_order(call: Call) -> object:
-    _checked(call)
+async def test_order(call: ApiRequest) -> object:
+    _parse_order(call)
     if not call.params.flag("computeCommissionRates"):
         return {}
     fee, none = (
@@ -65,30 +65,32 @@ async def try_order(call: Call) -> object:
     }
 
 
-async def place_order(call: Call) -> object:
+async def place_order(call: ApiRequest) -> object:
     """Place an order, as the fault that waits for the next one lets it."""
-    request, market = _checked(call)
-    return await _carry_out(
+    request, market = _parse_order(call)
+    return await _intercept_or_execute(
         call, "place", lambda course: placement_response(_place(call, request, market, course))
     )
 
 
-async def _carry_out(call: Call, action: str, act: Callable[[ExecutionTiming], Json]) -> object:
+async def _intercept_or_execute(
+    call: ApiRequest, action: str, act: Callable[[ExecutionTiming], Json]
+) -> object:
     """Do it, unless a fault waits for such an action: then that does it, or not."""
     interceptor = call.context.next_interceptor(action)
     if interceptor is None:
         return act(ExecutionTiming())
-    call.sent.fault = interceptor.name
+    call.log_entry.fault = interceptor.name
     return await interceptor.intercept(call, act)
 
 
-def _count(call: Call) -> None:
+def _count_placement(call: ApiRequest) -> None:
     """Count a placement against the limits; raises -1015."""
-    call.context.faults.check_order(call.now_ms)
+    call.context.faults.check_order_limit(call.now_ms)
     call.exchange.engine.lifecycle.order_count.count_placement(call.exchange.clock.now_ms())
 
 
-def _check_number(call: Call, request: OrderRequest) -> None:
+def _check_open_orders(call: ApiRequest, request: OrderRequest) -> None:
     """MAX_NUM_ORDERS and MAX_NUM_ALGO_ORDERS; raises -1013."""
     mine = call.exchange.engine.open_orders(request.symbol)
     if len(mine) >= MAX_OPEN_ORDERS:
@@ -98,15 +100,19 @@ def _check_number(call: Call, request: OrderRequest) -> None:
         raise filter_failure("MAX_NUM_ALGO_ORDERS")
 
 
-def _place(call: Call, request: OrderRequest, market: Market, course: ExecutionTiming) -> Order:
-    _check_number(call, request)
-    _count(call)
+def _place(
+    call: ApiRequest, request: OrderRequest, market: Market, course: ExecutionTiming
+) -> Order:
+    _check_open_orders(call, request)
+    _count_placement(call)
     order = call.exchange.engine.accept_order(request, market, call.exchange.clock.now_ms(), course)
-    call.sent.order_id, call.is_placement = order.order_id, True
+    call.log_entry.order_id, call.is_placement = order.order_id, True
     return order
 
 
-def named(call: Call, orders: list[Order], missing: ApiError, prefix: str = "") -> Order:
+def find_named_order(
+    call: ApiRequest, orders: list[Order], missing: ApiError, prefix: str = ""
+) -> Order:
     """The order that orderId and/or origClientOrderId name, after a prefix where there is one."""
     by_id, by_name = (
         (f"{prefix}{name[0].upper()}{name[1:]}" if prefix else name)
@@ -122,57 +128,57 @@ def named(call: Call, orders: list[Order], missing: ApiError, prefix: str = "") 
     return order
 
 
-async def cancel_order(call: Call) -> object:
+async def cancel_order(call: ApiRequest) -> object:
     """Cancel an order, as the fault that waits for the next cancel lets it."""
     market_of(call)
-    cancel_id = client_order_id(call.params)
-    return await _carry_out(call, "cancel", lambda _: _cancel_named(call, cancel_id))
+    cancel_id = parse_client_order_id(call.params)
+    return await _intercept_or_execute(call, "cancel", lambda _: _find_and_cancel(call, cancel_id))
 
 
-def _cancel_named(call: Call, cancel_id: str, prefix: str = "") -> Json:
+def _find_and_cancel(call: ApiRequest, cancel_id: str, prefix: str = "") -> Json:
     unknown = ApiError(-2011, "Unknown order sent.")
-    order = named(call, call.exchange.engine.orders_at(), unknown, prefix)
+    order = find_named_order(call, call.exchange.engine.orders_at(), unknown, prefix)
     restriction = call.params.optional("cancelRestrictions")
     if restriction not in (None, *RESTRICTIONS):
         raise ApiError(-1145, "Invalid cancelRestrictions")
     if restriction and order.is_open and restriction != f"ONLY_{order.status}":
         raise ApiError(-2011, "Order was not canceled due to cancel restrictions.")
-    call.sent.order_id = order.order_id
+    call.log_entry.order_id = order.order_id
     return _cancel(call, order, cancel_id)
 
 
-def _cancel(call: Call, order: Order, cancel_id: str) -> Json:
+def _cancel(call: ApiRequest, order: Order, cancel_id: str) -> Json:
     original_id, rules = order.client_order_id, market_of(call).rules
     call.exchange.engine.cancel_order(order, cancel_id, rules, call.exchange.clock.now_ms())
     return cancel_response(order, original_id)
 
 
-async def cancel_open_orders(call: Call) -> object:
+async def cancel_open_orders(call: ApiRequest) -> object:
     orders = call.exchange.engine.open_orders(market_of(call).rules.symbol)
     if not orders:
         raise ApiError(-2011, "Unknown order sent.")
-    return [_cancel(call, order, client_order_id(call.params)) for order in orders]
+    return [_cancel(call, order, parse_client_order_id(call.params)) for order in orders]
 
 
-async def replace_order(call: Call) -> object:
+async def replace_order(call: ApiRequest) -> object:
     """Cancel one order and place another; filters and order count are looked at before."""
     params = call.params
     invalid = ApiError(-1130, "Data sent for parameter 'cancelReplaceMode' is not valid.")
     mode = params.choice("cancelReplaceMode", ("STOP_ON_FAILURE", "ALLOW_FAILURE"), invalid)
-    request, market = _checked(call)
-    cancel_id = client_order_id(params, "cancelNewClientOrderId")
-    only_cancel = _is_limited(call)
-    cancel = _outcome(lambda: _cancel_named(call, cancel_id, "cancel"))
+    request, market = _parse_order(call)
+    cancel_id = parse_client_order_id(params, "cancelNewClientOrderId")
+    only_cancel = _count_replacement(call)
+    cancel = _outcome(lambda: _find_and_cancel(call, cancel_id, "cancel"))
     new: Json | ApiError | None = only_cancel
     if new is None and not (mode == "STOP_ON_FAILURE" and isinstance(cancel, ApiError)):
-        new = _outcome(lambda: placement_response(_replacing(call, request, market)))
-    return _both(cancel, new)
+        new = _outcome(lambda: placement_response(_place_replacement(call, request, market)))
+    return _replace_response(cancel, new)
 
 
-def _is_limited(call: Call) -> ApiError | None:
+def _count_replacement(call: ApiRequest) -> ApiError | None:
     """Count the placement. Beyond the limit raise -1015, or hand it back where a cancel will do."""
     try:
-        _count(call)
+        _count_placement(call)
     except ApiError as error:
         if call.params.optional("orderRateLimitExceededMode") != "CANCEL_ONLY":
             raise
@@ -180,10 +186,10 @@ def _is_limited(call: Call) -> ApiError | None:
     return None
 
 
-def _replacing(call: Call, request: OrderRequest, market: Market) -> Order:
-    _check_number(call, request)
+def _place_replacement(call: ApiRequest, request: OrderRequest, market: Market) -> Order:
+    _check_open_orders(call, request)
     order = call.exchange.engine.accept_order(request, market, call.exchange.clock.now_ms())
-    call.sent.order_id, call.is_placement = order.order_id, True
+    call.log_entry.order_id, call.is_placement = order.order_id, True
     return order
 
 
@@ -194,11 +200,11 @@ def _outcome(act: Callable[[], Json]) -> Json | ApiError:
         return error
 
 
-def _both(cancel: Json | ApiError, new: Json | ApiError | None) -> Json:
+def _replace_response(cancel: Json | ApiError, new: Json | ApiError | None) -> Json:
     """The answer to a cancel and a placement in one; raises -2022 or -2021 where one failed."""
     data = {
-        "cancelResult": _result(cancel),
-        "newOrderResult": _result(new),
+        "cancelResult": _result_name(cancel),
+        "newOrderResult": _result_name(new),
         "cancelResponse": cancel.body() if isinstance(cancel, ApiError) else cancel,
         "newOrderResponse": new.body() if isinstance(new, ApiError) else new,
     }
@@ -210,7 +216,7 @@ def _both(cancel: Json | ApiError, new: Json | ApiError | None) -> Json:
     raise ApiError(-2021, "Order cancel-replace partially failed.", 409, data=data)
 
 
-def _result(outcome: Json | ApiError | None) -> str:
+def _result_name(outcome: Json | ApiError | None) -> str:
     if outcome is None:
         return "NOT_ATTEMPTED"
     return "FAILURE" if isinstance(outcome, ApiError) else "SUCCESS"

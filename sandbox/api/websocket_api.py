@@ -5,125 +5,134 @@ import json
 from dataclasses import dataclass, field
 from typing import Any
 
-from sandbox.api.dispatcher import Desk
-from sandbox.api.limits import orders_used, weight_used
-from sandbox.api.params import Params
-from sandbox.api.request import Call, Endpoint, Methods
-from sandbox.api.signing import ParamsProof
+from sandbox.api.dispatcher import Dispatcher
+from sandbox.api.limits import order_limits, weight_limit
+from sandbox.api.params import RequestParams
+from sandbox.api.request import ApiRequest, Endpoint, Methods
+from sandbox.api.signing import ParamsSignature
 from sandbox.errors import ApiError, invalid_parameter
-from sandbox.streams.connections import POLICY_VIOLATION, TEXT, Socket, Sockets, frame
+from sandbox.streams.connections import Connection, ConnectionPool
+from sandbox.streams.frames import POLICY_VIOLATION, TEXT, encode_frame
 from sandbox.wire import Json, encode_json
 
-LAST_SUBSCRIPTION = 65_535
-BANNED = 418
-LIMITS_WISH = "returnRateLimits"
+MAX_SUBSCRIPTION_ID = 65_535
+BANNED_STATUS = 418
+LIMITS_PARAMETER = "returnRateLimits"
 
 
 @dataclass(slots=True)
-class Question:
+class RequestEnvelope:
     """A request in its envelope, as far as it could be read; `id` is only echoed."""
 
     id: int | str | None = None
     method: str = ""
-    sent: dict[str, str] = field(default_factory=dict)
+    values: dict[str, str] = field(default_factory=dict)
 
     @property
     def wants_limits(self) -> bool:
-        return self.sent.get(LIMITS_WISH) != "false"
+        return self.values.get(LIMITS_PARAMETER) != "false"
 
     @property
-    def params(self) -> Params:
-        return Params({name: value for name, value in self.sent.items() if name != LIMITS_WISH})
+    def params(self) -> RequestParams:
+        return RequestParams(
+            {name: value for name, value in self.values.items() if name != LIMITS_PARAMETER}
+        )
 
     @property
-    def proof(self) -> ParamsProof:
-        return ParamsProof(Params(self.sent))
+    def signature(self) -> ParamsSignature:
+        return ParamsSignature(RequestParams(self.values))
 
 
-class ApiSocket(Socket):
+class ApiConnection(Connection):
     """One client's connection."""
 
-    def __init__(self, api: "WsApi", transport: asyncio.Transport, wants_limits: bool) -> None:
-        super().__init__(api.sockets.clock, transport, api.sockets.lifetime_ms)
+    def __init__(
+        self, api: "WebSocketApi", transport: asyncio.Transport, wants_limits: bool
+    ) -> None:
+        super().__init__(api.connections.clock, transport, api.connections.lifetime_ms)
         self.api = api
         self.wants_limits = wants_limits
         self.address = str((transport.get_extra_info("peername") or [""])[0])
-        self.subscriptions: list[int] = []
-        self.next_subscription = 0
+        self.subscription_ids: list[int] = []
+        self.next_subscription_id = 0
 
-    def heard(self, message: bytes) -> None:
-        self.api.ask(self, message)
+    def on_message(self, message: bytes) -> None:
+        self.api.handle_message(self, message)
 
-    def reply(self, answer: Json) -> None:
-        self.queue(frame(TEXT, encode_json(answer)))
-        self.flush()
+    def send_message(self, answer: Json) -> None:
+        self.queue_frame(encode_frame(TEXT, encode_json(answer)))
+        self.flush_frames()
 
-    def tell(self, event: Json) -> None:
-        for subscription in self.subscriptions:
-            self.reply({"subscriptionId": subscription, "event": event})
+    def send_event(self, event: Json) -> None:
+        for subscription in self.subscription_ids:
+            self.send_message({"subscriptionId": subscription, "event": event})
 
     def shutdown_frame(self, now_ms: int) -> bytes:
-        return frame(TEXT, encode_json({"event": {"e": "serverShutdown", "E": now_ms}}))
+        return encode_frame(TEXT, encode_json({"event": {"e": "serverShutdown", "E": now_ms}}))
 
     def subscribe(self) -> int:
         """Follow the account's events; returns the id of this. Raises -2035, -2042."""
-        if self.subscriptions:
+        if self.subscription_ids:
             raise ApiError(-2035, "User Data Stream subscription already active.")
-        if self.next_subscription > LAST_SUBSCRIPTION:
+        if self.next_subscription_id > MAX_SUBSCRIPTION_ID:
             raise ApiError(-2042, "Maximum subscription ID reached for this connection.")
-        self.subscriptions.append(self.next_subscription)
-        self.next_subscription += 1
+        self.subscription_ids.append(self.next_subscription_id)
+        self.next_subscription_id += 1
         self.api.user_data.listeners.add(self)
-        return self.subscriptions[-1]
+        return self.subscription_ids[-1]
 
     def unsubscribe(self, subscription: int | None) -> None:
         """End one or all; each is told so. Raises -2036."""
-        ended = self.subscriptions[:] if subscription is None else [subscription]
-        if not set(ended) <= set(self.subscriptions) or not ended:
+        ended = self.subscription_ids[:] if subscription is None else [subscription]
+        if not set(ended) <= set(self.subscription_ids) or not ended:
             raise ApiError(-2036, "User Data Stream subscription not active.")
         for one in ended:
-            self.subscriptions.remove(one)
+            self.subscription_ids.remove(one)
             event = {"e": "eventStreamTerminated", "E": self.clock.now_ms()}
-            self.reply({"subscriptionId": one, "event": event})
-        if not self.subscriptions:
+            self.send_message({"subscriptionId": one, "event": event})
+        if not self.subscription_ids:
             self.api.user_data.listeners.discard(self)
 
 
-class WsApi:
+class WebSocketApi:
     """What the connections of the WebSocket API ask for, and how that is answered."""
 
-    def __init__(self, desk: Desk, sockets: Sockets[Any], methods: Methods) -> None:
-        self.desk = desk
+    def __init__(
+        self, dispatcher: Dispatcher, connections: ConnectionPool[Any], methods: Methods
+    ) -> None:
+        self.dispatcher = dispatcher
         self.methods = methods
-        self.sockets, self.user_data = sockets, desk.context.user_data
-        self._under_way: set[asyncio.Task[None]] = set()
+        self.connections, self.user_data = connections, dispatcher.context.user_data
+        self._tasks: set[asyncio.Task[None]] = set()
 
-    def open(self, transport: asyncio.Transport, wants_limits: bool) -> ApiSocket:
-        connection = ApiSocket(self, transport, wants_limits)
-        self.sockets.add(connection)
+    def open_connection(self, transport: asyncio.Transport, wants_limits: bool) -> ApiConnection:
+        connection = ApiConnection(self, transport, wants_limits)
+        self.connections.add_connection(connection)
         return connection
 
-    def closed(self, connection: ApiSocket) -> None:
-        self.sockets.closed(connection)
+    def remove_connection(self, connection: ApiConnection) -> None:
+        self.connections.remove_connection(connection)
         self.user_data.listeners.discard(connection)
 
-    def ask(self, socket: ApiSocket, message: bytes) -> None:
+    def handle_message(self, socket: ApiConnection, message: bytes) -> None:
         """Have a request answered, however long that takes, while others go on."""
         task = asyncio.create_task(self._answer(socket, message))
-        self._under_way.add(task)
-        task.add_done_callback(self._under_way.discard)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
-    async def _answer(self, socket: ApiSocket, message: bytes) -> None:
-        question, call = Question(), None
+    async def _answer(self, socket: ApiConnection, message: bytes) -> None:
+        question, call = RequestEnvelope(), None
         answer: object
         try:
-            _read(question, message)
+            _parse_envelope(question, message)
             endpoint = self._endpoint(question.method)
         except ApiError as error:
-            answer = self.desk.unreadable(error, socket.address)
+            answer = self.dispatcher.refuse_unreadable(error, socket.address)
         else:
-            call = self.desk.arrived(endpoint, question.params, socket, "ws")
-            answer = await self.desk.answer(endpoint, call, question.proof, socket.address)
+            call = self.dispatcher.receive(endpoint, question.params, socket, "ws")
+            answer = await self.dispatcher.dispatch(
+                endpoint, call, question.signature, socket.address
+            )
         self._reply(socket, question, answer, call)
 
     def _endpoint(self, method: str) -> Endpoint:
@@ -133,10 +142,14 @@ class WsApi:
         return endpoint
 
     def _reply(
-        self, socket: ApiSocket, question: Question, answer: object, call: Call | None
+        self,
+        socket: ApiConnection,
+        question: RequestEnvelope,
+        answer: object,
+        call: ApiRequest | None,
     ) -> None:
         spoiled = call.spoiled if call else None
-        if spoiled and spoiled.by == "html":  # there are no pages here
+        if spoiled and spoiled.kind == "html":  # there are no pages here
             answer = ApiError(-1000, "An unknown error occurred.", spoiled.status)
         envelope: Json = {"id": question.id}
         if isinstance(answer, ApiError):
@@ -145,11 +158,11 @@ class WsApi:
             envelope |= {"status": 200, "result": answer}
         if socket.wants_limits and question.wants_limits:
             envelope["rateLimits"] = self._limits(socket, call)
-        if spoiled and spoiled.by == "reset":
+        if spoiled and spoiled.kind == "reset":
             socket.abort()
-        socket.halves_next |= bool(spoiled and spoiled.by == "half")
-        socket.reply(envelope)
-        if envelope["status"] == BANNED:
+        socket.halves_next_frame |= bool(spoiled and spoiled.kind == "half")
+        socket.send_message(envelope)
+        if envelope["status"] == BANNED_STATUS:
             socket.close(POLICY_VIOLATION, "IP banned")
 
     def _error(self, error: ApiError) -> Json:
@@ -157,20 +170,20 @@ class WsApi:
         body = error.body()
         if error.retry_at_ms is not None:
             body["data"] = {
-                "serverTime": self.sockets.clock.now_ms(),
+                "serverTime": self.connections.clock.now_ms(),
                 "retryAfter": error.retry_at_ms,
             }
         return body
 
-    def _limits(self, socket: ApiSocket, call: Call | None) -> list[Json]:
-        weight = weight_used(self.desk.used(socket.address))
+    def _limits(self, socket: ApiConnection, call: ApiRequest | None) -> list[Json]:
+        weight = weight_limit(self.dispatcher.used_weight(socket.address))
         if not (call and call.is_placement):
             return [weight]
         counts = call.exchange.engine.lifecycle.order_count.counts(call.now_ms)
-        return [*orders_used(counts), weight]
+        return [*order_limits(counts), weight]
 
 
-def _read(question: Question, message: bytes) -> None:
+def _parse_envelope(question: RequestEnvelope, message: bytes) -> None:
     """Fill the question in as far as the message can be read; raises -1135 or -1130.
 
     Which code the exchange answers such messages with is not documented.
@@ -187,7 +200,7 @@ def _read(question: Question, message: bytes) -> None:
     question.id = asked_by
     question.method = _of_type(request, "method", str, "")
     params = _of_type(request, "params", dict, {})
-    question.sent = {name: _text(value) for name, value in params.items()}
+    question.values = {name: _value_text(value) for name, value in params.items()}
 
 
 def _of_type(request: Json, name: str, kind: type, default: Any) -> Any:
@@ -197,7 +210,7 @@ def _of_type(request: Json, name: str, kind: type, default: Any) -> Any:
     return value
 
 
-def _text(value: object) -> str:
+def _value_text(value: object) -> str:
     """A value as it stands in the request, which is also how it is signed."""
     if isinstance(value, str):
         return value

@@ -6,14 +6,14 @@ from typing import Any, Self
 
 from sandbox.faults.fault import Fault, Seconds, seconds
 from sandbox.faults.targets import Places
-from sandbox.streams.connections import Sockets
+from sandbox.streams.connections import ConnectionPool
 from sandbox.wire import Json
 
 
 class SocketFault(Fault):
     """Befalls the sockets of one service."""
 
-    def sockets(self, at: Places) -> Sockets[Any]:
+    def sockets(self, at: Places) -> ConnectionPool[Any]:
         return at.hub
 
 
@@ -21,7 +21,7 @@ class Disconnect(SocketFault, tag="disconnect"):
     """Every stream socket is cut without a close frame."""
 
     def strike(self, at: Places) -> Json:
-        return {"sockets": self.sockets(at).cut()}
+        return {"sockets": self.sockets(at).abort_all()}
 
     @classmethod
     def drawn(cls, draw: Random, symbols: Sequence[str]) -> Self:
@@ -32,7 +32,7 @@ class HalfFrame(SocketFault, tag="half_frame"):
     """The next event of every stream socket breaks off amid its frame, and the connection ends."""
 
     def strike(self, at: Places) -> Json:
-        return {"sockets": self.sockets(at).halve()}
+        return {"sockets": self.sockets(at).halve_next_frames()}
 
     @classmethod
     def drawn(cls, draw: Random, symbols: Sequence[str]) -> Self:
@@ -48,7 +48,7 @@ class Stall(SocketFault, tag="stall"):
     seconds: Seconds
 
     def strike(self, at: Places) -> Json:
-        return {"sockets": self.sockets(at).stall(self.seconds)}
+        return {"sockets": self.sockets(at).stall_all(self.seconds)}
 
     @classmethod
     def drawn(cls, draw: Random, symbols: Sequence[str]) -> Self:
@@ -74,7 +74,7 @@ class Refuse(SocketFault, tag="refuse"):
     seconds: Seconds
 
     def strike(self, at: Places) -> Json:
-        self.sockets(at).refuse(self.seconds)
+        self.sockets(at).refuse_connections(self.seconds)
         return {}
 
     @classmethod
@@ -85,26 +85,26 @@ class Refuse(SocketFault, tag="refuse"):
 class UserDisconnect(Disconnect, tag="user_disconnect"):
     """Every socket of the WebSocket API is cut without a close frame."""
 
-    def sockets(self, at: Places) -> Sockets[Any]:
+    def sockets(self, at: Places) -> ConnectionPool[Any]:
         return at.api
 
 
 class UserStall(Stall, tag="user_stall"):
     """Sockets of the WebSocket API stay open, but deliver nothing: no answers, no events."""
 
-    def sockets(self, at: Places) -> Sockets[Any]:
+    def sockets(self, at: Places) -> ConnectionPool[Any]:
         return at.api
 
 
 class UserShutdown(ServerShutdown, tag="user_shutdown"):
     """Sockets of the WebSocket API are told of a shutdown, and closed `seconds` later."""
 
-    def sockets(self, at: Places) -> Sockets[Any]:
+    def sockets(self, at: Places) -> ConnectionPool[Any]:
         return at.api
 
 
 class UserRefuse(Refuse, tag="user_refuse"):
     """For `seconds` every new connection to the WebSocket API is answered with 503."""
 
-    def sockets(self, at: Places) -> Sockets[Any]:
+    def sockets(self, at: Places) -> ConnectionPool[Any]:
         return at.api

@@ -7,7 +7,7 @@ from typing import Annotated, Self
 
 from msgspec import Meta
 
-from sandbox.api.params import PLACES
+from sandbox.api.params import MAX_PLACES
 from sandbox.clock import NEVER_MS
 from sandbox.engine.ledger import period_ledger
 from sandbox.errors import ApiError
@@ -47,7 +47,7 @@ class ClockSkew(Fault, tag="clock_skew"):
 
     def strike(self, at: Places) -> Json:
         until_ms = NEVER_MS if self.seconds is None else at.in_seconds(self.seconds)
-        at.requests.faults.skew(until_ms, self.ms)
+        at.requests.faults.skew_clock(until_ms, self.ms)
         return {}
 
     @classmethod
@@ -76,8 +76,8 @@ class Transfer(Fault, tag="transfer"):
     amount: Decimal
 
     def __post_init__(self) -> None:
-        if not self.amount.is_finite() or self.amount != round(self.amount, PLACES):
-            raise ValueError(f"amount {self.amount} must have at most {PLACES} places")
+        if not self.amount.is_finite() or self.amount != round(self.amount, MAX_PLACES):
+            raise ValueError(f"amount {self.amount} must have at most {MAX_PLACES} places")
 
     def strike(self, at: Places) -> Json:
         if self.asset not in at.exchange.initial_balances:
@@ -103,7 +103,7 @@ class Reset(Fault, tag="reset"):
 
     def strike(self, at: Places) -> Json:
         at.exchange.reset(period_ledger(at.exchange))
-        return {"sockets": at.hub.cut() + at.api.cut()}
+        return {"sockets": at.hub.abort_all() + at.api.abort_all()}
 
     @classmethod
     def drawn(cls, draw: Random, symbols: Sequence[str]) -> Self:

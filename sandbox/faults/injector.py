@@ -49,19 +49,19 @@ class Faults:
         """End the storm and all faults in force, and forget what has not happened yet."""
         self.storm = None
         self.requests.interceptors.clear()
-        self.outgoing.end()
-        self.requests.faults.end()
-        self.places.hub.calm()
-        self.places.api.calm()
-        self.places.user_data.end()
+        self.outgoing.clear()
+        self.requests.faults.clear()
+        self.places.hub.clear_faults()
+        self.places.api.clear_faults()
+        self.places.user_data.clear_faults()
         for market in self.places.exchange.markets.values():
             market.source.clear_faults()
 
     def waiting(self) -> Json:
         """What has not happened yet, the storm, and all that was injected, with its time."""
         return {
-            **self.outgoing.waiting(),
-            **self.places.user_data.waiting(),
+            **self.outgoing.pending(),
+            **self.places.user_data.faults.pending(),
             "orders": [
                 msgspec.to_builtins(fault)
                 for waiting in self.requests.interceptors.values()

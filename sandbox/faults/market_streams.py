@@ -9,7 +9,7 @@ from msgspec import Meta
 from sandbox.data.klines import INTERVALS
 from sandbox.faults.fault import Count, Fault, Seconds, seconds, some
 from sandbox.faults.targets import Places
-from sandbox.streams.market_stream_faults import final_name
+from sandbox.streams.market_stream_faults import kline_target
 from sandbox.wire import Json
 
 
@@ -21,7 +21,7 @@ class PrintFault(Fault):
 
     def strike(self, at: Places) -> Json:
         for symbol in at.symbols(self.symbol):
-            at.outgoing.befall(str(self.__struct_config__.tag), symbol, self.count)
+            at.outgoing.add_fault(str(self.__struct_config__.tag), symbol, self.count)
         return {}
 
     @classmethod
@@ -56,8 +56,8 @@ class FinalFault(Fault):
 
     def strike(self, at: Places) -> Json:
         for symbol in at.symbols(self.symbol):
-            name = final_name(symbol, self.interval)
-            at.outgoing.befall(str(self.__struct_config__.tag), name, self.count)
+            name = kline_target(symbol, self.interval)
+            at.outgoing.add_fault(str(self.__struct_config__.tag), name, self.count)
         return {}
 
     @classmethod
@@ -83,7 +83,7 @@ class WrongKlines(FinalFault, tag="wrong_klines"):
 
     def strike(self, at: Places) -> Json:
         for symbol in at.symbols(self.symbol):
-            at.requests.faults.lie(symbol, self.rest)
+            at.requests.faults.falsify_klines(symbol, self.rest)
         return super().strike(at)
 
     @classmethod
@@ -100,7 +100,7 @@ class Mute(Fault, tag="mute"):
 
     def strike(self, at: Places) -> Json:
         for symbol in at.symbols(self.symbol):
-            at.outgoing.mute(symbol, at.in_seconds(self.seconds))
+            at.outgoing.mute_symbol(symbol, at.in_seconds(self.seconds))
         return {}
 
     @classmethod

@@ -7,7 +7,7 @@ from typing import Annotated, Literal, Self
 
 from msgspec import Meta
 
-from sandbox.api.request import Act, Call, Spoiled
+from sandbox.api.request import ApiRequest, ExecuteOrder, SpoiledAnswer
 from sandbox.engine.matching_engine import ExecutionTiming
 from sandbox.errors import ApiError
 from sandbox.faults.fault import Count, Fault, Milliseconds
@@ -54,7 +54,7 @@ class OrderFault(Fault):
         at.requests.interceptors[self.action] += [self] * self.count
         return {}
 
-    async def intercept(self, call: Call, act: Act) -> object:
+    async def intercept(self, call: ApiRequest, act: ExecuteOrder) -> object:
         """Do what was asked or not, and answer as the fault lets it. Raises ApiError."""
         raise NotImplementedError
 
@@ -74,21 +74,21 @@ class AnswerFault(OrderFault):
     def action(self) -> str:
         return self.of
 
-    async def intercept(self, call: Call, act: Act) -> object:
+    async def intercept(self, call: ApiRequest, act: ExecuteOrder) -> object:
         return await self.answered(call, await self._outcome(call, act))
 
-    async def _outcome(self, call: Call, act: Act) -> Json | ApiError:
+    async def _outcome(self, call: ApiRequest, act: ExecuteOrder) -> Json | ApiError:
         if not self.executed:
             return ApiError(-1007, TIMED_OUT, 504)
         await asyncio.sleep(self.held_ms / 1000)
         try:
             if self.held_ms:
-                call.check_window()
+                call.check_recv_window()
             return act(ExecutionTiming())
         except ApiError as error:
             return error
 
-    async def answered(self, call: Call, outcome: Json | ApiError) -> object:
+    async def answered(self, call: ApiRequest, outcome: Json | ApiError) -> object:
         raise NotImplementedError
 
 
@@ -100,8 +100,8 @@ class OrderTimeout(AnswerFault, tag="order_timeout"):
 
     answer_after_ms: int | None = None
 
-    async def answered(self, call: Call, outcome: Json | ApiError) -> object:
-        await call.stay_silent(self.answer_after_ms)
+    async def answered(self, call: ApiRequest, outcome: Json | ApiError) -> object:
+        await call.wait_silently(self.answer_after_ms)
         return reveal(outcome)
 
     @classmethod
@@ -117,7 +117,7 @@ class OrderError(AnswerFault, tag="order_error"):
     code: int = -1007
     msg: str = TIMED_OUT
 
-    async def answered(self, call: Call, outcome: Json | ApiError) -> object:
+    async def answered(self, call: ApiRequest, outcome: Json | ApiError) -> object:
         raise ApiError(self.code, self.msg, self.status)
 
     @classmethod
@@ -131,8 +131,8 @@ class OrderHtml(AnswerFault, tag="order_html"):
 
     status: int = 502
 
-    async def answered(self, call: Call, outcome: Json | ApiError) -> object:
-        call.spoiled = Spoiled("html", self.status)
+    async def answered(self, call: ApiRequest, outcome: Json | ApiError) -> object:
+        call.spoiled = SpoiledAnswer("html", self.status)
         return {}
 
     @classmethod
@@ -143,8 +143,8 @@ class OrderHtml(AnswerFault, tag="order_html"):
 class OrderReset(AnswerFault, tag="order_reset"):
     """The connection is reset once the request is there."""
 
-    async def answered(self, call: Call, outcome: Json | ApiError) -> object:
-        call.spoiled = Spoiled("reset")
+    async def answered(self, call: ApiRequest, outcome: Json | ApiError) -> object:
+        call.spoiled = SpoiledAnswer("reset")
         return {}
 
     @classmethod
@@ -155,8 +155,8 @@ class OrderReset(AnswerFault, tag="order_reset"):
 class OrderHalf(AnswerFault, tag="order_half"):
     """Half of the true answer, then the connection ends."""
 
-    async def answered(self, call: Call, outcome: Json | ApiError) -> object:
-        call.spoiled = Spoiled("half")
+    async def answered(self, call: ApiRequest, outcome: Json | ApiError) -> object:
+        call.spoiled = SpoiledAnswer("half")
         return reveal(outcome)
 
     @classmethod
@@ -169,9 +169,9 @@ class HeldOrder(OrderFault, tag="held_order"):
 
     ms: Milliseconds = 500
 
-    async def intercept(self, call: Call, act: Act) -> object:
+    async def intercept(self, call: ApiRequest, act: ExecuteOrder) -> object:
         await asyncio.sleep(self.ms / 1000)
-        call.check_window()
+        call.check_recv_window()
         return act(ExecutionTiming())
 
     @classmethod
@@ -184,7 +184,7 @@ class DelayedExecution(OrderFault, tag="delayed_execution"):
 
     ms: Milliseconds = 500
 
-    async def intercept(self, call: Call, act: Act) -> object:
+    async def intercept(self, call: ApiRequest, act: ExecuteOrder) -> object:
         return act(ExecutionTiming(delay_ms=self.ms))
 
     @classmethod
@@ -197,7 +197,7 @@ class SlowFills(OrderFault, tag="slow_fills"):
 
     fills_over_ms: Milliseconds = 1_000
 
-    async def intercept(self, call: Call, act: Act) -> object:
+    async def intercept(self, call: ApiRequest, act: ExecuteOrder) -> object:
         return act(ExecutionTiming(fills_over_ms=self.fills_over_ms))
 
     @classmethod
@@ -210,10 +210,10 @@ class EarlyReport(OrderFault, tag="early_report"):
 
     ms: Milliseconds = 200
 
-    async def intercept(self, call: Call, act: Act) -> object:
+    async def intercept(self, call: ApiRequest, act: ExecuteOrder) -> object:
         answer = act(ExecutionTiming())
         call.context.user_data.flush(call.exchange.clock.now_ms())
-        await call.stay_silent(self.ms)
+        await call.wait_silently(self.ms)
         return answer
 
     @classmethod
@@ -233,7 +233,7 @@ class Reject(OrderFault, tag="reject"):
     def action(self) -> str:
         return self.of
 
-    async def intercept(self, call: Call, act: Act) -> object:
+    async def intercept(self, call: ApiRequest, act: ExecuteOrder) -> object:
         raise ApiError(self.code, self.msg, self.status)
 
     @classmethod

@@ -19,7 +19,7 @@ class SlowRest(Fault, tag="slow_rest"):
     paths: list[Path] = []
 
     def strike(self, at: Places) -> Json:
-        at.requests.faults.slow(at.in_seconds(self.seconds), self.ms, tuple(self.paths))
+        at.requests.faults.delay_answers(at.in_seconds(self.seconds), self.ms, tuple(self.paths))
         return {}
 
     @classmethod
@@ -37,7 +37,7 @@ class RestLag(Fault, tag="rest_lag"):
     ms: Milliseconds
 
     def strike(self, at: Places) -> Json:
-        at.requests.faults.lag(at.in_seconds(self.seconds), self.ms)
+        at.requests.faults.lag_market_data(at.in_seconds(self.seconds), self.ms)
         return {}
 
     @classmethod
@@ -56,7 +56,7 @@ class RateLimit(Fault, tag="rate_limit"):
     signed: bool = False
 
     def strike(self, at: Places) -> Json:
-        at.requests.faults.limit(at.in_seconds(self.seconds), self.banned, self.signed)
+        at.requests.faults.limit_requests(at.in_seconds(self.seconds), self.banned, self.signed)
         return {}
 
     @classmethod
@@ -72,7 +72,7 @@ class RestError(Fault, tag="rest_error"):
     paths: list[Path] = []
 
     def strike(self, at: Places) -> Json:
-        at.requests.faults.fail(self.count, self.status, tuple(self.paths))
+        at.requests.faults.fail_requests(self.count, self.status, tuple(self.paths))
         return {}
 
     @classmethod

@@ -6,10 +6,10 @@ from typing import Any
 from sandbox.api.request import ApiContext
 from sandbox.engine.exchange import Exchange
 from sandbox.engine.market import Market
-from sandbox.streams.connections import Sockets
-from sandbox.streams.hub import Hub
-from sandbox.streams.market_stream_faults import Outgoing
-from sandbox.streams.user_data import UserData
+from sandbox.streams.connections import ConnectionPool
+from sandbox.streams.market_stream_faults import MarketStreamFaults
+from sandbox.streams.market_streams import StreamHub
+from sandbox.streams.user_data import UserDataStream
 
 
 class BadFault(Exception):
@@ -21,16 +21,16 @@ class Places:
     """Where the exchange asks before it acts, so where a fault can leave word."""
 
     requests: ApiContext
-    hub: Hub
-    api: Sockets[Any]
-    outgoing: Outgoing = field(default_factory=Outgoing)
+    hub: StreamHub
+    api: ConnectionPool[Any]
+    outgoing: MarketStreamFaults = field(default_factory=MarketStreamFaults)
 
     @property
     def exchange(self) -> Exchange:
         return self.requests.exchange
 
     @property
-    def user_data(self) -> UserData:
+    def user_data(self) -> UserDataStream:
         return self.requests.user_data
 
     def now_ms(self) -> int:

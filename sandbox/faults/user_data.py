@@ -15,7 +15,7 @@ class ReportFault(Fault):
     count: Count = 1
 
     def strike(self, at: Places) -> Json:
-        at.user_data.befall(str(self.__struct_config__.tag), self.count)
+        at.user_data.faults.add_fault(str(self.__struct_config__.tag), self.count)
         return {}
 
     @classmethod
@@ -42,7 +42,7 @@ class LateReports(Fault, tag="late_reports"):
     ms: Milliseconds
 
     def strike(self, at: Places) -> Json:
-        at.user_data.delay(at.in_seconds(self.seconds), self.ms)
+        at.user_data.faults.delay_events(at.in_seconds(self.seconds), self.ms)
         return {}
 
     @classmethod
@@ -56,7 +56,7 @@ class UserMute(Fault, tag="user_mute"):
     seconds: Seconds
 
     def strike(self, at: Places) -> Json:
-        at.user_data.mute(at.in_seconds(self.seconds))
+        at.user_data.faults.mute_events(at.in_seconds(self.seconds))
         return {}
 
     @classmethod

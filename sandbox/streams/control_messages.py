@@ -1,4 +1,4 @@
-"""The live control messages of a stream connection. Source: protocol B.4."""
+"""Control messages of a stream connection. Source: protocol B.4."""
 
 import re
 from typing import Any
@@ -8,7 +8,7 @@ import orjson
 from sandbox.wire import Json
 
 METHODS = ("SUBSCRIBE", "UNSUBSCRIBE", "LIST_SUBSCRIPTIONS", "SET_PROPERTY", "GET_PROPERTY")
-MOST_STREAMS = 1024
+MAX_STREAMS = 1024
 TEXT_ID = re.compile(r"[A-Za-z0-9-]{1,36}")  # UUIDs too: Binance's own client sends them
 STREAM = re.compile(r"(![A-Za-z]+|[^\s@!/]+)@[A-Za-z0-9]\w*(@[\w+:-]+)*")
 
@@ -23,7 +23,7 @@ class ControlError(Exception):
 
 
 class Subscriber:
-    """What a control message can change: a connection."""
+    """A connection as control messages see it."""
 
     combined: bool
 
@@ -38,39 +38,41 @@ class Subscriber:
         raise NotImplementedError
 
 
-def answer(subscriber: Subscriber, message: bytes) -> Json:
+def handle_control_message(subscriber: Subscriber, message: bytes) -> Json:
     """Carry a control message out. Errors come nested, as they are seen on the wire."""
     request: Any = None
     try:
-        request = _json(message)
-        return {"result": _result(subscriber, request), "id": request["id"]}
+        request = _parse(message)
+        return {"result": _execute(subscriber, request), "id": request["id"]}
     except ControlError as error:
-        return {"error": {"code": error.code, "msg": error.message}, "id": _echo(request)}
+        return {"error": {"code": error.code, "msg": error.message}, "id": _request_id(request)}
 
 
-def _json(message: bytes) -> Any:
+def _parse(message: bytes) -> Any:
     try:
         request = orjson.loads(message)
     except orjson.JSONDecodeError as error:
         where = f"at line {error.lineno} column {error.colno}"
         raise ControlError(3, f"Invalid JSON: expected value {where}") from None
     if not isinstance(request, dict):
-        raise _invalid("expected an object at line 1 column 1")
+        raise _invalid_request("expected an object at line 1 column 1")
     end = f"at line 1 column {len(message)}"
     if "method" not in request:
-        raise _invalid(f"missing field `method` {end}")
+        raise _invalid_request(f"missing field `method` {end}")
     if request["method"] not in METHODS:
         known = ", ".join(f"`{method}`" for method in METHODS)
-        raise _invalid(f"unknown variant {request['method']}, expected one of {known} {end}")
+        raise _invalid_request(
+            f"unknown variant {request['method']}, expected one of {known} {end}"
+        )
     _check_id(request, end)
     return request
 
 
 def _check_id(request: Json, end: str) -> None:
     if "id" not in request:
-        raise _invalid(f"missing field `id` {end}")
+        raise _invalid_request(f"missing field `id` {end}")
     if not _is_id(request["id"]):
-        raise _invalid("request ID must be an unsigned integer")
+        raise _invalid_request("request ID must be an unsigned integer")
 
 
 def _is_id(value: object) -> bool:
@@ -81,24 +83,24 @@ def _is_id(value: object) -> bool:
     return value is None or isinstance(value, int)
 
 
-def _echo(request: Any) -> Any:
+def _request_id(request: Any) -> Any:
     value = request.get("id") if isinstance(request, dict) else None
     return value if _is_id(value) else None
 
 
-def _invalid(message: str) -> ControlError:
+def _invalid_request(message: str) -> ControlError:
     return ControlError(2, f"Invalid request: {message}")
 
 
-def _result(subscriber: Subscriber, request: Json) -> Any:
+def _execute(subscriber: Subscriber, request: Json) -> Any:
     params = request.get("params", [])
     if not isinstance(params, list):
-        raise _invalid("params must be an array")
+        raise _invalid_request("params must be an array")
     match request["method"]:
         case "SUBSCRIBE":
-            return subscriber.subscribe(_names(params, subscriber.subscriptions()))
+            return subscriber.subscribe(_stream_names(params, subscriber.subscriptions()))
         case "UNSUBSCRIBE":
-            return subscriber.unsubscribe(_names(params, []))
+            return subscriber.unsubscribe(_stream_names(params, []))
         case "LIST_SUBSCRIPTIONS":
             return subscriber.subscriptions()
         case "SET_PROPERTY":
@@ -108,11 +110,11 @@ def _result(subscriber: Subscriber, request: Json) -> Any:
             return subscriber.combined
 
 
-def _names(params: list[Any], already: list[str]) -> list[str]:
+def _stream_names(params: list[Any], subscribed: list[str]) -> list[str]:
     """Stream names, well formed. That of an unknown symbol passes, and never delivers."""
     if not params or not all(isinstance(name, str) and STREAM.fullmatch(name) for name in params):
-        raise _invalid("invalid stream")
-    if len({*params, *already}) > MOST_STREAMS:
+        raise _invalid_request("invalid stream")
+    if len({*params, *subscribed}) > MAX_STREAMS:
         raise ControlError(4, "Too many subscriptions")
     return params
 
@@ -124,10 +126,10 @@ def _set_property(subscriber: Subscriber, params: list[Any]) -> None:
     subscriber.combined = params[1]
 
 
-def _check_property(params: list[Any], most: int) -> None:
-    if len(params) > most:
-        raise _invalid("too many parameters")
+def _check_property(params: list[Any], max_params: int) -> None:
+    if len(params) > max_params:
+        raise _invalid_request("too many parameters")
     if not params or not isinstance(params[0], str):
-        raise _invalid("property name must be a string")
+        raise _invalid_request("property name must be a string")
     if params[0] != "combined":
         raise ControlError(0, "Unknown property")

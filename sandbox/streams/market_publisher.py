@@ -8,8 +8,8 @@ from sandbox.data.payloads import stream_agg_trade, stream_kline, stream_mini_ti
 from sandbox.data.tape import TradeGroup
 from sandbox.engine.exchange import Exchange
 from sandbox.engine.market import Market, MarketUpdate
-from sandbox.streams.hub import Hub
-from sandbox.streams.market_stream_faults import Outgoing
+from sandbox.streams.market_stream_faults import MarketStreamFaults
+from sandbox.streams.market_streams import StreamHub
 from sandbox.wire import Json, format_decimal
 
 KLINE_EVERY_SECONDS = 2
@@ -17,64 +17,65 @@ ALL_MINI_TICKERS = "!miniTicker@arr"
 
 
 class MarketPublisher:
-    """Turns what happens at the markets into events, as faults of the streams let it."""
+    """Publishes the events of the markets to the streams, as faults let it."""
 
-    def __init__(self, exchange: Exchange, hub: Hub, faults: Outgoing) -> None:
+    def __init__(self, exchange: Exchange, hub: StreamHub, faults: MarketStreamFaults) -> None:
         self.exchange = exchange
         self.hub = hub
         self.faults = faults
-        self._moved: set[str] = set()  # symbols that traded since the last whole second
+        self._traded: set[str] = set()  # symbols that traded since the last whole second
 
-    def publish_update(self, market: Market, moved: MarketUpdate, now_ms: int) -> None:
-        """Trades, the klines that they or the time closed, and the best bid and ask."""
+    def publish_update(self, market: Market, update: MarketUpdate, now_ms: int) -> None:
+        """Publish trades, the klines that they or the time closed, and the best bid and ask."""
         symbol = market.rules.symbol
-        if self.faults.is_mute(symbol, now_ms):
+        if self.faults.is_muted(symbol, now_ms):
             return
-        for printed in self.faults.prints(symbol, moved.groups, now_ms):
-            self._publish_trades(symbol, printed, now_ms)
-        for closed in moved.closed:
-            self._publish_closed(market, closed, now_ms)
-        if moved.groups or moved.closed:  # a trade or a new second: the book is another
+        for group in self.faults.filter_trades(symbol, update.groups, now_ms):
+            self._publish_trades(symbol, group, now_ms)
+        for closed in update.closed:
+            self._publish_closed_kline(market, closed, now_ms)
+        if update.groups or update.closed:  # a trade or a new second: the book is another
             name = f"{symbol.lower()}@bookTicker"
             self.hub.publish(name, partial(stream_book_ticker, market, now_ms))
-        if moved.groups:
-            self._moved.add(symbol)
+        if update.groups:
+            self._traded.add(symbol)
 
     def publish_overdue(self, now_ms: int) -> None:
-        """Trades that a fault held back for a successor that did not come in time."""
-        for symbol, printed in self.faults.overdue(now_ms):
-            self._publish_trades(symbol, printed, now_ms)
+        """Publish trades that a fault held back for a successor that did not come in time."""
+        for symbol, group in self.faults.pop_overdue(now_ms):
+            self._publish_trades(symbol, group, now_ms)
 
-    def _publish_trades(self, symbol: str, printed: TradeGroup, now_ms: int) -> None:
+    def _publish_trades(self, symbol: str, group: TradeGroup, now_ms: int) -> None:
         name, publish = symbol.lower(), self.hub.publish
-        for trade in printed.trades:
+        for trade in group.trades:
             publish(f"{name}@trade", partial(stream_trade, symbol, trade, now_ms))
-        publish(f"{name}@aggTrade", partial(stream_agg_trade, symbol, printed.agg, now_ms))
+        publish(f"{name}@aggTrade", partial(stream_agg_trade, symbol, group.agg, now_ms))
 
-    def _publish_closed(self, market: Market, closed: ClosedKline, now_ms: int) -> None:
+    def _publish_closed_kline(self, market: Market, closed: ClosedKline, now_ms: int) -> None:
         symbol, interval = market.rules.symbol, closed.interval
         name = f"{symbol.lower()}@kline_{interval}"
         if name in self.hub.streams:
-            for kline in self.faults.finals(market.rules, closed):
+            for kline in self.faults.filter_closed_kline(market.rules, closed):
                 event = partial(stream_kline, symbol, interval, kline, True, now_ms)
                 self.hub.publish(name, event)
 
     def publish_periodic(self, now_ms: int) -> None:
-        """Forming klines and tickers; to be called once in every second."""
-        is_mute = self.faults.is_mute
-        changed = {symbol for symbol in self._moved if not is_mute(symbol, now_ms)}
-        self._moved = set()
+        """Publish forming klines and tickers; to be called once in every second."""
+        is_muted = self.faults.is_muted
+        changed = {symbol for symbol in self._traded if not is_muted(symbol, now_ms)}
+        self._traded = set()
         for name in list(self.hub.streams):
             symbol, _, kind = name.partition("@")
             market = self.exchange.markets.get(symbol.upper())
-            if market and symbol.islower() and not is_mute(market.rules.symbol, now_ms):
-                self._publish_regular(name, kind, market, market.rules.symbol in changed, now_ms)
+            if market and symbol.islower() and not is_muted(market.rules.symbol, now_ms):
+                self._publish_forming(name, kind, market, market.rules.symbol in changed, now_ms)
         if changed:
             self.hub.publish(ALL_MINI_TICKERS, partial(self._mini_tickers, sorted(changed), now_ms))
 
-    def _publish_regular(
+    def _publish_forming(
         self, name: str, kind: str, market: Market, changed: bool, now_ms: int
     ) -> None:
+        """Publish the forming kline, or the ticker of a market that has changed, on a stream."""
         symbol = market.rules.symbol
         if kind == "miniTicker" and changed and (day := market.day_kline(now_ms)):
             self.hub.publish(name, partial(stream_mini_ticker, symbol, day, now_ms))

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from sandbox.api.limits import Weights
+from sandbox.api.limits import WeightLimiter
 from sandbox.config import SandboxConfig
 from tests.sandbox.venue import Venue, quick, running
 
@@ -21,7 +21,7 @@ def venue(shared_venue: Venue) -> Iterator[Venue]:
     """A lively exchange, shared by a module's tests; faults are ended after each."""
     yield shared_venue
     shared_venue.inside(shared_venue.server.faults.clear)
-    shared_venue.server.desk.weights = Weights()
+    shared_venue.server.desk.limiter = WeightLimiter()
 
 
 @pytest.fixture

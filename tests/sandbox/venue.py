@@ -15,7 +15,7 @@ from urllib.parse import urlencode
 import requests
 import websocket
 
-from sandbox.api.signing import signature
+from sandbox.api.signing import sign
 from sandbox.clock import MINUTE_MS, Clock
 from sandbox.config import SAMPLE_KEY, SAMPLE_SECRET, SandboxConfig
 from sandbox.engine.exchange import Exchange
@@ -91,7 +91,7 @@ class Venue:
     def signed(self, method: str, path: str, **params: object) -> requests.Response:
         params.setdefault("timestamp", self.clock.now_ms())
         query = urlencode(params)
-        query += f"&signature={signature(SAMPLE_SECRET, query)}"
+        query += f"&signature={sign(SAMPLE_SECRET, query)}"
         return requests.request(
             method,
             f"{self.url}{path}?{query}",

@@ -7,7 +7,7 @@ from typing import Any
 
 import websocket
 
-from sandbox.api.signing import signature
+from sandbox.api.signing import sign
 from sandbox.config import SAMPLE_KEY, SAMPLE_SECRET
 from tests.sandbox.venue import Json, Venue
 
@@ -16,7 +16,7 @@ def signed(params: Json, key: str = SAMPLE_KEY) -> Json:
     """With key and signature; a timestamp must be there."""
     params = {**params, "apiKey": key}
     payload = "&".join(f"{name}={_text(params[name])}" for name in sorted(params))
-    return {**params, "signature": signature(SAMPLE_SECRET, payload)}
+    return {**params, "signature": sign(SAMPLE_SECRET, payload)}
 
 
 def _text(value: Any) -> str:

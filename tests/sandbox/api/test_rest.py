@@ -5,7 +5,7 @@ from itertools import pairwise
 import pytest
 import requests
 
-from sandbox.api.limits import IGNORED_BEFORE_BAN, WEIGHT_LIMIT
+from sandbox.api.limits import MAX_IGNORED_REFUSALS, WEIGHT_LIMIT
 from tests.sandbox.venue import Json, Venue
 
 HOUR_MS = 3_600_000
@@ -130,7 +130,7 @@ def test_weights_are_counted_and_placements_that_work_are_free(venue: Venue) -> 
 
 def test_beyond_the_limit_comes_429_then_418_and_a_new_minute_helps(fresh_venue: Venue) -> None:
     venue = fresh_venue
-    weights, now_ms = venue.server.desk.weights, venue.clock.now_ms()
+    weights, now_ms = venue.server.desk.limiter, venue.clock.now_ms()
     weights.charge("127.0.0.1", WEIGHT_LIMIT, now_ms)
     answer = venue.call("GET", "/api/v3/ping")
     assert (answer.status_code, answer.json()["code"]) == (429, -1003)
@@ -138,7 +138,7 @@ def test_beyond_the_limit_comes_429_then_418_and_a_new_minute_helps(fresh_venue:
     venue.shift_ms += 60_000
     assert venue.call("GET", "/api/v3/ping").ok
     weights.charge("127.0.0.1", WEIGHT_LIMIT - 1, venue.clock.now_ms())
-    for _ in range(IGNORED_BEFORE_BAN):
+    for _ in range(MAX_IGNORED_REFUSALS):
         assert venue.call("GET", "/api/v3/ping").status_code == 429
     banned = venue.call("GET", "/api/v3/ping")
     assert (banned.status_code, banned.headers["Retry-After"]) == (418, "120")

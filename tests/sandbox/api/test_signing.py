@@ -6,7 +6,7 @@ from urllib.parse import quote
 import pytest
 import requests
 
-from sandbox.api.signing import signature
+from sandbox.api.signing import sign
 from sandbox.config import SAMPLE_KEY, SAMPLE_SECRET, SandboxConfig
 from tests.sandbox.venue import Venue
 
@@ -58,7 +58,7 @@ def test_other_alphabets_are_encoded_before_signing(then: Venue) -> None:
 
 def test_a_signature_over_the_unencoded_text_is_refused(then: Venue) -> None:
     raw, encoded = f"symbol={FULL_WIDTH}&{ORDER}", f"symbol={quote(FULL_WIDTH)}&{ORDER}"
-    assert signature(SAMPLE_SECRET, raw) == VECTORS["2x"]
+    assert sign(SAMPLE_SECRET, raw) == VECTORS["2x"]
     for payload in (raw, encoded):
         assert code(then, body=f"{payload}&signature={VECTORS['2x']}") == -1022
     assert code(then, query=f"{encoded}&signature={VECTORS['2x']}") == -1022
@@ -105,7 +105,7 @@ def test_microseconds_are_understood(venue: Venue) -> None:
 )
 def test_a_wrong_key_is_unauthorised(venue: Venue, key: str, status: int, wanted: int) -> None:
     query = f"timestamp={venue.clock.now_ms()}"
-    query += f"&signature={signature(SAMPLE_SECRET, query)}"
+    query += f"&signature={sign(SAMPLE_SECRET, query)}"
     answer = post(venue, query, "", key)
     assert (answer.status_code, answer.json()["code"]) == (status, wanted)
 

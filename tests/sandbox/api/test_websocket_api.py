@@ -95,7 +95,7 @@ def then() -> Iterator[Venue]:
 @pytest.mark.parametrize(("method", "params", "proof"), VECTORS)
 def test_the_documented_signatures_hold(then: Venue, method: str, params: Json, proof: str) -> None:
     then.fault("clock_skew", ms=0)
-    then.inside(lambda: then.server.faults.requests.faults.skew(2**62, skew_to(then, params)))
+    then.inside(lambda: then.server.faults.requests.faults.skew_clock(2**62, skew_to(then, params)))
     api = Api(then)
     answer = api.ask(method, **params, apiKey=SAMPLE_KEY, signature=proof)
     assert answer.get("error", {}).get("code") not in (-1021, -1022, -1102, -2015)
@@ -210,7 +210,7 @@ def test_keys_of_this_kind_cannot_log_on(api: Api) -> None:
 def test_beyond_the_limit_the_answer_says_when_to_come_again(fresh_venue: Venue) -> None:
     api = Api(fresh_venue)
     api.ask("ping")
-    fresh_venue.server.desk.weights.charge("127.0.0.1", 5_990, fresh_venue.clock.now_ms())
+    fresh_venue.server.desk.limiter.charge("127.0.0.1", 5_990, fresh_venue.clock.now_ms())
     refused = api.ask("exchangeInfo", symbol="BTCUSDT")
     assert (refused["status"], refused["error"]["code"]) == (429, -1003)
     data = refused["error"]["data"]

@@ -9,7 +9,7 @@ import pytest
 import requests
 import websocket
 
-from sandbox.api.signing import signature
+from sandbox.api.signing import sign
 from sandbox.config import SAMPLE_KEY, SAMPLE_SECRET
 from tests.sandbox.venue import Json, Venue, events
 from tests.sandbox.websocket_api import Api
@@ -35,7 +35,7 @@ def impatient(venue: Venue, name: str, **params: object) -> requests.Response:
     query = f"symbol=BTCUSDT&side=BUY&type=MARKET&quantity=0.001&newClientOrderId={name}"
     query += "".join(f"&{key}={value}" for key, value in params.items())
     query += f"&timestamp={venue.clock.now_ms()}"
-    url = f"{venue.url}/api/v3/order?{query}&signature={signature(SAMPLE_SECRET, query)}"
+    url = f"{venue.url}/api/v3/order?{query}&signature={sign(SAMPLE_SECRET, query)}"
     return requests.post(url, headers={"X-MBX-APIKEY": SAMPLE_KEY}, timeout=0.2)
 
 

@@ -188,7 +188,7 @@ def test_a_client_that_does_not_read_is_cut_and_slows_nobody(venue: Venue) -> No
         if c.transport.get_extra_info("peername")[1] == deaf.sock.getsockname()[1]
     ]
     for _ in range(40):
-        venue.inside(lambda: slow.send(b"\x81\x7d" + b"x" * 1_000_000))
+        venue.inside(lambda: slow.send_frame(b"\x81\x7d" + b"x" * 1_000_000))
         if slow not in hub.connections:
             break
     assert slow not in hub.connections
