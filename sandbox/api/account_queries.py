@@ -1,6 +1,6 @@
-"""Looking at orders, own trades and balances. Source: protocol D.8, D.9.
+"""Handlers that show orders, own trades and balances. Source: protocol D.8, D.9.
 
-All of it comes from memory, which may lag behind the engine.
+All of it comes from a database that may lag behind the engine.
 """
 
 from typing import TypeVar
@@ -18,33 +18,32 @@ from sandbox.wire import Json, format_decimal
 Row = TypeVar("Row")
 
 
-def _visible_until_ms(call: ApiRequest) -> int | None:
-    return call.context.faults.account_data_until_ms(call.now_ms)
+def _visible_until_ms(request: ApiRequest) -> int | None:
+    return request.context.faults.account_data_until_ms(request.now_ms)
 
 
-def _visible_orders(call: ApiRequest) -> list[Order]:
-    return call.exchange.engine.orders_at(_visible_until_ms(call))
+def _visible_orders(request: ApiRequest) -> list[Order]:
+    return request.engine.orders_at(_visible_until_ms(request))
 
 
-def _orders_of_symbol(call: ApiRequest) -> list[Order]:
-    symbol = market_of(call).rules.symbol
-    return [order for order in _visible_orders(call) if order.request.symbol == symbol]
+def _orders_of_symbol(request: ApiRequest) -> list[Order]:
+    symbol = market_of(request).rules.symbol
+    return [order for order in _visible_orders(request) if order.request.symbol == symbol]
 
 
-async def query_order(call: ApiRequest) -> object:
-    return order_status(
-        find_named_order(call, _visible_orders(call), ApiError(-2013, "Order does not exist."))
-    )
+async def query_order(request: ApiRequest) -> object:
+    missing = ApiError(-2013, "Order does not exist.")
+    return order_status(find_named_order(request, _visible_orders(request), missing))
 
 
-async def open_orders(call: ApiRequest) -> object:
-    orders = _orders_of_symbol(call) if "symbol" in call.params else _visible_orders(call)
+async def open_orders(request: ApiRequest) -> object:
+    orders = _orders_of_symbol(request) if "symbol" in request.params else _visible_orders(request)
     return [order_status(order) for order in orders if order.is_open]
 
 
-def _time_range(call: ApiRequest) -> tuple[int | None, int | None]:
-    start_ms = call.params.time_ms("startTime", call.now_ms)
-    end_ms = call.params.time_ms("endTime", call.now_ms)
+def _time_range(request: ApiRequest) -> tuple[int | None, int | None]:
+    start_ms = request.params.time_ms("startTime", request.now_ms)
+    end_ms = request.params.time_ms("endTime", request.now_ms)
     if start_ms is not None and end_ms is not None and end_ms - start_ms > DAY_MS:
         raise ApiError(-1127, "More than 24 hours between startTime and endTime.")
     return start_ms, end_ms
@@ -54,18 +53,18 @@ def _page(rows: list[Row], oldest_first: bool, limit: int) -> list[Row]:
     return rows[:limit] if oldest_first else rows[-limit:]
 
 
-async def all_orders(call: ApiRequest) -> object:
-    start_ms, end_ms = _time_range(call)
-    first_id = call.params.integer("orderId")
+async def all_orders(request: ApiRequest) -> object:
+    start_ms, end_ms = _time_range(request)
+    first_id = request.params.integer("orderId")
     rows = [
         order
-        for order in _orders_of_symbol(call)
+        for order in _orders_of_symbol(request)
         if (first_id is None or order.order_id >= first_id)
         and (start_ms is None or order.time_ms >= start_ms)
         and (end_ms is None or order.time_ms <= end_ms)
     ]
     oldest_first = first_id is not None or start_ms is not None
-    return [order_status(order) for order in _page(rows, oldest_first, call.params.limit())]
+    return [order_status(order) for order in _page(rows, oldest_first, request.params.limit())]
 
 
 MY_TRADES_COMBINATIONS: tuple[set[str], ...] = (
@@ -79,15 +78,17 @@ MY_TRADES_COMBINATIONS: tuple[set[str], ...] = (
 )
 
 
-async def my_trades(call: ApiRequest) -> object:
-    sent = {name for name in ("orderId", "fromId", "startTime", "endTime") if name in call.params}
+async def my_trades(request: ApiRequest) -> object:
+    sent = {
+        name for name in ("orderId", "fromId", "startTime", "endTime") if name in request.params
+    }
     if sent not in MY_TRADES_COMBINATIONS:
         raise ApiError(-1128, "Combination of optional parameters invalid.")
-    start_ms, end_ms = _time_range(call)
-    order_id, first_id = call.params.integer("orderId"), call.params.integer("fromId")
+    start_ms, end_ms = _time_range(request)
+    order_id, first_id = request.params.integer("orderId"), request.params.integer("fromId")
     rows = [
         (order, fill)
-        for order in _orders_of_symbol(call)
+        for order in _orders_of_symbol(request)
         for fill in order.fills
         if (order_id is None or order.order_id == order_id)
         and (first_id is None or fill.trade_id >= first_id)
@@ -96,31 +97,29 @@ async def my_trades(call: ApiRequest) -> object:
     ]
     rows.sort(key=lambda row: row[1].trade_id)
     oldest_first = first_id is not None or start_ms is not None
-    return [own_trade(*row) for row in _page(rows, oldest_first, call.params.limit())]
+    return [own_trade(*row) for row in _page(rows, oldest_first, request.params.limit())]
 
 
-def _commission_rates(call: ApiRequest) -> Json:
-    rate = format_decimal(call.exchange.config.fee)
-    return {
-        "maker": rate,
-        "taker": rate,
-        "buyer": format_decimal(ZERO),
-        "seller": format_decimal(ZERO),
-    }
+def _commission_rates(request: ApiRequest) -> Json:
+    rate, none = format_decimal(request.exchange.config.fee), format_decimal(ZERO)
+    return {"maker": rate, "taker": rate, "buyer": none, "seller": none}
 
 
-async def account(call: ApiRequest) -> object:
-    engine, horizon_ms = call.exchange.engine, _visible_until_ms(call)
-    held = engine.account.balances if horizon_ms is None else engine.account.balances_at(horizon_ms)
-    hide_zero, points = call.params.flag("omitZeroBalances"), int(call.exchange.config.fee * 10_000)
-    updated = max((order.update_ms for order in _visible_orders(call)), default=0)
+async def account(request: ApiRequest) -> object:
+    balances_of, until_ms = request.engine.account, _visible_until_ms(request)
+    shown = balances_of.balances if until_ms is None else balances_of.balances_at(until_ms)
+    hide_zero, points = (
+        request.params.flag("omitZeroBalances"),
+        int(request.exchange.config.fee * 10_000),
+    )
+    updated = max((order.update_ms for order in _visible_orders(request)), default=0)
     balances = [
         {
             "asset": asset,
             "free": format_decimal(balance.free),
             "locked": format_decimal(balance.locked),
         }
-        for asset, balance in held.items()
+        for asset, balance in shown.items()
         if not hide_zero or balance.free or balance.locked
     ]
     return {
@@ -128,14 +127,14 @@ async def account(call: ApiRequest) -> object:
         "takerCommission": points,
         "buyerCommission": 0,
         "sellerCommission": 0,
-        "commissionRates": _commission_rates(call),
+        "commissionRates": _commission_rates(request),
         "canTrade": True,
         "canWithdraw": True,
         "canDeposit": True,
         "brokered": False,
         "requireSelfTradePrevention": False,
         "preventSor": False,
-        "updateTime": updated or call.exchange.started_ms,
+        "updateTime": updated or request.exchange.started_ms,
         "accountType": "SPOT",
         "balances": balances,
         "permissions": ["SPOT"],
@@ -143,16 +142,16 @@ async def account(call: ApiRequest) -> object:
     }
 
 
-async def order_rate_limits(call: ApiRequest) -> object:
-    return order_limits(call.exchange.engine.lifecycle.order_count.counts(call.now_ms))
+async def order_rate_limits(request: ApiRequest) -> object:
+    return order_limits(request.engine.lifecycle.order_count.counts(request.now_ms))
 
 
-async def commission(call: ApiRequest) -> object:
+async def commission(request: ApiRequest) -> object:
     none = dict.fromkeys(("maker", "taker", "buyer", "seller"), format_decimal(ZERO))
     return {
-        "symbol": market_of(call).rules.symbol,
-        "standardCommission": _commission_rates(call),
+        "symbol": market_of(request).rules.symbol,
+        "standardCommission": _commission_rates(request),
         "specialCommission": none,
         "taxCommission": none,
-        "discount": call.exchange.fee_discount(),
+        "discount": request.exchange.fee_discount(),
     }

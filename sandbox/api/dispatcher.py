@@ -1,7 +1,4 @@
-"""How a request is taken: limits, parameters, signature, handler. Source: protocol D.1, D.3.
-
-REST and the WebSocket API stand at the same desk, and share its limits.
-"""
+"""Dispatch of requests: limits, parameters, signature, handler. Source: protocol D.1, D.3."""
 
 import asyncio
 import logging
@@ -18,7 +15,7 @@ log = logging.getLogger(__name__)
 
 
 class Dispatcher:
-    """The one place where requests become answers."""
+    """Answers the requests of REST and WebSocket API, which share its limits."""
 
     def __init__(self, context: ApiContext) -> None:
         self.context = context
@@ -28,18 +25,18 @@ class Dispatcher:
     def receive(
         self, endpoint: Endpoint, params: RequestParams, client: Client, channel: str
     ) -> ApiRequest:
-        """A request as it comes in; written down at once where it carries an order."""
+        """A request as it comes in; logged at once where it carries an order."""
         now_ms = self.exchange.clock.now_ms()
-        sent = LoggedRequest(now_ms, channel, endpoint.order_action, dict(params.items()))
+        entry = LoggedRequest(now_ms, channel, endpoint.order_action, dict(params.items()))
         if endpoint.order_action:
-            self.exchange.request_log.append(sent)
-        server_ms = self.faults.server_time_ms(now_ms)
-        return ApiRequest(self.context, params, client, sent, now_ms, server_ms)
+            self.exchange.request_log.append(entry)
+        server_time_ms = self.faults.server_time_ms(now_ms)
+        return ApiRequest(self.context, params, client, entry, now_ms, server_time_ms)
 
     async def dispatch(
         self, endpoint: Endpoint, request: ApiRequest, signature: RequestSignature, address: str
     ) -> object | ApiError:
-        """What there is to answer; nothing but Binance's errors comes out of it."""
+        """The answer to a request, be it an error. Raises nothing."""
         try:
             answer = await self._handle(endpoint, request, signature, address)
         except ApiError as error:
@@ -54,7 +51,7 @@ class Dispatcher:
         return answer
 
     def _flush_user_data_soon(self) -> None:
-        """User data goes out right behind the answer."""
+        """Have user data go out right behind the answer."""
         flush = self.context.user_data.flush
         asyncio.get_running_loop().call_soon(flush, self.exchange.clock.now_ms())
 
@@ -76,7 +73,7 @@ class Dispatcher:
         return answer
 
     def _charge_endpoint(self, endpoint: Endpoint, params: RequestParams, address: str) -> int:
-        """Every request costs weight; raises 429 or 418."""
+        """Charge a request's weight, 1 where its parameters are bad; raises 429 or 418."""
         try:
             weight = endpoint.weight(params)
         except ApiError:
@@ -86,7 +83,7 @@ class Dispatcher:
         return weight
 
     def refuse_unreadable(self, error: ApiError, address: str) -> ApiError:
-        """What is answered to a request that cannot be read: that costs weight too."""
+        """The answer to a request that cannot be read, which costs weight, too."""
         try:
             self.charge_weight(address, 1)
         except ApiError as refusal:
@@ -94,9 +91,9 @@ class Dispatcher:
         return error
 
     def charge_weight(self, address: str, weight: int) -> None:
-        """Count against the address's minute; raises 429 or 418."""
+        """Count weight against an address; raises 429 or 418."""
         self.limiter.charge(address, weight, self.exchange.clock.now_ms())
 
     def used_weight(self, address: str) -> int:
-        """Weight of the current minute."""
+        """Weight that an address has used in the current minute."""
         return self.limiter.used_weight(address, self.exchange.clock.now_ms())

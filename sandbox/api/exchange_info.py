@@ -1,8 +1,9 @@
-"""Symbols, their rules and filters as exchangeInfo lists them. Source: protocol D.5, D.6."""
+"""exchangeInfo: symbols, their rules and filters. Source: protocol D.5, D.6."""
 
 from decimal import Decimal
-from typing import Any
 
+from sandbox.api.limits import rate_limits
+from sandbox.api.request import ApiRequest
 from sandbox.data.symbols import SymbolRules
 from sandbox.engine.filters import (
     ASK_DOWN,
@@ -14,12 +15,39 @@ from sandbox.engine.filters import (
     MAX_TRIGGERED_ORDERS,
 )
 from sandbox.engine.orders import ORDER_TYPES, STP_MODES
-from sandbox.wire import format_decimal
+from sandbox.errors import ApiError, invalid_symbol
+from sandbox.wire import Json, format_decimal
 
 PRECISION = 8
+STATUSES = ("TRADING", "HALT", "BREAK")
 
 
-def wire_filters(rules: SymbolRules) -> list[dict[str, Any]]:
+async def exchange_info(request: ApiRequest) -> object:
+    one, several = request.params.optional("symbol"), request.params.symbols("symbols")
+    status = request.params.optional("symbolStatus")
+    if status is not None and status not in STATUSES:
+        raise ApiError(-1122, "Invalid symbolStatus.")
+    if sum(choice is not None for choice in (one, several, status)) > 1:
+        raise ApiError(-1128, "Combination of optional parameters invalid.")
+    names = [one] if one is not None else several
+    markets = request.exchange.markets
+    if names and not set(names) <= markets.keys():
+        raise invalid_symbol()
+    symbols = [
+        _symbol_entry(market.rules, market.status)
+        for market in (markets[name] for name in names or markets)
+        if status in (None, market.status)
+    ]
+    return {
+        "timezone": "UTC",
+        "serverTime": request.server_time_ms,
+        "rateLimits": rate_limits(over_websocket=request.log_entry.channel == "ws"),
+        "exchangeFilters": [],
+        "symbols": symbols,
+    }
+
+
+def _filters(rules: SymbolRules) -> list[Json]:
     """The `filters` of exchangeInfo, in the order live answers have them."""
     return [
         {
@@ -71,7 +99,7 @@ def wire_filters(rules: SymbolRules) -> list[dict[str, Any]]:
     ]
 
 
-def wire_symbol(rules: SymbolRules, status: str) -> dict[str, Any]:
+def _symbol_entry(rules: SymbolRules, status: str) -> Json:
     """One entry of exchangeInfo's `symbols`. Source: protocol D.5."""
     return {
         "symbol": rules.symbol,
@@ -95,7 +123,7 @@ def wire_symbol(rules: SymbolRules, status: str) -> dict[str, Any]:
         "pegInstructionsAllowed": False,
         "isSpotTradingAllowed": True,
         "isMarginTradingAllowed": False,
-        "filters": wire_filters(rules),
+        "filters": _filters(rules),
         "permissions": [],
         "permissionSets": [["SPOT"]],
         "defaultSelfTradePreventionMode": "EXPIRE_MAKER",

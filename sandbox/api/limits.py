@@ -1,8 +1,12 @@
-"""Request weights of each address, and how answers state the limits. Source: protocol D.4, H."""
+"""Limits of requests: their weights, and the weight that each address may use.
+
+Source: protocol D.4, H.
+"""
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
+from sandbox.api.params import RequestParams
 from sandbox.clock import DAY_MS, MINUTE_MS
 from sandbox.engine.order_count import ORDER_LIMITS, CountWindow, OrderRateLimit
 from sandbox.errors import ApiError
@@ -12,15 +16,48 @@ WEIGHT_LIMIT = 6_000
 RAW_LIMIT, CONNECTION_LIMIT = 300_000, 300
 MAX_IGNORED_REFUSALS = 50  # requests sent in spite of 429 within one minute
 FIRST_BAN_MS, MAX_BAN_MS = 2 * MINUTE_MS, 3 * DAY_MS
+DEPTH_WEIGHTS = ((100, 5), (500, 25), (1000, 50), (5000, 250))  # by the limit, up to and including
+
+WeightRule = Callable[[RequestParams], int]
+
+
+def fixed_weight(weight: int) -> WeightRule:
+    return lambda _: weight
+
+
+def weight_by_symbols(one: int, several: int) -> WeightRule:
+    return lambda params: one if "symbol" in params else several
+
+
+def depth_weight(params: RequestParams) -> int:
+    limit = params.limit(100, 5000)
+    return next(weight for max_limit, weight in DEPTH_WEIGHTS if limit <= max_limit)
+
+
+def ticker_day_weight(params: RequestParams) -> int:
+    if "symbol" in params:
+        return 2
+    names = params.symbols("symbols")
+    if names is None or len(names) > 100:
+        return 80
+    return 2 if len(names) <= 20 else 40
+
+
+def test_order_weight(params: RequestParams) -> int:
+    return 20 if "computeCommissionRates" in params else 1
+
+
+def my_trades_weight(params: RequestParams) -> int:
+    return 5 if "orderId" in params else 20
 
 
 def seconds_until(until_ms: int, now_ms: int) -> int:
-    """The rest of the way, in whole seconds, rounded up, as Retry-After has it."""
+    """The time left in whole seconds, rounded up, as Retry-After has it."""
     return (until_ms - now_ms + 999) // 1000
 
 
 class WeightLimiter:
-    """What each address has used of its minute; a client that ignores 429 is banned."""
+    """Weight that each address has used in a minute; one that ignores 429 is banned."""
 
     def __init__(self) -> None:
         self._used: dict[str, CountWindow] = defaultdict(lambda: CountWindow(MINUTE_MS))

@@ -1,4 +1,4 @@
-"""An order read from its parameters, each checked for itself. Source: protocol D.7."""
+"""Parameters of an order, each checked for itself. Source: protocol D.7."""
 
 import re
 import secrets
@@ -34,7 +34,7 @@ MIN_STRATEGY_TYPE = 1_000_000
 
 
 def parse_order_request(params: RequestParams) -> OrderRequest:
-    """Raises ApiError for what is missing, superfluous or malformed; filters come later."""
+    """The order of these parameters. Raises ApiError for any missing, superfluous or malformed."""
     kind = params.choice("type", ORDER_TYPES, ApiError(-1116, "Invalid orderType."))
     for name, feature in UNSUPPORTED.items():
         if name in params:
@@ -72,7 +72,7 @@ def _quantities(params: RequestParams) -> tuple[Decimal, Decimal]:
 
 
 def parse_client_order_id(params: RequestParams, name: str = "newClientOrderId") -> str:
-    """What the client chose, or 22 random alphanumerics as the exchange would."""
+    """The id that the client chose, or 22 random alphanumerics as the exchange would."""
     value = params.optional(name)
     if value is None:
         return secrets.token_hex(11)

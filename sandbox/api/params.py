@@ -1,4 +1,4 @@
-"""The parameters of a request, read and checked. Source: protocol D.1, D.6."""
+"""Parameters of requests, read and checked. Source: protocol D.1, D.6."""
 
 import re
 from collections.abc import Iterable, Mapping
@@ -19,21 +19,21 @@ MAX_AHEAD_MS = 10 * SECOND_MS
 
 
 class RequestParams:
-    """Names and values, as text."""
+    """The parameters of one request; names and values are text. Each method raises ApiError."""
 
     def __init__(self, values: Mapping[str, str]) -> None:
         self._values = values
 
     @classmethod
     def from_http(cls, query: str, body: str) -> "RequestParams":
-        """From query string and body; on a conflict the query string wins. Raises -1101."""
+        """The parameters of query string and body; the query string wins. Raises -1101."""
         return cls(_parse_pairs(body) | _parse_pairs(query))
 
     def items(self) -> Iterable[tuple[str, str]]:
         return self._values.items()
 
     def check_known(self, names: Iterable[str]) -> None:
-        """Raise -1104 where something was sent that nobody reads."""
+        """Raise -1104 where a parameter was sent that is not read."""
         sent, read = len(self._values), len(self._values.keys() & set(names))
         if read < sent:
             message = f"Not all sent parameters were read; read '{read}' parameter(s) but was "
@@ -84,7 +84,7 @@ class RequestParams:
         return value
 
     def limit(self, default: int = 500, maximum: int = 1000) -> int:
-        """At most `most`; a larger wish is cut."""
+        """The `limit`, cut to a maximum."""
         value = self.integer("limit")
         if value == 0:
             raise invalid_parameter("limit")
@@ -113,7 +113,7 @@ class RequestParams:
         return value == "true"
 
     def symbols(self, name: str) -> list[str] | None:
-        """A JSON array of symbols; raises -1151 where one stands there twice."""
+        """A JSON array of symbols; raises -1151 where one is there twice."""
         value = self.optional(name)
         if value is None:
             return None

@@ -1,4 +1,4 @@
-"""A request on its way, by whichever door it came, and the table of what can be asked."""
+"""Requests of REST and WebSocket API, and the endpoints that answer them."""
 
 import asyncio
 from collections import defaultdict
@@ -7,10 +7,11 @@ from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
 from sandbox.api import signing
+from sandbox.api.limits import WeightRule
 from sandbox.api.params import RequestParams
 from sandbox.api.request_faults import RequestFaults
 from sandbox.engine.exchange import Exchange
-from sandbox.engine.matching_engine import ExecutionTiming
+from sandbox.engine.matching_engine import ExecutionTiming, MatchingEngine
 from sandbox.engine.request_log import LoggedRequest
 from sandbox.streams.user_data import UserDataStream
 from sandbox.wire import Json
@@ -20,25 +21,25 @@ MAX_SILENCE_SECONDS = 300.0
 
 
 class Client(Protocol):
-    """Who waits for the answer."""
+    """The sender of a request, who waits for the answer."""
 
     @property
     def is_gone(self) -> bool: ...
 
     def abort(self) -> None:
-        """End the connection without a word."""
+        """End the connection without an answer."""
 
 
 @dataclass(frozen=True, slots=True)
 class SpoiledAnswer:
-    """How an answer is spoiled on its way out: a page of HTML, a reset, or only half of it."""
+    """Damage to an answer on its way out: a page of HTML, a reset, or only half of it."""
 
     kind: Literal["html", "reset", "half"]
     status: int = 502
 
 
 class OrderInterceptor(Protocol):
-    """Takes over the next placement or cancel in place of the engine: a fault."""
+    """A fault that takes over one placement or cancel from the engine."""
 
     @property
     def name(self) -> str: ...
@@ -49,7 +50,7 @@ class OrderInterceptor(Protocol):
 
 @dataclass(slots=True)
 class ApiContext:
-    """The parts of the exchange that requests work on, and what waits to go wrong with them.
+    """The parts of the exchange that requests work on, and the faults of these requests.
 
     `interceptors` are one for each placement and each cancel to come, by "place" or "cancel".
     """
@@ -69,10 +70,10 @@ class ApiContext:
 
 @dataclass(slots=True)
 class ApiRequest:
-    """What was asked, when, and the parts of the venue it may touch.
+    """One request, its sender, and the parts of the exchange that it works on.
 
-    `now_ms` is the markets' time, `server_ms` the time that the servers take it for.
-    A handler sets `is_placement` for an answer that tells the order counts, and `spoiled`
+    `now_ms` is the markets' time of its arrival, `server_time_ms` that of the servers' clock.
+    A handler sets `is_placement` for an answer that shows the order counts, and `spoiled`
     for one that must not arrive whole.
     """
 
@@ -89,20 +90,24 @@ class ApiRequest:
     def exchange(self) -> Exchange:
         return self.context.exchange
 
+    @property
+    def engine(self) -> MatchingEngine:
+        return self.context.exchange.engine
+
     def check_recv_window(self) -> None:
         """Raise -1021 where the request has become too old to go into the engine."""
         now_ms = self.exchange.clock.now_ms()
         signing.check_age(self.params, self.context.faults.server_time_ms(now_ms))
 
     def log_answer(self, status: int, code: int | None = None) -> None:
-        """What it was answered with, unless nobody is there to get an answer that is whole."""
+        """Log the answer, unless nobody is there to get one that is whole."""
         if self.spoiled and self.spoiled.kind == "html":
             self.log_entry.status = self.spoiled.status
         elif not (self.spoiled or self.client.is_gone):
             self.log_entry.status, self.log_entry.code = status, code
 
     async def wait_silently(self, length_ms: int | None) -> None:
-        """Say nothing for so long, or until the client gives up; where None, hang up in the end."""
+        """Wait so long, or until the client gives up; where None, abort the connection at last."""
         length = MAX_SILENCE_SECONDS if length_ms is None else length_ms / 1000
         until = asyncio.get_running_loop().time() + length
         while (left := until - asyncio.get_running_loop().time()) > 0:
@@ -114,15 +119,15 @@ class ApiRequest:
 
 
 ExecuteOrder = Callable[[ExecutionTiming], Json]
-WeightRule = Callable[[RequestParams], int]
 Handler = Callable[[ApiRequest], Awaitable[object]]
 
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """What can be asked for; `names` are the parameters it reads. `free` costs nothing if it works.
+    """A kind of request: its handler, the parameters that it reads, and its weight.
 
-    `order` is what a request that carries an order does, as the ledger names it.
+    `refunds_weight` gives the weight back where the request succeeds. `order_action` names in
+    the ledger what a request that carries an order does; others have none.
     """
 
     handle: Handler

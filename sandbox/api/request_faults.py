@@ -1,4 +1,4 @@
-"""What stands between a request and its true answer: nothing, but for faults."""
+"""Faults of requests and their answers."""
 
 from dataclasses import replace
 
@@ -9,7 +9,7 @@ Paths = tuple[str, ...]  # none means every path
 
 
 class RequestFaults:
-    """One of each kind at a time: the one asked for last. Times are ms of the exchange's clock."""
+    """The faults in force, one of each kind: the latest. Times are ms of the exchange's clock."""
 
     def __init__(self) -> None:
         self.clear()
@@ -26,7 +26,7 @@ class RequestFaults:
         self.wrong_klines: dict[str, int] = {}
 
     def delay_answers(self, until_ms: int, by_ms: int, paths: Paths) -> None:
-        """Answer later by so much."""
+        """Answer requests later by so much."""
         self.slow_until_ms, self.slow_by_ms, self.slow_paths = until_ms, by_ms, paths
 
     def fail_requests(self, count: int, status: int, paths: Paths) -> None:
@@ -38,11 +38,11 @@ class RequestFaults:
         self.lag_until_ms, self.lag_ms = until_ms, by_ms
 
     def limit_requests(self, until_ms: int, banned: bool, only_signed: bool) -> None:
-        """Refuse every request, or every signed one, as of an address that has asked too much."""
+        """Refuse every request, or every signed one, as if its address had sent too many."""
         self.limited_until_ms, self.banned, self.only_signed = until_ms, banned, only_signed
 
     def limit_orders(self, until_ms: int) -> None:
-        """Refuse placements as of an account that has placed too many orders."""
+        """Refuse placements as if the account had placed too many orders."""
         self.orders_limited_until_ms = until_ms
 
     def lag_account(self, until_ms: int, by_ms: int) -> None:
@@ -50,17 +50,17 @@ class RequestFaults:
         self.read_lag_until_ms, self.read_lag_ms = until_ms, by_ms
 
     def skew_clock(self, until_ms: int, by_ms: int) -> None:
-        """Have the servers' clock, by which requests are in time, go wrong by so much."""
+        """Set the servers' clock, by which requests are in time, wrong by so much."""
         self.skew_until_ms, self.skew_ms = until_ms, by_ms
 
     def falsify_klines(self, symbol: str, count: int) -> None:
         """Give the last closed kline of the next `count` answers a wrong volume."""
         self.wrong_klines[symbol] = self.wrong_klines.get(symbol, 0) + count
 
-    def check_limit(self, signed: bool, now_ms: int) -> None:
+    def check_limit(self, is_signed: bool, now_ms: int) -> None:
         """Raise 429, or 418 where banned, while requests are refused."""
         until_ms = self.limited_until_ms
-        if until_ms <= now_ms or (self.only_signed and not signed):
+        if until_ms <= now_ms or (self.only_signed and not is_signed):
             return
         if not self.banned:
             message = "Too many requests; please slow down."
@@ -82,7 +82,7 @@ class RequestFaults:
         return self.failure_status
 
     def answer_delay_ms(self, path: str, now_ms: int) -> int:
-        """How much later this request is answered."""
+        """The delay of the answer to a request."""
         slow = self.slow_until_ms > now_ms and _applies_to(path, self.slow_paths)
         return self.slow_by_ms if slow else 0
 
@@ -95,17 +95,18 @@ class RequestFaults:
         return now_ms - self.read_lag_ms if self.read_lag_until_ms > now_ms else None
 
     def server_time_ms(self, now_ms: int) -> int:
-        """What the servers' clock shows."""
+        """Time of the servers' clock."""
         return now_ms + self.skew_ms if self.skew_until_ms > now_ms else now_ms
 
-    def falsified(self, symbol: str, rows: list[Kline], now_ms: int) -> list[Kline]:
-        """What is answered of these klines of a symbol."""
-        closed = [place for place, kline in enumerate(rows) if kline.end_ms <= now_ms]
+    def filter_klines(self, symbol: str, rows: list[Kline], now_ms: int) -> list[Kline]:
+        """The klines of a symbol as they are answered."""
+        closed = [index for index, kline in enumerate(rows) if kline.end_ms <= now_ms]
         if not closed or not self.wrong_klines.get(symbol):
             return rows
         self.wrong_klines[symbol] -= 1
-        wrong = replace(rows[closed[-1]], volume=2 * rows[closed[-1]].volume + 1)
-        return [*rows[: closed[-1]], wrong, *rows[closed[-1] + 1 :]]
+        last = closed[-1]
+        wrong = replace(rows[last], volume=2 * rows[last].volume + 1)
+        return [*rows[:last], wrong, *rows[last + 1 :]]
 
 
 def _applies_to(path: str, paths: Paths) -> bool:

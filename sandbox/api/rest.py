@@ -1,4 +1,4 @@
-"""REST: how a call comes in over HTTP, and how its answer goes out. Source: protocol D.1."""
+"""The REST API: requests and answers over HTTP. Source: protocol D.1."""
 
 import asyncio
 from dataclasses import dataclass
@@ -30,12 +30,13 @@ class HttpClient:
         return self.request.transport is None or self.request.transport.is_closing()
 
     def abort(self) -> None:
+        """Reset the connection."""
         if isinstance(self.request.transport, asyncio.Transport):
             self.request.transport.abort()
 
 
 class RestApi:
-    """The endpoints under /api/v3."""
+    """Answers HTTP requests by the endpoints of their routes."""
 
     def __init__(self, dispatcher: Dispatcher, routes: Routes) -> None:
         self.dispatcher = dispatcher
@@ -43,7 +44,7 @@ class RestApi:
         self.routes = routes
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
-        """Answer any request."""
+        """Answer any request, as faults let it."""
         endpoint = self.routes.get((request.method, request.path))
         if endpoint is None:
             return _not_found(request)
@@ -63,19 +64,20 @@ class RestApi:
         try:
             params = RequestParams.from_http(query, body)
         except ApiError as error:
-            return self._response(
-                request, self.dispatcher.refuse_unreadable(error, _address(request)), {}
-            )
-        call = self.dispatcher.receive(endpoint, params, HttpClient(request), "rest")
-        proof = HttpSignature(request.headers.get("X-MBX-APIKEY"), query, body)
-        answer = await self.dispatcher.dispatch(endpoint, call, proof, _address(request))
-        response = self._response(request, answer, self._order_count_headers(call))
-        return await _spoil(request, response, call.spoiled) if call.spoiled else response
+            refusal = self.dispatcher.refuse_unreadable(error, _address(request))
+            return self._response(request, refusal, {})
+        api_request = self.dispatcher.receive(endpoint, params, HttpClient(request), "rest")
+        signature = HttpSignature(request.headers.get("X-MBX-APIKEY"), query, body)
+        answer = await self.dispatcher.dispatch(endpoint, api_request, signature, _address(request))
+        response = self._response(request, answer, self._order_count_headers(api_request))
+        if api_request.spoiled:
+            return await _spoil(request, response, api_request.spoiled)
+        return response
 
     def _order_count_headers(self, request: ApiRequest) -> dict[str, str]:
         if not request.is_placement:
             return {}
-        counts = request.exchange.engine.lifecycle.order_count.counts(request.now_ms)
+        counts = request.engine.lifecycle.order_count.counts(request.now_ms)
         return {
             f"X-MBX-ORDER-COUNT-{limit.interval_count}{limit.interval[0]}": str(count)
             for limit, count in zip(ORDER_LIMITS, counts, strict=True)
@@ -105,7 +107,7 @@ class RestApi:
 async def _spoil(
     request: web.Request, response: web.Response, spoiled: SpoiledAnswer
 ) -> web.StreamResponse:
-    """What a client gets in place of the answer that was meant for it."""
+    """The damaged answer in place of the one that was meant for the client."""
     if spoiled.kind == "html":
         return _html_error(spoiled.status)
     if spoiled.kind == "half":

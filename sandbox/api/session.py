@@ -1,4 +1,4 @@
-"""Methods about the connection they come on. Source: protocol F.1, G.3.
+"""Handlers about the WebSocket connection that a request comes on. Source: protocol F.1, G.3.
 
 Keys here are HMAC, so nobody can log on and every request is signed.
 """
@@ -9,42 +9,42 @@ from sandbox.errors import ApiError
 from sandbox.wire import Json
 
 
-def _connection(call: ApiRequest) -> ApiConnection:
-    if not isinstance(call.client, ApiConnection):
+def _connection(request: ApiRequest) -> ApiConnection:
+    if not isinstance(request.client, ApiConnection):
         raise TypeError("a method of connections was asked for over REST")
-    return call.client
+    return request.client
 
 
-async def logon(call: ApiRequest) -> object:
-    """Refused; with which code is not documented."""
+async def logon(request: ApiRequest) -> object:
+    """Refuse to log on; the code of that is not documented."""
     raise ApiError(-4056, "HMAC_SHA256 API key is not supported.")
 
 
-async def status(call: ApiRequest) -> object:
-    """Also the answer to a logout."""
-    socket = _connection(call)
+async def status(request: ApiRequest) -> object:
+    """State of the connection; also the answer to a logout."""
+    connection = _connection(request)
     return {
         "apiKey": None,
         "authorizedSince": None,
-        "connectedSince": socket.opened_ms,
-        "returnRateLimits": socket.wants_limits,
-        "serverTime": call.server_time_ms,
-        "userDataStream": bool(socket.subscription_ids),
+        "connectedSince": connection.opened_ms,
+        "returnRateLimits": connection.wants_limits,
+        "serverTime": request.server_time_ms,
+        "userDataStream": bool(connection.subscription_ids),
     }
 
 
-async def subscriptions(call: ApiRequest) -> object:
-    return [{"subscriptionId": one} for one in _connection(call).subscription_ids]
+async def subscriptions(request: ApiRequest) -> object:
+    return [{"subscriptionId": number} for number in _connection(request).subscription_ids]
 
 
-async def subscribe(call: ApiRequest) -> object:
-    return {"subscriptionId": _connection(call).subscribe()}
+async def subscribe(request: ApiRequest) -> object:
+    return {"subscriptionId": _connection(request).subscribe()}
 
 
-async def subscribe_logged_on(call: ApiRequest) -> object:
+async def subscribe_logged_on(request: ApiRequest) -> object:
     raise ApiError(-1002, "You are not authorized to execute this request.", 401)
 
 
-async def unsubscribe(call: ApiRequest) -> Json:
-    _connection(call).unsubscribe(call.params.integer("subscriptionId"))
+async def unsubscribe(request: ApiRequest) -> Json:
+    _connection(request).unsubscribe(request.params.integer("subscriptionId"))
     return {}

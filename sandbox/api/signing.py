@@ -1,4 +1,4 @@
-"""Who may call: key, timestamp and signature of a request. Source: protocol D.3, J."""
+"""Authentication of requests: key, timestamp and signature. Source: protocol D.3, J."""
 
 import hashlib
 import hmac
@@ -16,27 +16,27 @@ SIGNATURE_PARAMETERS = ("timestamp", "recvWindow", "signature")
 MAX_AHEAD_MS = 1_000
 DEFAULT_RECV_WINDOW_MS, MAX_RECV_WINDOW_MS = Decimal(5_000), Decimal(60_000)
 KEY_FORMAT = re.compile(r"[A-Za-z0-9_-]{16,128}")
-UNENCODED = re.compile(r"[^!#-;=?-Z_a-z~]")  # what may not stand in a query as it is
+UNENCODED = re.compile(r"[^!#-;=?-Z_a-z~]")  # characters that a query must encode
 
 
 class RequestSignature(Protocol):
-    """What a request brings along so that its signature can be held against it."""
+    """The parts of a request that its signature is checked by."""
 
     @property
     def parameters(self) -> tuple[str, ...]:
-        """Of the parameters that belong to it."""
+        """Names of the parameters that belong to the signature."""
 
     @property
     def key(self) -> str | None: ...
 
     @property
     def payload(self) -> str | None:
-        """What was to be signed; None where it is spelled such that no signature holds."""
+        """The text that was to be signed; None where it is encoded such that no signature holds."""
 
 
 @dataclass(frozen=True, slots=True)
 class HttpSignature:
-    """REST: query string and body as sent, percent-encoded, one after the other."""
+    """Signature of a REST request: over query string and body as sent, one after the other."""
 
     key: str | None
     query: str
@@ -51,7 +51,7 @@ class HttpSignature:
 
 @dataclass(frozen=True, slots=True)
 class ParamsSignature:
-    """WebSocket API: all parameters by name, values as they are. Source: protocol G.2."""
+    """Signature over WebSocket: over all parameters in order of name. Source: protocol G.2."""
 
     params: RequestParams
     parameters: tuple[str, ...] = (*SIGNATURE_PARAMETERS, "apiKey")
@@ -67,6 +67,7 @@ class ParamsSignature:
 
 
 def sign(secret: str, payload: str) -> str:
+    """The HMAC SHA256 of a payload, in hexadecimal digits."""
     return hmac.new(secret.encode(), payload.encode(errors="replace"), hashlib.sha256).hexdigest()
 
 
@@ -78,7 +79,7 @@ def without_signature(part: str) -> str:
 def check_signature(
     credentials: Credentials, signature: RequestSignature, params: RequestParams, now_ms: int
 ) -> None:
-    """Let a signed request pass or raise -1022, -1021, -1102, -2014 or -2015."""
+    """Raise -1022, -1021, -1102, -2014 or -2015 where a signed request may not pass."""
     signed_with = params.text("signature")
     timestamp, window = _timestamp(params), _recv_window(params)
     _check_key(credentials, signature.key)
@@ -90,13 +91,13 @@ def check_signature(
 
 
 def check_age(params: RequestParams, now_ms: int) -> None:
-    """Just before the engine: raises -1021 where a signed request has become too old."""
+    """Raise -1021 where a signed request has become too old for the engine."""
     if now_ms - _timestamp(params) > _recv_window(params):
         raise ApiError(-1021, "Timestamp for this request is outside of the recvWindow.")
 
 
 def _timestamp(params: RequestParams) -> int:
-    """In ms; clients may send microseconds."""
+    """The timestamp in ms; clients may send microseconds."""
     value = params.integer("timestamp")
     if value is None:
         raise missing_parameter("timestamp")

@@ -22,7 +22,7 @@ LIMITS_PARAMETER = "returnRateLimits"
 
 @dataclass(slots=True)
 class RequestEnvelope:
-    """A request in its envelope, as far as it could be read; `id` is only echoed."""
+    """A request as it came, as far as it could be read; `id` is only echoed."""
 
     id: int | str | None = None
     method: str = ""
@@ -34,9 +34,8 @@ class RequestEnvelope:
 
     @property
     def params(self) -> RequestParams:
-        return RequestParams(
-            {name: value for name, value in self.values.items() if name != LIMITS_PARAMETER}
-        )
+        kept = {name: text for name, text in self.values.items() if name != LIMITS_PARAMETER}
+        return RequestParams(kept)
 
     @property
     def signature(self) -> ParamsSignature:
@@ -44,7 +43,7 @@ class RequestEnvelope:
 
 
 class ApiConnection(Connection):
-    """One client's connection."""
+    """One client's connection to the WebSocket API, with its subscriptions to user data."""
 
     def __init__(
         self, api: "WebSocketApi", transport: asyncio.Transport, wants_limits: bool
@@ -71,7 +70,7 @@ class ApiConnection(Connection):
         return encode_frame(TEXT, encode_json({"event": {"e": "serverShutdown", "E": now_ms}}))
 
     def subscribe(self) -> int:
-        """Follow the account's events; returns the id of this. Raises -2035, -2042."""
+        """Subscribe to user data; returns the id of the subscription. Raises -2035, -2042."""
         if self.subscription_ids:
             raise ApiError(-2035, "User Data Stream subscription already active.")
         if self.next_subscription_id > MAX_SUBSCRIPTION_ID:
@@ -81,21 +80,21 @@ class ApiConnection(Connection):
         self.api.user_data.listeners.add(self)
         return self.subscription_ids[-1]
 
-    def unsubscribe(self, subscription: int | None) -> None:
-        """End one or all; each is told so. Raises -2036."""
-        ended = self.subscription_ids[:] if subscription is None else [subscription]
+    def unsubscribe(self, subscription_id: int | None) -> None:
+        """End one subscription or all, each with an event. Raises -2036."""
+        ended = self.subscription_ids[:] if subscription_id is None else [subscription_id]
         if not set(ended) <= set(self.subscription_ids) or not ended:
             raise ApiError(-2036, "User Data Stream subscription not active.")
-        for one in ended:
-            self.subscription_ids.remove(one)
+        for number in ended:
+            self.subscription_ids.remove(number)
             event = {"e": "eventStreamTerminated", "E": self.clock.now_ms()}
-            self.send_message({"subscriptionId": one, "event": event})
+            self.send_message({"subscriptionId": number, "event": event})
         if not self.subscription_ids:
             self.api.user_data.listeners.discard(self)
 
 
 class WebSocketApi:
-    """What the connections of the WebSocket API ask for, and how that is answered."""
+    """Answers the requests that come on connections of the WebSocket API."""
 
     def __init__(
         self, dispatcher: Dispatcher, connections: ConnectionPool[Any], methods: Methods
@@ -114,26 +113,25 @@ class WebSocketApi:
         self.connections.remove_connection(connection)
         self.user_data.listeners.discard(connection)
 
-    def handle_message(self, socket: ApiConnection, message: bytes) -> None:
-        """Have a request answered, however long that takes, while others go on."""
-        task = asyncio.create_task(self._answer(socket, message))
+    def handle_message(self, connection: ApiConnection, message: bytes) -> None:
+        """Answer a request, however long that takes, while others go on."""
+        task = asyncio.create_task(self._answer(connection, message))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _answer(self, socket: ApiConnection, message: bytes) -> None:
-        question, call = RequestEnvelope(), None
+    async def _answer(self, connection: ApiConnection, message: bytes) -> None:
+        envelope, api_request = RequestEnvelope(), None
         answer: object
         try:
-            _parse_envelope(question, message)
-            endpoint = self._endpoint(question.method)
+            _parse_envelope(envelope, message)
+            endpoint = self._endpoint(envelope.method)
         except ApiError as error:
-            answer = self.dispatcher.refuse_unreadable(error, socket.address)
+            answer = self.dispatcher.refuse_unreadable(error, connection.address)
         else:
-            call = self.dispatcher.receive(endpoint, question.params, socket, "ws")
-            answer = await self.dispatcher.dispatch(
-                endpoint, call, question.signature, socket.address
-            )
-        self._reply(socket, question, answer, call)
+            api_request = self.dispatcher.receive(endpoint, envelope.params, connection, "ws")
+            signature, address = envelope.signature, connection.address
+            answer = await self.dispatcher.dispatch(endpoint, api_request, signature, address)
+        self._reply(connection, envelope, answer, api_request)
 
     def _endpoint(self, method: str) -> Endpoint:
         endpoint = self.methods.get(method.removeprefix("v3/"))
@@ -143,30 +141,30 @@ class WebSocketApi:
 
     def _reply(
         self,
-        socket: ApiConnection,
-        question: RequestEnvelope,
+        connection: ApiConnection,
+        envelope: RequestEnvelope,
         answer: object,
-        call: ApiRequest | None,
+        api_request: ApiRequest | None,
     ) -> None:
-        spoiled = call.spoiled if call else None
-        if spoiled and spoiled.kind == "html":  # there are no pages here
+        spoiled = api_request.spoiled if api_request else None
+        if spoiled and spoiled.kind == "html":  # WebSocket knows no pages
             answer = ApiError(-1000, "An unknown error occurred.", spoiled.status)
-        envelope: Json = {"id": question.id}
+        message: Json = {"id": envelope.id}
         if isinstance(answer, ApiError):
-            envelope |= {"status": answer.status, "error": self._error(answer)}
+            message |= {"status": answer.status, "error": self._error(answer)}
         else:
-            envelope |= {"status": 200, "result": answer}
-        if socket.wants_limits and question.wants_limits:
-            envelope["rateLimits"] = self._limits(socket, call)
+            message |= {"status": 200, "result": answer}
+        if connection.wants_limits and envelope.wants_limits:
+            message["rateLimits"] = self._limits(connection, api_request)
         if spoiled and spoiled.kind == "reset":
-            socket.abort()
-        socket.halves_next_frame |= bool(spoiled and spoiled.kind == "half")
-        socket.send_message(envelope)
-        if envelope["status"] == BANNED_STATUS:
-            socket.close(POLICY_VIOLATION, "IP banned")
+            connection.abort()
+        connection.halves_next_frame |= bool(spoiled and spoiled.kind == "half")
+        connection.send_message(message)
+        if message["status"] == BANNED_STATUS:
+            connection.close(POLICY_VIOLATION, "IP banned")
 
     def _error(self, error: ApiError) -> Json:
-        """`retryAfter` is a time here, not a length of it."""
+        """The body of an error; `retryAfter` is a time here, not a length of it."""
         body = error.body()
         if error.retry_at_ms is not None:
             body["data"] = {
@@ -175,18 +173,18 @@ class WebSocketApi:
             }
         return body
 
-    def _limits(self, socket: ApiConnection, call: ApiRequest | None) -> list[Json]:
-        weight = weight_limit(self.dispatcher.used_weight(socket.address))
-        if not (call and call.is_placement):
+    def _limits(self, connection: ApiConnection, api_request: ApiRequest | None) -> list[Json]:
+        weight = weight_limit(self.dispatcher.used_weight(connection.address))
+        if not (api_request and api_request.is_placement):
             return [weight]
-        counts = call.exchange.engine.lifecycle.order_count.counts(call.now_ms)
+        counts = api_request.engine.lifecycle.order_count.counts(api_request.now_ms)
         return [*order_limits(counts), weight]
 
 
-def _parse_envelope(question: RequestEnvelope, message: bytes) -> None:
-    """Fill the question in as far as the message can be read; raises -1135 or -1130.
+def _parse_envelope(envelope: RequestEnvelope, message: bytes) -> None:
+    """Fill the envelope in as far as the message can be read; raises -1135 or -1130.
 
-    Which code the exchange answers such messages with is not documented.
+    The codes with which the exchange answers such messages are not documented.
     """
     try:
         request = json.loads(message, parse_float=str)
@@ -194,13 +192,13 @@ def _parse_envelope(question: RequestEnvelope, message: bytes) -> None:
         request = None
     if not isinstance(request, dict):
         raise ApiError(-1135, "Invalid JSON Request")
-    asked_by = request.get("id")
-    if isinstance(asked_by, bool) or not isinstance(asked_by, int | str | None):
+    request_id = request.get("id")
+    if isinstance(request_id, bool) or not isinstance(request_id, int | str | None):
         raise invalid_parameter("id")
-    question.id = asked_by
-    question.method = _of_type(request, "method", str, "")
+    envelope.id = request_id
+    envelope.method = _of_type(request, "method", str, "")
     params = _of_type(request, "params", dict, {})
-    question.values = {name: _value_text(value) for name, value in params.items()}
+    envelope.values = {name: _value_text(value) for name, value in params.items()}
 
 
 def _of_type(request: Json, name: str, kind: type, default: Any) -> Any:
