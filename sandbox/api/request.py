@@ -24,7 +24,7 @@ class Client(Protocol):
     """The sender of a request, who waits for the answer."""
 
     @property
-    def is_gone(self) -> bool: ...
+    def is_disconnected(self) -> bool: ...
 
     def abort(self) -> None:
         """End the connection without an answer."""
@@ -103,7 +103,7 @@ class ApiRequest:
         """Log the answer, unless nobody is there to get one that is whole."""
         if self.spoiled and self.spoiled.kind == "html":
             self.log_entry.status = self.spoiled.status
-        elif not (self.spoiled or self.client.is_gone):
+        elif not (self.spoiled or self.client.is_disconnected):
             self.log_entry.status, self.log_entry.code = status, code
 
     async def wait_silently(self, length_ms: int | None) -> None:
@@ -111,7 +111,7 @@ class ApiRequest:
         length = MAX_SILENCE_SECONDS if length_ms is None else length_ms / 1000
         until = asyncio.get_running_loop().time() + length
         while (left := until - asyncio.get_running_loop().time()) > 0:
-            if self.client.is_gone:
+            if self.client.is_disconnected:
                 return
             await asyncio.sleep(min(left, POLL_SECONDS))
         if length_ms is None:

@@ -26,7 +26,7 @@ class HttpClient:
     request: web.Request
 
     @property
-    def is_gone(self) -> bool:
+    def is_disconnected(self) -> bool:
         return self.request.transport is None or self.request.transport.is_closing()
 
     def abort(self) -> None:

@@ -4,42 +4,42 @@ from collections.abc import Sequence
 from random import Random
 from typing import Any, Self
 
-from sandbox.faults.fault import Fault, Seconds, seconds
-from sandbox.faults.targets import Places
+from sandbox.faults.fault import Fault, Seconds, random_seconds
+from sandbox.faults.targets import FaultTargets
 from sandbox.streams.connections import ConnectionPool
 from sandbox.wire import Json
 
 
-class SocketFault(Fault):
-    """Befalls the sockets of one service."""
+class ConnectionFault(Fault):
+    """Happens to the connections of one service."""
 
-    def sockets(self, at: Places) -> ConnectionPool[Any]:
-        return at.hub
+    def connections(self, targets: FaultTargets) -> ConnectionPool[Any]:
+        return targets.stream_hub
 
 
-class Disconnect(SocketFault, tag="disconnect"):
+class Disconnect(ConnectionFault, tag="disconnect"):
     """Every stream socket is cut without a close frame."""
 
-    def strike(self, at: Places) -> Json:
-        return {"sockets": self.sockets(at).abort_all()}
+    def apply(self, targets: FaultTargets) -> Json:
+        return {"sockets": self.connections(targets).abort_all()}
 
     @classmethod
-    def drawn(cls, draw: Random, symbols: Sequence[str]) -> Self:
+    def draw(cls, rng: Random, symbols: Sequence[str]) -> Self:
         return cls()
 
 
-class HalfFrame(SocketFault, tag="half_frame"):
+class HalfFrame(ConnectionFault, tag="half_frame"):
     """The next event of every stream socket breaks off amid its frame, and the connection ends."""
 
-    def strike(self, at: Places) -> Json:
-        return {"sockets": self.sockets(at).halve_next_frames()}
+    def apply(self, targets: FaultTargets) -> Json:
+        return {"sockets": self.connections(targets).halve_next_frames()}
 
     @classmethod
-    def drawn(cls, draw: Random, symbols: Sequence[str]) -> Self:
+    def draw(cls, rng: Random, symbols: Sequence[str]) -> Self:
         return cls()
 
 
-class Stall(SocketFault, tag="stall"):
+class Stall(ConnectionFault, tag="stall"):
     """Stream sockets open now stay open, but get nothing, pings included.
 
     What is due meanwhile never comes.
@@ -47,64 +47,64 @@ class Stall(SocketFault, tag="stall"):
 
     seconds: Seconds
 
-    def strike(self, at: Places) -> Json:
-        return {"sockets": self.sockets(at).stall_all(self.seconds)}
+    def apply(self, targets: FaultTargets) -> Json:
+        return {"sockets": self.connections(targets).stall_all(self.seconds)}
 
     @classmethod
-    def drawn(cls, draw: Random, symbols: Sequence[str]) -> Self:
-        return cls(seconds(draw, 0.2, 3))
+    def draw(cls, rng: Random, symbols: Sequence[str]) -> Self:
+        return cls(random_seconds(rng, 0.2, 3))
 
 
-class ServerShutdown(SocketFault, tag="server_shutdown"):
-    """Stream sockets open now are told of a shutdown, and closed `seconds` later."""
+class ServerShutdown(ConnectionFault, tag="server_shutdown"):
+    """Stream sockets open now get a notice of shutdown, and are closed `seconds` later."""
 
     seconds: Seconds = 10.0
 
-    def strike(self, at: Places) -> Json:
-        return {"sockets": self.sockets(at).announce_shutdown(self.seconds)}
+    def apply(self, targets: FaultTargets) -> Json:
+        return {"sockets": self.connections(targets).announce_shutdown(self.seconds)}
 
     @classmethod
-    def drawn(cls, draw: Random, symbols: Sequence[str]) -> Self:
-        return cls(seconds(draw, 0.5, 3))
+    def draw(cls, rng: Random, symbols: Sequence[str]) -> Self:
+        return cls(random_seconds(rng, 0.5, 3))
 
 
-class Refuse(SocketFault, tag="refuse"):
+class Refuse(ConnectionFault, tag="refuse"):
     """For `seconds` every new stream connection is answered with 503."""
 
     seconds: Seconds
 
-    def strike(self, at: Places) -> Json:
-        self.sockets(at).refuse_connections(self.seconds)
+    def apply(self, targets: FaultTargets) -> Json:
+        self.connections(targets).refuse_connections(self.seconds)
         return {}
 
     @classmethod
-    def drawn(cls, draw: Random, symbols: Sequence[str]) -> Self:
-        return cls(seconds(draw, 0.2, 3))
+    def draw(cls, rng: Random, symbols: Sequence[str]) -> Self:
+        return cls(random_seconds(rng, 0.2, 3))
 
 
 class UserDisconnect(Disconnect, tag="user_disconnect"):
     """Every socket of the WebSocket API is cut without a close frame."""
 
-    def sockets(self, at: Places) -> ConnectionPool[Any]:
-        return at.api
+    def connections(self, targets: FaultTargets) -> ConnectionPool[Any]:
+        return targets.api_connections
 
 
 class UserStall(Stall, tag="user_stall"):
     """Sockets of the WebSocket API stay open, but deliver nothing: no answers, no events."""
 
-    def sockets(self, at: Places) -> ConnectionPool[Any]:
-        return at.api
+    def connections(self, targets: FaultTargets) -> ConnectionPool[Any]:
+        return targets.api_connections
 
 
 class UserShutdown(ServerShutdown, tag="user_shutdown"):
-    """Sockets of the WebSocket API are told of a shutdown, and closed `seconds` later."""
+    """Sockets of the WebSocket API get a notice of shutdown, and are closed `seconds` later."""
 
-    def sockets(self, at: Places) -> ConnectionPool[Any]:
-        return at.api
+    def connections(self, targets: FaultTargets) -> ConnectionPool[Any]:
+        return targets.api_connections
 
 
 class UserRefuse(Refuse, tag="user_refuse"):
     """For `seconds` every new connection to the WebSocket API is answered with 503."""
 
-    def sockets(self, at: Places) -> ConnectionPool[Any]:
-        return at.api
+    def connections(self, targets: FaultTargets) -> ConnectionPool[Any]:
+        return targets.api_connections

@@ -1,4 +1,4 @@
-"""Faults of the whole venue: its clock, its memory, its limits, its monthly reset."""
+"""Faults of the whole exchange: its clock, its database, its limits, its monthly reset."""
 
 from collections.abc import Sequence
 from decimal import Decimal
@@ -11,8 +11,8 @@ from sandbox.api.params import MAX_PLACES
 from sandbox.clock import NEVER_MS
 from sandbox.engine.ledger import period_ledger
 from sandbox.errors import ApiError
-from sandbox.faults.fault import Fault, Milliseconds, Seconds, seconds
-from sandbox.faults.targets import BadFault, Places
+from sandbox.faults.fault import Fault, Milliseconds, Seconds, random_seconds
+from sandbox.faults.targets import BadFault, FaultTargets
 from sandbox.wire import Json
 
 Skew = Annotated[int, Meta(ge=-86_400_000, le=86_400_000)]
@@ -27,32 +27,32 @@ class ReadLag(Fault, tag="read_lag"):
     seconds: Seconds
     ms: Milliseconds
 
-    def strike(self, at: Places) -> Json:
-        at.requests.faults.lag_account(at.in_seconds(self.seconds), self.ms)
+    def apply(self, targets: FaultTargets) -> Json:
+        targets.requests.faults.lag_account(targets.ms_after(self.seconds), self.ms)
         return {}
 
     @classmethod
-    def drawn(cls, draw: Random, symbols: Sequence[str]) -> Self:
-        return cls(seconds(draw, 0.5, 3), draw.randint(50, 3_000))
+    def draw(cls, rng: Random, symbols: Sequence[str]) -> Self:
+        return cls(random_seconds(rng, 0.5, 3), rng.randint(50, 3_000))
 
 
 class ClockSkew(Fault, tag="clock_skew"):
     """The servers' clock goes wrong by `ms`, for `seconds` or until faults are ended.
 
-    It is what /time tells and what requests must be in time by; trades and events keep theirs.
+    /time shows it and requests must be in time by it; trades and events keep their times.
     """
 
     ms: Skew
     seconds: Seconds | None = None
 
-    def strike(self, at: Places) -> Json:
-        until_ms = NEVER_MS if self.seconds is None else at.in_seconds(self.seconds)
-        at.requests.faults.skew_clock(until_ms, self.ms)
+    def apply(self, targets: FaultTargets) -> Json:
+        until_ms = NEVER_MS if self.seconds is None else targets.ms_after(self.seconds)
+        targets.requests.faults.skew_clock(until_ms, self.ms)
         return {}
 
     @classmethod
-    def drawn(cls, draw: Random, symbols: Sequence[str]) -> Self:
-        return cls(draw.choice((-1, 1)) * draw.randint(1_500, 60_000), seconds(draw, 0.5, 3))
+    def draw(cls, rng: Random, symbols: Sequence[str]) -> Self:
+        return cls(rng.choice((-1, 1)) * rng.randint(1_500, 60_000), random_seconds(rng, 0.5, 3))
 
 
 class OrderLimit(Fault, tag="order_limit"):
@@ -60,13 +60,13 @@ class OrderLimit(Fault, tag="order_limit"):
 
     seconds: Seconds
 
-    def strike(self, at: Places) -> Json:
-        at.requests.faults.limit_orders(at.in_seconds(self.seconds))
+    def apply(self, targets: FaultTargets) -> Json:
+        targets.requests.faults.limit_orders(targets.ms_after(self.seconds))
         return {}
 
     @classmethod
-    def drawn(cls, draw: Random, symbols: Sequence[str]) -> Self:
-        return cls(seconds(draw, 0.5, 3))
+    def draw(cls, rng: Random, symbols: Sequence[str]) -> Self:
+        return cls(random_seconds(rng, 0.5, 3))
 
 
 class Transfer(Fault, tag="transfer"):
@@ -79,19 +79,19 @@ class Transfer(Fault, tag="transfer"):
         if not self.amount.is_finite() or self.amount != round(self.amount, MAX_PLACES):
             raise ValueError(f"amount {self.amount} must have at most {MAX_PLACES} places")
 
-    def strike(self, at: Places) -> Json:
-        if self.asset not in at.exchange.initial_balances:
-            known = ", ".join(at.exchange.initial_balances)
+    def apply(self, targets: FaultTargets) -> Json:
+        if self.asset not in targets.exchange.initial_balances:
+            known = ", ".join(targets.exchange.initial_balances)
             raise BadFault(f"asset {self.asset!r} is none of {known}")
         try:
-            at.exchange.transfer(self.asset, self.amount)
+            targets.exchange.transfer(self.asset, self.amount)
         except ApiError as error:
             raise BadFault(error.message) from None
         return {}
 
     @classmethod
-    def drawn(cls, draw: Random, symbols: Sequence[str]) -> Self:
-        return cls("USDT", Decimal(draw.randint(1, 100)))
+    def draw(cls, rng: Random, symbols: Sequence[str]) -> Self:
+        return cls("USDT", Decimal(rng.randint(1, 100)))
 
 
 class Reset(Fault, tag="reset"):
@@ -101,10 +101,10 @@ class Reset(Fault, tag="reset"):
     stay. In a random market its trades and klines are gone too. Every socket is cut.
     """
 
-    def strike(self, at: Places) -> Json:
-        at.exchange.reset(period_ledger(at.exchange))
-        return {"sockets": at.hub.abort_all() + at.api.abort_all()}
+    def apply(self, targets: FaultTargets) -> Json:
+        targets.exchange.reset(period_ledger(targets.exchange))
+        return {"sockets": targets.stream_hub.abort_all() + targets.api_connections.abort_all()}
 
     @classmethod
-    def drawn(cls, draw: Random, symbols: Sequence[str]) -> Self:
+    def draw(cls, rng: Random, symbols: Sequence[str]) -> Self:
         return cls()

@@ -1,4 +1,4 @@
-"""What a fault is, and what it can reach."""
+"""The base of all faults, and the types of their parameters."""
 
 from collections.abc import Sequence
 from random import Random
@@ -6,7 +6,7 @@ from typing import Annotated, Self
 
 from msgspec import Meta, Struct
 
-from sandbox.faults.targets import Places
+from sandbox.faults.targets import FaultTargets
 from sandbox.wire import Json
 
 Count = Annotated[int, Meta(ge=1, le=1_000_000)]
@@ -16,22 +16,26 @@ Path = Annotated[str, Meta(pattern="^/api/v3/")]
 
 
 class Fault(Struct, forbid_unknown_fields=True, tag_field="fault"):
-    """Something to go wrong. Its fields are its parameters, so that a wrong one is refused."""
+    """Something to go wrong. Its fields are its parameters."""
 
-    def strike(self, at: Places) -> Json:
-        """Happen, or leave word that it is to; returns what there is to tell. Raises BadFault."""
+    @property
+    def name(self) -> str:
+        return str(self.__struct_config__.tag)
+
+    def apply(self, targets: FaultTargets) -> Json:
+        """Go wrong, now or when it is due; returns details for the answer. Raises BadFault."""
         raise NotImplementedError
 
     @classmethod
-    def drawn(cls, draw: Random, symbols: Sequence[str]) -> Self:
-        """One of parameters that a correct client survives."""
+    def draw(cls, rng: Random, symbols: Sequence[str]) -> Self:
+        """A fault with random parameters that a correct client survives."""
         raise NotImplementedError
 
 
-def some(draw: Random, symbols: Sequence[str]) -> str | None:
-    """One of these symbols, or as often all of them."""
-    return draw.choice(symbols) if symbols and draw.random() < 0.5 else None
+def random_symbol(rng: Random, symbols: Sequence[str]) -> str | None:
+    """One of these symbols, or as often None for all of them."""
+    return rng.choice(symbols) if symbols and rng.random() < 0.5 else None
 
 
-def seconds(draw: Random, least: float, most: float) -> float:
-    return round(draw.uniform(least, most), 3)
+def random_seconds(rng: Random, minimum: float, maximum: float) -> float:
+    return round(rng.uniform(minimum, maximum), 3)

@@ -1,72 +1,72 @@
-"""The faults that are under way, and those that were."""
+"""Injection of faults, one by one or in a storm."""
 
 from typing import ClassVar
 
 import msgspec
 
 from sandbox.faults.fault import Fault
-from sandbox.faults.storm import Forecast, Storm
-from sandbox.faults.targets import Places
+from sandbox.faults.storm import Storm, StormConfig
+from sandbox.faults.targets import FaultTargets
 from sandbox.wire import Json
 
 
-class Faults:
-    """Lets faults happen at one exchange, and remembers them."""
+class FaultInjector:
+    """Injects faults into one exchange, and remembers them."""
 
-    MOST_REMEMBERED: ClassVar[int] = 10_000
+    MAX_REMEMBERED: ClassVar[int] = 10_000
 
-    def __init__(self, places: Places) -> None:
-        self.places = places
-        self.outgoing, self.requests = places.outgoing, places.requests
+    def __init__(self, targets: FaultTargets) -> None:
+        self.targets = targets
+        self.stream_faults, self.requests = targets.stream_faults, targets.requests
         self.injected: list[Json] = []
         self.storm: Storm | None = None
 
     def inject(self, fault: Fault) -> Json:
-        """Have a fault happen; returns what there is to tell. Raises BadFault."""
-        told = {
-            "time_ms": self.places.now_ms(),
+        """Inject a fault; returns it with its time and details. Raises BadFault."""
+        entry = {
+            "time_ms": self.targets.now_ms(),
             **msgspec.to_builtins(fault),
-            **fault.strike(self.places),
+            **fault.apply(self.targets),
         }
-        del self.injected[: 1 - self.MOST_REMEMBERED]
-        self.injected.append(told)
-        return told
+        del self.injected[: 1 - self.MAX_REMEMBERED]
+        self.injected.append(entry)
+        return entry
 
-    def let_storm(self, forecast: Forecast, begin_ms: int) -> Json:
-        """Strike drawn faults from now on, in place of any storm before."""
-        symbols = [
-            symbol for symbol, market in self.places.exchange.markets.items() if market.is_trading
-        ]
-        self.storm = Storm(forecast, symbols, begin_ms)
-        return self.storm.told()
+    def start_storm(self, config: StormConfig, begin_ms: int) -> Json:
+        """Inject drawn faults from a time on, in place of any storm before."""
+        markets = self.targets.exchange.markets
+        symbols = [symbol for symbol, market in markets.items() if market.is_trading]
+        self.storm = Storm(config, symbols, begin_ms)
+        return self.storm.payload()
 
-    def strike_due(self, now_ms: int) -> None:
+    def inject_due(self, now_ms: int) -> None:
+        """Inject the faults of the storm that are due."""
         if self.storm:
-            for fault in self.storm.due(now_ms):
+            for fault in self.storm.pop_due(now_ms):
                 self.inject(fault)
 
     def clear(self) -> None:
-        """End the storm and all faults in force, and forget what has not happened yet."""
+        """End the storm and all faults that are in force or still to happen."""
         self.storm = None
         self.requests.interceptors.clear()
-        self.outgoing.clear()
+        self.stream_faults.clear()
         self.requests.faults.clear()
-        self.places.hub.clear_faults()
-        self.places.api.clear_faults()
-        self.places.user_data.clear_faults()
-        for market in self.places.exchange.markets.values():
+        self.targets.stream_hub.clear_faults()
+        self.targets.api_connections.clear_faults()
+        self.targets.user_data.clear_faults()
+        for market in self.targets.exchange.markets.values():
             market.source.clear_faults()
 
-    def waiting(self) -> Json:
-        """What has not happened yet, the storm, and all that was injected, with its time."""
+    def status(self) -> Json:
+        """The faults still to happen, the storm, and all faults injected, with their times."""
         return {
-            **self.outgoing.pending(),
-            **self.places.user_data.faults.pending(),
+            **self.stream_faults.pending(),
+            **self.targets.user_data.faults.pending(),
             "orders": [
                 msgspec.to_builtins(fault)
-                for waiting in self.requests.interceptors.values()
-                for fault in waiting
+                for interceptors in self.requests.interceptors.values()
+                for fault in interceptors
             ],
-            "storm": self.storm.told() if self.storm else None,
+            "storm": self.storm.payload() if self.storm else None,
             "injected": self.injected,
         }

@@ -49,36 +49,37 @@ from sandbox.faults.user_data import (
     UserMute,
 )
 
-FeedKinds = (
+FeedFaultTypes = (
     Disconnect | HalfFrame | Stall | ServerShutdown | Refuse
     | SkipIds | Duplicate | Reorder | MissingFinal | DoubleFinal | WrongKlines | Mute
     | HoleIds | LateTrades | Backdated
     | SlowRest | RestLag | RateLimit | RestError
 )  # fmt: skip
-OrderKinds = (
+OrderFaultTypes = (
     OrderTimeout | OrderError | OrderHtml | OrderReset | OrderHalf | Reject
     | HeldOrder | DelayedExecution | SlowFills | EarlyReport
 )  # fmt: skip
-UserDataKinds = (
+UserDataFaultTypes = (
     DropReports | DuplicateReports | ReorderReports | LateReports | UserMute
     | UserDisconnect | UserStall | UserShutdown | UserRefuse
 )  # fmt: skip
-VenueKinds = ReadLag | ClockSkew | OrderLimit | Transfer | Reset
-Kinds = FeedKinds | OrderKinds | UserDataKinds | VenueKinds
+ExchangeFaultTypes = ReadLag | ClockSkew | OrderLimit | Transfer | Reset
+FaultTypes = FeedFaultTypes | OrderFaultTypes | UserDataFaultTypes | ExchangeFaultTypes
 
 
-def named(kinds: object) -> dict[str, type[Fault]]:
-    return {str(kind.__struct_config__.tag): kind for kind in get_args(kinds)}
+def faults_by_name(types: object) -> dict[str, type[Fault]]:
+    """The fault types of a union by the names that they are injected by."""
+    return {str(kind.__struct_config__.tag): kind for kind in get_args(types)}
 
 
-FEED_FAULTS = named(FeedKinds)
-FAULTS = named(Kinds)
+FEED_FAULTS = faults_by_name(FeedFaultTypes)
+FAULTS = faults_by_name(FaultTypes)
 
 
-def parse(body: bytes) -> Fault:
+def parse_fault(body: bytes) -> Fault:
     """A fault from JSON; raises BadFault saying what is wrong."""
     try:
-        fault: Fault = msgspec.json.decode(body, type=Kinds)
+        fault: Fault = msgspec.json.decode(body, type=FaultTypes)
     except msgspec.DecodeError as error:
         raise BadFault(str(error)) from None
     return fault

@@ -1,4 +1,4 @@
-"""Faults of REST. Without paths they befall all of /api/v3."""
+"""Faults of REST requests. Without paths they happen to all of /api/v3."""
 
 from collections.abc import Sequence
 from random import Random
@@ -6,8 +6,8 @@ from typing import Annotated, Self
 
 from msgspec import Meta
 
-from sandbox.faults.fault import Count, Fault, Milliseconds, Path, Seconds, seconds
-from sandbox.faults.targets import Places
+from sandbox.faults.fault import Count, Fault, Milliseconds, Path, Seconds, random_seconds
+from sandbox.faults.targets import FaultTargets
 from sandbox.wire import Json
 
 
@@ -18,13 +18,14 @@ class SlowRest(Fault, tag="slow_rest"):
     ms: Milliseconds
     paths: list[Path] = []
 
-    def strike(self, at: Places) -> Json:
-        at.requests.faults.delay_answers(at.in_seconds(self.seconds), self.ms, tuple(self.paths))
+    def apply(self, targets: FaultTargets) -> Json:
+        until_ms = targets.ms_after(self.seconds)
+        targets.requests.faults.delay_answers(until_ms, self.ms, tuple(self.paths))
         return {}
 
     @classmethod
-    def drawn(cls, draw: Random, symbols: Sequence[str]) -> Self:
-        return cls(seconds(draw, 0.5, 3), draw.randint(20, 1_500))
+    def draw(cls, rng: Random, symbols: Sequence[str]) -> Self:
+        return cls(random_seconds(rng, 0.5, 3), rng.randint(20, 1_500))
 
 
 class RestLag(Fault, tag="rest_lag"):
@@ -36,13 +37,13 @@ class RestLag(Fault, tag="rest_lag"):
     seconds: Seconds
     ms: Milliseconds
 
-    def strike(self, at: Places) -> Json:
-        at.requests.faults.lag_market_data(at.in_seconds(self.seconds), self.ms)
+    def apply(self, targets: FaultTargets) -> Json:
+        targets.requests.faults.lag_market_data(targets.ms_after(self.seconds), self.ms)
         return {}
 
     @classmethod
-    def drawn(cls, draw: Random, symbols: Sequence[str]) -> Self:
-        return cls(seconds(draw, 0.5, 3), draw.randint(50, 2_000))
+    def draw(cls, rng: Random, symbols: Sequence[str]) -> Self:
+        return cls(random_seconds(rng, 0.5, 3), rng.randint(50, 2_000))
 
 
 class RateLimit(Fault, tag="rate_limit"):
@@ -55,13 +56,14 @@ class RateLimit(Fault, tag="rate_limit"):
     banned: bool = False
     signed: bool = False
 
-    def strike(self, at: Places) -> Json:
-        at.requests.faults.limit_requests(at.in_seconds(self.seconds), self.banned, self.signed)
+    def apply(self, targets: FaultTargets) -> Json:
+        until_ms = targets.ms_after(self.seconds)
+        targets.requests.faults.limit_requests(until_ms, self.banned, self.signed)
         return {}
 
     @classmethod
-    def drawn(cls, draw: Random, symbols: Sequence[str]) -> Self:
-        return cls(seconds(draw, 0.5, 3), draw.random() < 0.25)
+    def draw(cls, rng: Random, symbols: Sequence[str]) -> Self:
+        return cls(random_seconds(rng, 0.5, 3), rng.random() < 0.25)
 
 
 class RestError(Fault, tag="rest_error"):
@@ -71,10 +73,10 @@ class RestError(Fault, tag="rest_error"):
     status: Annotated[int, Meta(ge=500, le=599)] = 502
     paths: list[Path] = []
 
-    def strike(self, at: Places) -> Json:
-        at.requests.faults.fail_requests(self.count, self.status, tuple(self.paths))
+    def apply(self, targets: FaultTargets) -> Json:
+        targets.requests.faults.fail_requests(self.count, self.status, tuple(self.paths))
         return {}
 
     @classmethod
-    def drawn(cls, draw: Random, symbols: Sequence[str]) -> Self:
-        return cls(draw.randint(1, 5), draw.choice((500, 502, 503, 504)))
+    def draw(cls, rng: Random, symbols: Sequence[str]) -> Self:
+        return cls(rng.randint(1, 5), rng.choice((500, 502, 503, 504)))

@@ -13,17 +13,17 @@ from sandbox.streams.user_data import UserDataStream
 
 
 class BadFault(Exception):
-    """A fault or storm that cannot be had: why, in one line of text."""
+    """A fault or storm that cannot be injected: why, in one line of text."""
 
 
 @dataclass(slots=True)
-class Places:
-    """Where the exchange asks before it acts, so where a fault can leave word."""
+class FaultTargets:
+    """The parts that faults act on: requests, connections, events, and the exchange itself."""
 
     requests: ApiContext
-    hub: StreamHub
-    api: ConnectionPool[Any]
-    outgoing: MarketStreamFaults = field(default_factory=MarketStreamFaults)
+    stream_hub: StreamHub
+    api_connections: ConnectionPool[Any]
+    stream_faults: MarketStreamFaults = field(default_factory=MarketStreamFaults)
 
     @property
     def exchange(self) -> Exchange:
@@ -36,16 +36,15 @@ class Places:
     def now_ms(self) -> int:
         return self.exchange.clock.now_ms()
 
-    def in_seconds(self, seconds: float) -> int:
-        """That time from now, in ms of the exchange's clock."""
+    def ms_after(self, seconds: float) -> int:
+        """The time so many seconds from now, in ms of the exchange's clock."""
         return self.now_ms() + int(seconds * 1000)
 
     def markets(self, symbol: str | None) -> list[Market]:
         """One symbol's market, or all that trade; raises BadFault where it is not listed."""
         if symbol is None:
-            return [
-                one for one in self.exchange.markets.values() if one.is_awake and one.is_trading
-            ]
+            markets = self.exchange.markets.values()
+            return [market for market in markets if market.is_awake and market.is_trading]
         if symbol not in self.exchange.markets:
             raise BadFault(f"symbol {symbol!r} is not listed; see /api/v3/exchangeInfo")
         return [self.exchange.market(symbol)]

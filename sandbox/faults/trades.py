@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from random import Random
 from typing import Self
 
-from sandbox.faults.fault import Count, Fault, Milliseconds, some
-from sandbox.faults.targets import Places
+from sandbox.faults.fault import Count, Fault, Milliseconds, random_symbol
+from sandbox.faults.targets import FaultTargets
 from sandbox.wire import Json
 
 
@@ -18,14 +18,14 @@ class HoleIds(Fault, tag="hole_ids"):
     symbol: str | None = None
     count: Count = 1
 
-    def strike(self, at: Places) -> Json:
-        for market in at.markets(self.symbol):
+    def apply(self, targets: FaultTargets) -> Json:
+        for market in targets.markets(self.symbol):
             market.source.skip_ids(self.count)
         return {}
 
     @classmethod
-    def drawn(cls, draw: Random, symbols: Sequence[str]) -> Self:
-        return cls(some(draw, symbols), draw.randint(1, 20))
+    def draw(cls, rng: Random, symbols: Sequence[str]) -> Self:
+        return cls(random_symbol(rng, symbols), rng.randint(1, 20))
 
 
 class LateTrades(Fault, tag="late_trades"):
@@ -40,15 +40,15 @@ class LateTrades(Fault, tag="late_trades"):
     delay_ms: Milliseconds
     symbol: str | None = None
 
-    def strike(self, at: Places) -> Json:
-        now_ms = at.now_ms()
-        for market in at.markets(self.symbol):
+    def apply(self, targets: FaultTargets) -> Json:
+        now_ms = targets.now_ms()
+        for market in targets.markets(self.symbol):
             market.source.delay_trades(now_ms, now_ms + self.ms, self.delay_ms)
         return {}
 
     @classmethod
-    def drawn(cls, draw: Random, symbols: Sequence[str]) -> Self:
-        return cls(draw.randint(500, 5_000), draw.randint(100, 3_000), some(draw, symbols))
+    def draw(cls, rng: Random, symbols: Sequence[str]) -> Self:
+        return cls(rng.randint(500, 5_000), rng.randint(100, 3_000), random_symbol(rng, symbols))
 
 
 class Backdated(Fault, tag="backdated"):
@@ -63,11 +63,11 @@ class Backdated(Fault, tag="backdated"):
     symbol: str | None = None
     count: Count = 1
 
-    def strike(self, at: Places) -> Json:
-        for market in at.markets(self.symbol):
+    def apply(self, targets: FaultTargets) -> Json:
+        for market in targets.markets(self.symbol):
             market.source.backdate(self.count, self.ms)
         return {}
 
     @classmethod
-    def drawn(cls, draw: Random, symbols: Sequence[str]) -> Self:
-        return cls(draw.randint(1, 3_000), some(draw, symbols), draw.randint(1, 5))
+    def draw(cls, rng: Random, symbols: Sequence[str]) -> Self:
+        return cls(rng.randint(1, 3_000), random_symbol(rng, symbols), rng.randint(1, 5))

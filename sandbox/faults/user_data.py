@@ -1,26 +1,26 @@
-"""Faults of what user data carries; REST stays right."""
+"""Faults of the account's events; REST stays right."""
 
 from collections.abc import Sequence
 from random import Random
 from typing import Self
 
-from sandbox.faults.fault import Count, Fault, Milliseconds, Seconds, seconds
-from sandbox.faults.targets import Places
+from sandbox.faults.fault import Count, Fault, Milliseconds, Seconds, random_seconds
+from sandbox.faults.targets import FaultTargets
 from sandbox.wire import Json
 
 
 class ReportFault(Fault):
-    """Befalls the next `count` execution reports."""
+    """Happens to the next `count` execution reports."""
 
     count: Count = 1
 
-    def strike(self, at: Places) -> Json:
-        at.user_data.faults.add_fault(str(self.__struct_config__.tag), self.count)
+    def apply(self, targets: FaultTargets) -> Json:
+        targets.user_data.faults.add_fault(self.name, self.count)
         return {}
 
     @classmethod
-    def drawn(cls, draw: Random, symbols: Sequence[str]) -> Self:
-        return cls(draw.randint(1, 5))
+    def draw(cls, rng: Random, symbols: Sequence[str]) -> Self:
+        return cls(rng.randint(1, 5))
 
 
 class DropReports(ReportFault, tag="drop_reports"):
@@ -36,18 +36,18 @@ class ReorderReports(ReportFault, tag="reorder_reports"):
 
 
 class LateReports(Fault, tag="late_reports"):
-    """What happens in the next `seconds` is told `ms` later, in order."""
+    """What happens in the next `seconds` is sent `ms` later, in order."""
 
     seconds: Seconds
     ms: Milliseconds
 
-    def strike(self, at: Places) -> Json:
-        at.user_data.faults.delay_events(at.in_seconds(self.seconds), self.ms)
+    def apply(self, targets: FaultTargets) -> Json:
+        targets.user_data.faults.delay_events(targets.ms_after(self.seconds), self.ms)
         return {}
 
     @classmethod
-    def drawn(cls, draw: Random, symbols: Sequence[str]) -> Self:
-        return cls(seconds(draw, 0.5, 3), draw.randint(20, 2_000))
+    def draw(cls, rng: Random, symbols: Sequence[str]) -> Self:
+        return cls(random_seconds(rng, 0.5, 3), rng.randint(20, 2_000))
 
 
 class UserMute(Fault, tag="user_mute"):
@@ -55,10 +55,10 @@ class UserMute(Fault, tag="user_mute"):
 
     seconds: Seconds
 
-    def strike(self, at: Places) -> Json:
-        at.user_data.faults.mute_events(at.in_seconds(self.seconds))
+    def apply(self, targets: FaultTargets) -> Json:
+        targets.user_data.faults.mute_events(targets.ms_after(self.seconds))
         return {}
 
     @classmethod
-    def drawn(cls, draw: Random, symbols: Sequence[str]) -> Self:
-        return cls(seconds(draw, 0.5, 3))
+    def draw(cls, rng: Random, symbols: Sequence[str]) -> Self:
+        return cls(random_seconds(rng, 0.5, 3))

@@ -47,7 +47,7 @@ class Connection:
             self.last_pong_ms = self.clock.now_ms()
 
     @property
-    def is_gone(self) -> bool:
+    def is_disconnected(self) -> bool:
         return self.transport.is_closing()
 
     def abort(self) -> None:

@@ -21,8 +21,8 @@ from tests.servers import Sandbox, Server, ServerFailedError, Site, eventually, 
 
 SYMBOLS = "BTCUSDT,ETHUSDT,BNBUSDT,SOLUSDT,XRPUSDT,ADAUSDT,DOGEUSDT,LTCUSDT"
 FAULTS = (
-    *registry.named(registry.OrderKinds),
-    *registry.named(registry.UserDataKinds),
+    *registry.faults_by_name(registry.OrderFaultTypes),
+    *registry.faults_by_name(registry.UserDataFaultTypes),
     *("read_lag", "clock_skew", "order_limit", "rate_limit", "rest_error", "slow_rest"),
     *("disconnect", "stall"),
 )

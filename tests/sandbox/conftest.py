@@ -21,7 +21,7 @@ def venue(shared_venue: Venue) -> Iterator[Venue]:
     """A lively exchange, shared by a module's tests; faults are ended after each."""
     yield shared_venue
     shared_venue.inside(shared_venue.server.faults.clear)
-    shared_venue.server.desk.limiter = WeightLimiter()
+    shared_venue.server.dispatcher.limiter = WeightLimiter()
 
 
 @pytest.fixture

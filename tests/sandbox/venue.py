@@ -19,7 +19,7 @@ from sandbox.api.signing import sign
 from sandbox.clock import MINUTE_MS, Clock
 from sandbox.config import SAMPLE_KEY, SAMPLE_SECRET, SandboxConfig
 from sandbox.engine.exchange import Exchange
-from sandbox.server import Server
+from sandbox.server import SandboxServer
 from tests.servers import eventually
 
 Json = Any
@@ -58,7 +58,7 @@ class Venue:
         self.patience = 5.0  # seconds that a signed request waits for its answer
         self.clock = Clock(lambda: read_ms() + self.shift_ms)
         self.exchange = Exchange(plan, self.clock)
-        self.server = Server(self.exchange)
+        self.server = SandboxServer(self.exchange)
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
         self._thread.start()
@@ -117,7 +117,7 @@ class Venue:
 
     def await_sockets(self, count: int) -> None:
         """Wait until the exchange knows of so many connections."""
-        assert eventually(lambda: len(self.server.hub.connections) >= count)
+        assert eventually(lambda: len(self.server.stream_hub.connections) >= count)
 
 
 @contextmanager

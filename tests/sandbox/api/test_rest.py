@@ -130,7 +130,7 @@ def test_weights_are_counted_and_placements_that_work_are_free(venue: Venue) -> 
 
 def test_beyond_the_limit_comes_429_then_418_and_a_new_minute_helps(fresh_venue: Venue) -> None:
     venue = fresh_venue
-    weights, now_ms = venue.server.desk.limiter, venue.clock.now_ms()
+    weights, now_ms = venue.server.dispatcher.limiter, venue.clock.now_ms()
     weights.charge("127.0.0.1", WEIGHT_LIMIT, now_ms)
     answer = venue.call("GET", "/api/v3/ping")
     assert (answer.status_code, answer.json()["code"]) == (429, -1003)

@@ -210,7 +210,7 @@ def test_keys_of_this_kind_cannot_log_on(api: Api) -> None:
 def test_beyond_the_limit_the_answer_says_when_to_come_again(fresh_venue: Venue) -> None:
     api = Api(fresh_venue)
     api.ask("ping")
-    fresh_venue.server.desk.limiter.charge("127.0.0.1", 5_990, fresh_venue.clock.now_ms())
+    fresh_venue.server.dispatcher.limiter.charge("127.0.0.1", 5_990, fresh_venue.clock.now_ms())
     refused = api.ask("exchangeInfo", symbol="BTCUSDT")
     assert (refused["status"], refused["error"]["code"]) == (429, -1003)
     data = refused["error"]["data"]

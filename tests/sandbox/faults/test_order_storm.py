@@ -7,11 +7,11 @@ from decimal import Decimal
 import requests
 
 from sandbox.config import SandboxConfig
-from sandbox.faults.registry import OrderKinds, UserDataKinds, named
+from sandbox.faults.registry import OrderFaultTypes, UserDataFaultTypes, faults_by_name
 from tests.sandbox.venue import Json, Venue, running, total
 from tests.servers import eventually
 
-NAMES = [*named(OrderKinds), *named(UserDataKinds), "read_lag"]
+NAMES = [*faults_by_name(OrderFaultTypes), *faults_by_name(UserDataFaultTypes), "read_lag"]
 
 
 def heard(venue: Venue, name: str) -> Json:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from sandbox.faults.storm import Forecast
+from sandbox.faults.storm import StormConfig
 from tests.sandbox import truth
 from tests.sandbox.venue import Json, Venue, events, replaying_files
 
@@ -28,9 +28,9 @@ def files(recorded: Path) -> list[Path]:
 
 def test_klines_stay_those_of_the_trades_whatever_befalls_these(files: list[Path]) -> None:
     with replaying_files(*files, speed=60, pace=3) as venue:
-        forecast = Forecast(4, 0.3, ("hole_ids", "late_trades", "backdated"))
+        forecast = StormConfig(4, 0.3, ("hole_ids", "late_trades", "backdated"))
         begin_ms = venue.exchange.first_trade_ms
-        venue.inside(lambda: venue.server.faults.let_storm(forecast, begin_ms))
+        venue.inside(lambda: venue.server.faults.start_storm(forecast, begin_ms))
         seen = heard(venue, begin_ms + REPLAYED_MS + 2 * LATEST_MS)
         assert len(venue.get("/sandbox/faults")["injected"]) > 20
         for symbol in SYMBOLS:

@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sandbox.config import SandboxConfig
-from sandbox.faults.registry import FAULTS, FEED_FAULTS, parse
-from sandbox.faults.storm import Forecast, Storm
+from sandbox.faults.registry import FAULTS, FEED_FAULTS, parse_fault
+from sandbox.faults.storm import Storm, StormConfig
 from tests.sandbox import truth
 from tests.sandbox.venue import Json, Venue, events, quick, running
 from tests.servers import eventually
@@ -20,11 +20,11 @@ from tests.servers import eventually
 SYMBOLS = ("BTCUSDT", "ETHUSDT")
 
 
-def strikes(forecast: Forecast, beat_ms: int, until_ms: int) -> Iterator[tuple[int, Json]]:
+def strikes(forecast: StormConfig, beat_ms: int, until_ms: int) -> Iterator[tuple[int, Json]]:
     """Which beat each fault falls on, and the fault."""
     storm = Storm(forecast, SYMBOLS, 1_000)
     for now_ms in range(0, until_ms, beat_ms):
-        for fault in storm.due(now_ms):
+        for fault in storm.pop_due(now_ms):
             yield now_ms, msgspec.to_builtins(fault)
 
 
@@ -34,27 +34,27 @@ def let_storm(venue: Venue, **forecast: object) -> requests.Response:
 
 @given(st.integers(), st.integers(1, 400))
 def test_the_same_seed_strikes_the_same_faults_at_the_same_offsets(seed: int, beat_ms: int) -> None:
-    often = [*strikes(Forecast(seed, 0.5), 1, 20_000)]
-    rarely = [*strikes(Forecast(seed, 0.5), beat_ms, 20_000 + beat_ms)][: len(often)]
+    often = [*strikes(StormConfig(seed, 0.5), 1, 20_000)]
+    rarely = [*strikes(StormConfig(seed, 0.5), beat_ms, 20_000 + beat_ms)][: len(often)]
     assert [fault for _, fault in rarely] == [fault for _, fault in often]
     assert all(0 <= late - ms < beat_ms for (ms, _), (late, _) in zip(often, rarely, strict=True))
 
 
 def test_another_seed_strikes_others() -> None:
-    assert [*strikes(Forecast(1), 4, 60_000)] != [*strikes(Forecast(2), 4, 60_000)]
+    assert [*strikes(StormConfig(1), 4, 60_000)] != [*strikes(StormConfig(2), 4, 60_000)]
 
 
 @pytest.mark.parametrize("name", FAULTS)
 @given(seed=st.integers())
 def test_what_is_drawn_could_have_been_asked_for(name: str, seed: int) -> None:
-    fault = FAULTS[name].drawn(Random(seed), SYMBOLS)
-    assert parse(msgspec.json.encode(fault)) == fault
+    fault = FAULTS[name].draw(Random(seed), SYMBOLS)
+    assert parse_fault(msgspec.json.encode(fault)) == fault
 
 
 def test_orders_are_spared_unless_they_are_named() -> None:
-    struck = {fault["fault"] for _, fault in strikes(Forecast(3, 0.01), 4, 20_000)}
+    struck = {fault["fault"] for _, fault in strikes(StormConfig(3, 0.01), 4, 20_000)}
     assert struck == set(FEED_FAULTS)
-    named = strikes(Forecast(3, 0.1, ("reject",)), 4, 20_000)
+    named = strikes(StormConfig(3, 0.1, ("reject",)), 4, 20_000)
     assert {fault["fault"] for _, fault in named} == {"reject"}
 
 

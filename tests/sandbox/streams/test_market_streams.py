@@ -158,7 +158,7 @@ def test_open_klines_are_pushed_every_two_seconds(venue: Venue) -> None:
 
 def test_the_server_pings_and_cuts_who_does_not_answer(fresh_venue: Venue) -> None:
     mute, alive = fresh_venue.socket("/ws"), fresh_venue.socket("/ws")
-    assert eventually(lambda: len(fresh_venue.server.hub.connections) == 2)
+    assert eventually(lambda: len(fresh_venue.server.stream_hub.connections) == 2)
     for seconds in (20, 40, 60):
         fresh_venue.shift_ms = seconds * 1000
         ping = mute.recv_frame()  # unlike recv, it sends no pong
@@ -166,7 +166,7 @@ def test_the_server_pings_and_cuts_who_does_not_answer(fresh_venue: Venue) -> No
             assert ping.opcode == websocket.ABNF.OPCODE_PING
             assert alive.recv_data_frame(control_frame=True)[1].data == ping.data
     assert (ping.opcode, ping.data) == (websocket.ABNF.OPCODE_CLOSE, b"\x03\xf0Pong timeout")
-    assert eventually(lambda: len(fresh_venue.server.hub.connections) == 1)
+    assert eventually(lambda: len(fresh_venue.server.stream_hub.connections) == 1)
 
 
 def test_more_than_five_messages_a_second_end_the_connection(venue: Venue) -> None:
@@ -181,7 +181,7 @@ def test_a_client_that_does_not_read_is_cut_and_slows_nobody(venue: Venue) -> No
     deaf, well = venue.socket("/ws/btcusdt@trade"), venue.socket("/ws/btcusdt@trade")
     assert deaf.sock
     deaf.sock.setsockopt(tcp.SOL_SOCKET, tcp.SO_RCVBUF, 4096)
-    hub = venue.server.hub
+    hub = venue.server.stream_hub
     (slow,) = [
         c
         for c in hub.connections
