@@ -1,4 +1,4 @@
-"""The options that an exchange is set up with."""
+"""Configuration of the sandbox."""
 
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -13,7 +13,7 @@ SAMPLE_SECRET = "NhqPtmdSJYdKjVHjA7PZj4Mge3R5YNiP1e3UZjInClVN65XAbvqqM6A7H5fATj0
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """Of the one account there is."""
+    """API key and secret of the one account."""
 
     key: str = SAMPLE_KEY
     secret: str = SAMPLE_SECRET
@@ -21,9 +21,9 @@ class Credentials:
 
 @dataclass(frozen=True, slots=True)
 class SandboxConfig:
-    """How to set the venue up. `rate` multiplies how often the random market trades.
+    """Options of an exchange. `rate` multiplies how often the random market trades.
 
-    `lifetime_ms` is how long a WebSocket connection may last. Fees are paid in `fee_asset`
+    `lifetime_ms` is the longest a WebSocket connection may last. Fees are paid in `fee_asset`
     while there is some of it, else in what is received.
     """
 

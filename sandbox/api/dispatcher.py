@@ -43,7 +43,7 @@ class Dispatcher:
             request.log_answer(error.status, error.code)
             return error
         except Exception:
-            log.exception("request failed: %s", request.log_entry.payload())
+            log.exception("request failed: %s", request.log_entry.to_json())
             message = "An unknown error occurred while processing the request."
             return ApiError(-1000, message, 500)
         request.log_answer(200)

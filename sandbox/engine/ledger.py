@@ -40,7 +40,7 @@ def period_ledger(exchange: Exchange) -> Json:
         "grants": exchange.transfers,
         "balances": balances,
         "orders": [_order_entry(order) for order in exchange.engine.orders.values()],
-        "requests": [request.payload() for request in exchange.request_log],
+        "requests": [request.to_json() for request in exchange.request_log],
     }
 
 

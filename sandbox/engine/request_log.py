@@ -25,7 +25,7 @@ class LoggedRequest:
     code: int | None = None
     fault: str | None = None
 
-    def payload(self) -> Json:
+    def to_json(self) -> Json:
         """The request as the ledger shows it."""
         return {
             "time_ms": self.time_ms,

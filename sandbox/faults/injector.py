@@ -37,12 +37,12 @@ class FaultInjector:
         markets = self.targets.exchange.markets
         symbols = [symbol for symbol, market in markets.items() if market.is_trading]
         self.storm = Storm(config, symbols, begin_ms)
-        return self.storm.payload()
+        return self.storm.to_json()
 
     def inject_due(self, now_ms: int) -> None:
         """Inject the faults of the storm that are due."""
         if self.storm:
-            for fault in self.storm.pop_due(now_ms):
+            for fault in self.storm.pop_due_faults(now_ms):
                 self.inject(fault)
 
     def clear(self) -> None:
@@ -67,6 +67,6 @@ class FaultInjector:
                 for interceptors in self.requests.interceptors.values()
                 for fault in interceptors
             ],
-            "storm": self.storm.payload() if self.storm else None,
+            "storm": self.storm.to_json() if self.storm else None,
             "injected": self.injected,
         }

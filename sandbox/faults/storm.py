@@ -47,14 +47,14 @@ class Storm:
     def _draw_gap_s(self) -> float:
         return self._rng.expovariate(1 / self.config.every_s)
 
-    def pop_due(self, now_ms: int) -> Iterator[Fault]:
+    def pop_due_faults(self, now_ms: int) -> Iterator[Fault]:
         """The faults whose moment has come since the last call."""
         while self.begin_ms + self._next_offset_s * 1000 <= now_ms:
             kind = FAULTS[self._rng.choice(self.config.faults)]
             self._next_offset_s += self._draw_gap_s()
             yield kind.draw(self._rng, self.symbols)
 
-    def payload(self) -> Json:
+    def to_json(self) -> Json:
         """The storm as answers show it: its configuration, and the time it begins."""
         return {**msgspec.to_builtins(self.config), "begin_ms": self.begin_ms}
 

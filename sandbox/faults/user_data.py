@@ -36,7 +36,7 @@ class ReorderReports(ReportFault, tag="reorder_reports"):
 
 
 class LateReports(Fault, tag="late_reports"):
-    """What happens in the next `seconds` is sent `ms` later, in order."""
+    """Events of the next `seconds` are sent `ms` later, in order."""
 
     seconds: Seconds
     ms: Milliseconds

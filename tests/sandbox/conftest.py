@@ -6,13 +6,13 @@ import pytest
 
 from sandbox.api.limits import WeightLimiter
 from sandbox.config import SandboxConfig
-from tests.sandbox.venue import Venue, quick, running
+from tests.sandbox.venue import Venue, fast_clock, running
 
 
 @pytest.fixture(scope="module")
 def shared_venue(request: pytest.FixtureRequest) -> Iterator[Venue]:
     pace = getattr(request.module, "PACE", 1)  # how much faster than ours its clock runs
-    with running(SandboxConfig(["BTCUSDT"], seed=7, rate=2.5), quick(pace)) as venue:
+    with running(SandboxConfig(["BTCUSDT"], seed=7, rate=2.5), fast_clock(pace)) as venue:
         yield venue
 
 
@@ -20,7 +20,7 @@ def shared_venue(request: pytest.FixtureRequest) -> Iterator[Venue]:
 def venue(shared_venue: Venue) -> Iterator[Venue]:
     """A lively exchange, shared by a module's tests; faults are ended after each."""
     yield shared_venue
-    shared_venue.inside(shared_venue.server.faults.clear)
+    shared_venue.run_in_loop(shared_venue.server.faults.clear)
     shared_venue.server.dispatcher.limiter = WeightLimiter()
 
 

@@ -26,7 +26,7 @@ def run(*options: str) -> subprocess.Popen[str]:
 
 
 def refused(*options: str) -> str:
-    """What a start that is refused says."""
+    """Error output of a start that is refused."""
     process = run(*options)
     out, err = process.communicate(timeout=10)
     assert (process.returncode, out) == (2, "")

@@ -20,13 +20,13 @@ def price(venue: Venue, factor: str) -> Decimal:
 
 def limit(venue: Venue, factor: str, **params: object) -> Json:
     order = {"type": "LIMIT", "timeInForce": "GTC", "quantity": "0.01"} | params
-    return venue.order(price=price(venue, factor), **order).json()
+    return venue.place_order(price=price(venue, factor), **order).json()
 
 
 def stop(venue: Venue, **params: object) -> Json:
     """A stop loss far away, in full."""
     order = {"type": "STOP_LOSS", "quantity": "0.01", "newOrderRespType": "FULL"}
-    return venue.order(stopPrice=price(venue, "1.1"), **order, **params).json()
+    return venue.place_order(stopPrice=price(venue, "1.1"), **order, **params).json()
 
 
 def replaced(venue: Venue, **params: object) -> tuple[int, Json]:
@@ -34,7 +34,7 @@ def replaced(venue: Venue, **params: object) -> tuple[int, Json]:
     order = {"symbol": "BTCUSDT", "side": "BUY", "type": "LIMIT", "timeInForce": "GTC"}
     order |= {"quantity": "0.01", "cancelReplaceMode": "STOP_ON_FAILURE"}
     price_now = price(venue, "0.85")
-    answer = venue.signed("POST", REPLACE, **{**order, "price": price_now, **params})
+    answer = venue.signed_request("POST", REPLACE, **{**order, "price": price_now, **params})
     return answer.status_code, answer.json()
 
 
@@ -42,24 +42,26 @@ def test_a_stop_order_waits_off_the_book_and_can_be_cancelled(fresh_venue: Venue
     order = stop(fresh_venue, newClientOrderId="stop-1")
     assert (order["status"], order["workingTime"], order["fills"]) == ("NEW", -1, [])
     name = {"symbol": "BTCUSDT", "origClientOrderId": "stop-1"}
-    found = fresh_venue.signed("GET", "/api/v3/order", **name).json()
+    found = fresh_venue.signed_request("GET", "/api/v3/order", **name).json()
     assert (found["isWorking"], found["workingTime"]) == (False, -1)
     assert found["stopPrice"] == order["stopPrice"]
-    assert [o["orderId"] for o in fresh_venue.signed("GET", "/api/v3/openOrders").json()] == [
-        order["orderId"]
-    ]
-    assert fresh_venue.signed("DELETE", "/api/v3/order", **name).json()["status"] == "CANCELED"
+    assert [
+        o["orderId"] for o in fresh_venue.signed_request("GET", "/api/v3/openOrders").json()
+    ] == [order["orderId"]]
+    assert (
+        fresh_venue.signed_request("DELETE", "/api/v3/order", **name).json()["status"] == "CANCELED"
+    )
     assert fresh_venue.ledger()["balances"]["USDT"]["locked"] == "0.00000000"
 
 
 def test_the_markets_own_trades_trigger_and_fill(venue: Venue) -> None:
     factor = {"quantity": "0.001", "newOrderRespType": "FULL"}
-    above = venue.order(type="STOP_LOSS", stopPrice=price(venue, "1.0001"), **factor).json()
-    below = venue.order(type="TAKE_PROFIT", stopPrice=price(venue, "0.9999"), **factor).json()
+    above = venue.place_order(type="STOP_LOSS", stopPrice=price(venue, "1.0001"), **factor).json()
+    below = venue.place_order(type="TAKE_PROFIT", stopPrice=price(venue, "0.9999"), **factor).json()
     names = [{"symbol": "BTCUSDT", "orderId": order["orderId"]} for order in (above, below)]
 
     def ended() -> bool:
-        found = [venue.signed("GET", "/api/v3/order", **name).json() for name in names]
+        found = [venue.signed_request("GET", "/api/v3/order", **name).json() for name in names]
         return any(order["status"] == "FILLED" and order["isWorking"] for order in found)
 
     while not ended():
@@ -83,7 +85,7 @@ BAD_ORDERS = [
 def test_a_bad_order_with_a_trigger_is_refused(
     venue: Venue, params: dict[str, str], code: int, message: str
 ) -> None:
-    answer = venue.order(**{"quantity": "0.01", **params})
+    answer = venue.place_order(**{"quantity": "0.01", **params})
     assert (answer.status_code, answer.json()["code"]) == (400, code)
     assert answer.json()["msg"].startswith(message)
 
@@ -101,22 +103,22 @@ def test_open_orders_and_triggers_are_counted(fresh_venue: Venue) -> None:
 
 def test_all_open_orders_of_a_symbol_go_at_once(fresh_venue: Venue) -> None:
     names = [limit(fresh_venue, "0.9")["clientOrderId"] for _ in range(3)]
-    gone = fresh_venue.signed("DELETE", "/api/v3/openOrders", symbol="BTCUSDT").json()
+    gone = fresh_venue.signed_request("DELETE", "/api/v3/openOrders", symbol="BTCUSDT").json()
     assert [row["origClientOrderId"] for row in gone] == names
     assert {row["status"] for row in gone} == {"CANCELED"}
-    again = fresh_venue.signed("DELETE", "/api/v3/openOrders", symbol="BTCUSDT")
+    again = fresh_venue.signed_request("DELETE", "/api/v3/openOrders", symbol="BTCUSDT")
     assert again.json()["code"] == -2011
 
 
 def test_a_cancel_may_be_restricted(venue: Venue) -> None:
     name = {"symbol": "BTCUSDT", "orderId": limit(venue, "0.9")["orderId"]}
     only = {**name, "cancelRestrictions": "ONLY_PARTIALLY_FILLED"}
-    refused = venue.signed("DELETE", "/api/v3/order", **only).json()
+    refused = venue.signed_request("DELETE", "/api/v3/order", **only).json()
     assert refused["msg"] == "Order was not canceled due to cancel restrictions."
-    bad = venue.signed("DELETE", "/api/v3/order", **name, cancelRestrictions="NEVER").json()
+    bad = venue.signed_request("DELETE", "/api/v3/order", **name, cancelRestrictions="NEVER").json()
     assert bad["code"] == -1145
     only["cancelRestrictions"] = "ONLY_NEW"
-    assert venue.signed("DELETE", "/api/v3/order", **only).json()["status"] == "CANCELED"
+    assert venue.signed_request("DELETE", "/api/v3/order", **only).json()["status"] == "CANCELED"
 
 
 def test_one_order_replaces_another(venue: Venue) -> None:
@@ -145,14 +147,14 @@ def test_a_replacement_tells_which_half_has_failed(fresh_venue: Venue) -> None:
     status, gone = replaced(venue, cancelOrderId=new, quantity="30")
     assert (status, gone["data"]["cancelResult"]) == (409, "SUCCESS")
     assert gone["data"]["newOrderResponse"]["code"] == -2010
-    assert venue.signed("GET", "/api/v3/openOrders").json() == []
+    assert venue.signed_request("GET", "/api/v3/openOrders").json() == []
     assert replaced(venue, cancelOrderId=new, quantity="0.000001")[1]["code"] == -1013
 
 
 def test_beyond_the_order_limit_a_replacement_may_still_cancel(fresh_venue: Venue) -> None:
     venue = fresh_venue
     name = limit(venue, "0.9")["orderId"]
-    venue.fault("order_limit", seconds=30)
+    venue.inject_fault("order_limit", seconds=30)
     status, refused = replaced(venue, cancelOrderId=name)
     assert (status, refused["code"]) == (429, -1015)
     status, half = replaced(venue, cancelOrderId=name, orderRateLimitExceededMode="CANCEL_ONLY")
@@ -162,14 +164,14 @@ def test_beyond_the_order_limit_a_replacement_may_still_cancel(fresh_venue: Venu
 
 def test_fees_come_out_of_another_asset() -> None:
     with running(SandboxConfig([], fee_asset="BNB")) as venue:
-        order = venue.order(quantity="0.001").json()
+        order = venue.place_order(quantity="0.001").json()
         fees = sum(Decimal(fill["commission"]) for fill in order["fills"])
         assert {fill["commissionAsset"] for fill in order["fills"]} == {"BNB"}
         held = venue.ledger()
         bnb = Decimal(held["initial_balances"]["BNB"]) - Decimal(held["balances"]["BNB"]["free"])
         assert bnb == fees > 0
         assert Decimal(held["balances"]["BTC"]["free"]) == Decimal("100.001")
-        told = venue.signed("GET", "/api/v3/account/commission", symbol="BTCUSDT").json()
+        told = venue.signed_request("GET", "/api/v3/account/commission", symbol="BTCUSDT").json()
         assert told["discount"]["discountAsset"] == "BNB"
 
 

@@ -102,14 +102,14 @@ BAD_CALLS = [
 def test_a_bad_call_is_refused_with_its_code(
     venue: Venue, path: str, params: dict[str, object], code: int
 ) -> None:
-    answer = venue.call("GET", f"/api/v3/{path}", **params)
+    answer = venue.request("GET", f"/api/v3/{path}", **params)
     assert (answer.status_code, answer.json()["code"]) == (400, code)
 
 
 def test_unknown_paths_are_404_and_listen_keys_are_gone(venue: Venue) -> None:
-    assert venue.call("GET", "/sapi/v1/system/status").status_code == 404
+    assert venue.request("GET", "/sapi/v1/system/status").status_code == 404
     for method in ("POST", "PUT", "DELETE"):
-        assert venue.call(method, "/api/v3/userDataStream").status_code == 410
+        assert venue.request(method, "/api/v3/userDataStream").status_code == 410
 
 
 def test_weights_are_counted_and_placements_that_work_are_free(venue: Venue) -> None:
@@ -119,28 +119,30 @@ def test_weights_are_counted_and_placements_that_work_are_free(venue: Venue) -> 
 
     while venue.clock.now_ms() % 60_000 > 58_000:
         venue.shift_ms += 2_000  # not across a minute, where counts start over
-    before = used(venue.call("GET", "/api/v3/ping"))
-    assert used(venue.call("GET", "/api/v3/klines", symbol="BTCUSDT", interval="1m")) == before + 2
-    assert used(venue.call("GET", "/api/v3/exchangeInfo", symbol="BTCUSDT")) == before + 22
-    placed = venue.order(quantity="0.001")
+    before = used(venue.request("GET", "/api/v3/ping"))
+    assert (
+        used(venue.request("GET", "/api/v3/klines", symbol="BTCUSDT", interval="1m")) == before + 2
+    )
+    assert used(venue.request("GET", "/api/v3/exchangeInfo", symbol="BTCUSDT")) == before + 22
+    placed = venue.place_order(quantity="0.001")
     assert used(placed) == before + 22
     assert placed.headers["X-MBX-ORDER-COUNT-10S"] == "0"  # filled as taker
-    assert used(venue.order(quantity="0")) == before + 23
+    assert used(venue.place_order(quantity="0")) == before + 23
 
 
 def test_beyond_the_limit_comes_429_then_418_and_a_new_minute_helps(fresh_venue: Venue) -> None:
     venue = fresh_venue
     weights, now_ms = venue.server.dispatcher.limiter, venue.clock.now_ms()
     weights.charge("127.0.0.1", WEIGHT_LIMIT, now_ms)
-    answer = venue.call("GET", "/api/v3/ping")
+    answer = venue.request("GET", "/api/v3/ping")
     assert (answer.status_code, answer.json()["code"]) == (429, -1003)
     assert 1 <= int(answer.headers["Retry-After"]) <= 60
     venue.shift_ms += 60_000
-    assert venue.call("GET", "/api/v3/ping").ok
+    assert venue.request("GET", "/api/v3/ping").ok
     weights.charge("127.0.0.1", WEIGHT_LIMIT - 1, venue.clock.now_ms())
     for _ in range(MAX_IGNORED_REFUSALS):
-        assert venue.call("GET", "/api/v3/ping").status_code == 429
-    banned = venue.call("GET", "/api/v3/ping")
+        assert venue.request("GET", "/api/v3/ping").status_code == 429
+    banned = venue.request("GET", "/api/v3/ping")
     assert (banned.status_code, banned.headers["Retry-After"]) == (418, "120")
 
 
@@ -148,7 +150,7 @@ def test_resting_orders_fill_the_order_count(fresh_venue: Venue) -> None:
     price = fresh_venue.get("/api/v3/ticker/price", symbol="XRPUSDT")["price"]
     order = {"symbol": "XRPUSDT", "type": "LIMIT", "timeInForce": "GTC", "quantity": "20"}
     resting = {**order, "price": f"{float(price) * 0.9:.4f}"}
-    answers = [fresh_venue.order(**resting) for _ in range(52)]
+    answers = [fresh_venue.place_order(**resting) for _ in range(52)]
     limited = next(answer for answer in answers if not answer.ok)
     assert (limited.status_code, limited.json()["code"]) == (429, -1015)
     assert 1 <= int(limited.headers["Retry-After"]) <= 10

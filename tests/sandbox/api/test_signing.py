@@ -1,4 +1,4 @@
-"""Who may call. Source: protocol D.3 and the vectors of J."""
+"""Signatures, keys and timestamps. Source: protocol D.3 and the vectors of J."""
 
 from collections.abc import Iterator
 from urllib.parse import quote
@@ -81,23 +81,23 @@ def test_a_timestamp_alone_can_be_signed(then: Venue) -> None:
     [(0, 200), (5_000, 200), (5_001, -1021), (-999, 200), (-1_000, -1021)],
 )
 def test_the_receive_window_holds_both_ways(then: Venue, late_ms: int, wanted: int) -> None:
-    answer = then.signed("GET", "/api/v3/openOrders", timestamp=SIGNED_AT_MS - late_ms)
+    answer = then.signed_request("GET", "/api/v3/openOrders", timestamp=SIGNED_AT_MS - late_ms)
     assert answer.status_code == (200 if wanted == 200 else 400)
     assert wanted == 200 or answer.json()["code"] == wanted
 
 
 def test_a_wider_window_helps_the_slow_but_not_the_fast(venue: Venue) -> None:
     path, now_ms = "/api/v3/openOrders", venue.clock.now_ms()
-    assert venue.signed("GET", path, timestamp=now_ms - 20_000, recvWindow="30000.5").ok
-    fast = venue.signed("GET", path, timestamp=now_ms + 3_000, recvWindow=60_000).json()
+    assert venue.signed_request("GET", path, timestamp=now_ms - 20_000, recvWindow="30000.5").ok
+    fast = venue.signed_request("GET", path, timestamp=now_ms + 3_000, recvWindow=60_000).json()
     message = "Timestamp for this request was 1000ms ahead of the server's time."
     assert fast == {"code": -1021, "msg": message}
-    assert venue.signed("GET", path, recvWindow=60_001).json()["code"] == -1130
+    assert venue.signed_request("GET", path, recvWindow=60_001).json()["code"] == -1130
 
 
 def test_microseconds_are_understood(venue: Venue) -> None:
     microseconds = venue.clock.now_ms() * 1000
-    assert venue.signed("GET", "/api/v3/openOrders", timestamp=microseconds).ok
+    assert venue.signed_request("GET", "/api/v3/openOrders", timestamp=microseconds).ok
 
 
 @pytest.mark.parametrize(
@@ -111,6 +111,6 @@ def test_a_wrong_key_is_unauthorised(venue: Venue, key: str, status: int, wanted
 
 
 def test_timestamp_and_signature_are_mandatory(venue: Venue) -> None:
-    bare = venue.call("GET", "/api/v3/account").json()
+    bare = venue.request("GET", "/api/v3/account").json()
     assert bare["code"] == -1102
     assert "'signature'" in bare["msg"]

@@ -11,12 +11,14 @@ FEE = Decimal("0.001")
 
 def balances(venue: Venue) -> dict[str, Decimal]:
     """Free and locked together; nothing is locked unless an order rests."""
-    rows = venue.signed("GET", "/api/v3/account", omitZeroBalances="true").json()["balances"]
+    rows = venue.signed_request("GET", "/api/v3/account", omitZeroBalances="true").json()[
+        "balances"
+    ]
     return {row["asset"]: Decimal(row["free"]) + Decimal(row["locked"]) for row in rows}
 
 
 def locked(venue: Venue, asset: str) -> Decimal:
-    rows = venue.signed("GET", "/api/v3/account").json()["balances"]
+    rows = venue.signed_request("GET", "/api/v3/account").json()["balances"]
     return next(Decimal(row["locked"]) for row in rows if row["asset"] == asset)
 
 
@@ -28,11 +30,11 @@ def price(venue: Venue, factor: str) -> str:
 
 def limit(venue: Venue, factor: str, **params: object) -> Json:
     order = {"type": "LIMIT", "timeInForce": "GTC", "quantity": "0.01"} | params
-    return venue.order(price=price(venue, factor), **order).json()
+    return venue.place_order(price=price(venue, factor), **order).json()
 
 
 def test_a_market_buy_fills_over_several_levels_and_the_books_balance(fresh_venue: Venue) -> None:
-    order = fresh_venue.order(quantity="0.05", newClientOrderId="buy-1").json()
+    order = fresh_venue.place_order(quantity="0.05", newClientOrderId="buy-1").json()
     fills = order["fills"]
     assert (order["status"], order["price"], order["timeInForce"]) == (
         "FILLED",
@@ -50,7 +52,7 @@ def test_a_market_buy_fills_over_several_levels_and_the_books_balance(fresh_venu
 
 
 def test_a_market_sell_pays_its_fee_in_quote(fresh_venue: Venue) -> None:
-    order = fresh_venue.order(side="SELL", quantity="0.05").json()
+    order = fresh_venue.place_order(side="SELL", quantity="0.05").json()
     received, fees = Decimal(order["cummulativeQuoteQty"]), total(order["fills"], "commission")
     assert {fill["commissionAsset"] for fill in order["fills"]} == {"USDT"}
     assert abs(fees - received * FEE) < Decimal("0.0000001")
@@ -59,7 +61,7 @@ def test_a_market_sell_pays_its_fee_in_quote(fresh_venue: Venue) -> None:
 
 
 def test_a_market_order_deeper_than_the_book_expires_with_its_fills(fresh_venue: Venue) -> None:
-    answer = fresh_venue.order(side="SELL", quantity="95")
+    answer = fresh_venue.place_order(side="SELL", quantity="95")
     order = answer.json()
     assert (answer.status_code, order["status"]) == (200, "EXPIRED")
     assert order["expiryReason"] == "INSUFFICIENT_LIQUIDITY"
@@ -69,7 +71,7 @@ def test_a_market_order_deeper_than_the_book_expires_with_its_fills(fresh_venue:
 
 
 def test_a_quote_quantity_buys_what_it_can_pay_for(fresh_venue: Venue) -> None:
-    order = fresh_venue.order(quoteOrderQty="250").json()
+    order = fresh_venue.place_order(quoteOrderQty="250").json()
     spent = Decimal(order["cummulativeQuoteQty"])
     assert (order["status"], order["origQuoteOrderQty"]) == ("FILLED", "250.00000000")
     assert 249 < spent <= 250
@@ -79,24 +81,27 @@ def test_a_quote_quantity_buys_what_it_can_pay_for(fresh_venue: Venue) -> None:
 def test_nobody_spends_what_he_has_not(fresh_venue: Venue) -> None:
     refused = {"code": -2010, "msg": "Account has insufficient balance for requested action."}
     assert limit(fresh_venue, "0.95", quantity="40") == refused
-    fresh_venue.order(side="SELL", quantity="60")
+    fresh_venue.place_order(side="SELL", quantity="60")
     assert limit(fresh_venue, "1.05", side="SELL", quantity="99.99") == refused
-    assert fresh_venue.signed("GET", "/api/v3/openOrders").json() == []
+    assert fresh_venue.signed_request("GET", "/api/v3/openOrders").json() == []
 
 
 def test_a_client_id_is_taken_only_while_its_order_is_open(venue: Venue) -> None:
     assert limit(venue, "0.9", newClientOrderId="mine")["status"] == "NEW"
-    again = venue.order(quantity="0.001", newClientOrderId="mine")
+    again = venue.place_order(quantity="0.001", newClientOrderId="mine")
     assert (again.status_code, again.json()) == (
         400,
         {"code": -2010, "msg": "Duplicate order sent."},
     )
-    cancelled = venue.signed(
+    cancelled = venue.signed_request(
         "DELETE", "/api/v3/order", symbol="BTCUSDT", origClientOrderId="mine"
     ).json()
     assert (cancelled["status"], cancelled["origClientOrderId"]) == ("CANCELED", "mine")
     for _ in range(2):
-        assert venue.order(quantity="0.001", newClientOrderId="mine").json()["status"] == "FILLED"
+        assert (
+            venue.place_order(quantity="0.001", newClientOrderId="mine").json()["status"]
+            == "FILLED"
+        )
 
 
 def test_a_cancel_renames_its_order_and_frees_the_money(fresh_venue: Venue) -> None:
@@ -104,14 +109,16 @@ def test_a_cancel_renames_its_order_and_frees_the_money(fresh_venue: Venue) -> N
     order = limit(venue, "0.9", newClientOrderId="first")
     assert locked(venue, "USDT") == Decimal(order["price"]) * Decimal("0.01")
     name = {"symbol": "BTCUSDT", "origClientOrderId": "first"}
-    venue.signed("DELETE", "/api/v3/order", **name, newClientOrderId="cancel-1")
-    assert venue.signed("GET", "/api/v3/order", **name).json()["code"] == -2013
+    venue.signed_request("DELETE", "/api/v3/order", **name, newClientOrderId="cancel-1")
+    assert venue.signed_request("GET", "/api/v3/order", **name).json()["code"] == -2013
     by_id = {"symbol": "BTCUSDT", "orderId": order["orderId"]}
-    found = venue.signed("GET", "/api/v3/order", **by_id).json()
+    found = venue.signed_request("GET", "/api/v3/order", **by_id).json()
     assert (found["clientOrderId"], found["status"]) == ("cancel-1", "CANCELED")
-    mismatch = venue.signed("GET", "/api/v3/order", **by_id, origClientOrderId="first").json()
+    mismatch = venue.signed_request(
+        "GET", "/api/v3/order", **by_id, origClientOrderId="first"
+    ).json()
     assert mismatch["code"] == -2039
-    again = venue.signed("DELETE", "/api/v3/order", **by_id).json()
+    again = venue.signed_request("DELETE", "/api/v3/order", **by_id).json()
     assert again == {"code": -2011, "msg": "Unknown order sent."}
     assert locked(venue, "USDT") == 0
     assert balances(venue)["USDT"] == 1_000_000
@@ -131,18 +138,18 @@ def test_ioc_and_fok_leave_nothing_resting(fresh_venue: Venue) -> None:
         order = limit(fresh_venue, "0.99", side="SELL", quantity="90", timeInForce=time_in_force)
         assert (order["status"], order["expiryReason"]) == ("EXPIRED", reason)
         assert bool(order["fills"]) == (time_in_force == "IOC")
-    assert fresh_venue.signed("GET", "/api/v3/openOrders").json() == []
+    assert fresh_venue.signed_request("GET", "/api/v3/openOrders").json() == []
     assert locked(fresh_venue, "BTC") == 0
 
 
 def test_a_limit_maker_never_takes(venue: Venue) -> None:
     maker = {"type": "LIMIT_MAKER", "quantity": "0.01"}
-    taking = venue.order(price=price(venue, "1.05"), **maker).json()
+    taking = venue.place_order(price=price(venue, "1.05"), **maker).json()
     assert taking == {"code": -2010, "msg": "Order would immediately match and take."}
-    resting = venue.order(price=price(venue, "0.9"), **maker).json()
+    resting = venue.place_order(price=price(venue, "0.9"), **maker).json()
     assert "status" not in resting  # an ACK
     name = {"symbol": "BTCUSDT", "orderId": resting["orderId"]}
-    assert venue.signed("DELETE", "/api/v3/order", **name).json()["status"] == "CANCELED"
+    assert venue.signed_request("DELETE", "/api/v3/order", **name).json()["status"] == "CANCELED"
 
 
 BAD_ORDERS = [
@@ -174,32 +181,32 @@ def test_a_bad_order_is_refused_by_its_name(
 ) -> None:
     for path in ("/api/v3/order", "/api/v3/order/test"):
         order = {"symbol": "BTCUSDT", "side": "BUY", "type": "MARKET"} | params
-        answer = venue.signed("POST", path, **order)
+        answer = venue.signed_request("POST", path, **order)
         assert (answer.status_code, answer.json()["code"]) == (400, code)
         assert answer.json()["msg"].startswith(message)
 
 
 def test_limit_prices_keep_to_tick_and_band(venue: Venue) -> None:
     order = {"type": "LIMIT", "timeInForce": "GTC", "quantity": "0.01"}
-    off_tick = venue.order(price=price(venue, "1") + "1", **order).json()
+    off_tick = venue.place_order(price=price(venue, "1") + "1", **order).json()
     assert off_tick == {"code": -1013, "msg": "Filter failure: PRICE_FILTER"}
-    far = venue.order(price=price(venue, "0.4"), **order).json()
+    far = venue.place_order(price=price(venue, "0.4"), **order).json()
     assert far == {"code": -1013, "msg": "Filter failure: PERCENT_PRICE_BY_SIDE"}
     tiny = {**order, "quantity": "0.00001"}
-    small = venue.order(price=price(venue, "0.9"), **tiny).json()
+    small = venue.place_order(price=price(venue, "0.9"), **tiny).json()
     assert small == {"code": -1013, "msg": "Filter failure: NOTIONAL"}
 
 
 def test_a_test_order_changes_nothing(venue: Venue) -> None:
     before = venue.ledger()["orders"]
     order = {"symbol": "BTCUSDT", "side": "BUY", "type": "MARKET", "quantity": "0.01"}
-    assert venue.signed("POST", "/api/v3/order/test", **order).json() == {}
+    assert venue.signed_request("POST", "/api/v3/order/test", **order).json() == {}
     assert venue.ledger()["orders"] == before
 
 
 def test_the_answer_is_as_long_as_asked_for(venue: Venue) -> None:
     answers = [
-        venue.order(quantity="0.001", newOrderRespType=kind).json()
+        venue.place_order(quantity="0.001", newOrderRespType=kind).json()
         for kind in ("ACK", "RESULT", "FULL")
     ]
     ack, result, full = map(set, answers)
@@ -210,7 +217,7 @@ def test_the_answer_is_as_long_as_asked_for(venue: Venue) -> None:
 
 def test_the_ledger_tells_every_order_fill_and_balance(fresh_venue: Venue) -> None:
     for side, quantity in (("BUY", "0.02"), ("SELL", "0.01"), ("SELL", "95")):
-        fresh_venue.order(side=side, quantity=quantity)
+        fresh_venue.place_order(side=side, quantity=quantity)
     ledger = fresh_venue.ledger()
     held = {asset: Decimal(amount) for asset, amount in ledger["initial_balances"].items()}
     for order in ledger["orders"]:
@@ -220,8 +227,8 @@ def test_the_ledger_tells_every_order_fill_and_balance(fresh_venue: Venue) -> No
         for fill in order["fills"]:
             held[fill["commissionAsset"]] -= Decimal(fill["commission"])
     assert {a: Decimal(b["free"]) for a, b in ledger["balances"].items()} == held
-    trades = fresh_venue.signed("GET", "/api/v3/myTrades", symbol="BTCUSDT").json()
+    trades = fresh_venue.signed_request("GET", "/api/v3/myTrades", symbol="BTCUSDT").json()
     assert trades == [fill for order in ledger["orders"] for fill in order["fills"]]
     assert len({trade["id"] for trade in trades}) == len(trades)
-    everything = fresh_venue.signed("GET", "/api/v3/allOrders", symbol="BTCUSDT").json()
+    everything = fresh_venue.signed_request("GET", "/api/v3/allOrders", symbol="BTCUSDT").json()
     assert [o["orderId"] for o in everything] == [o["orderId"] for o in ledger["orders"]]

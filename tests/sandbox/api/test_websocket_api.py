@@ -9,8 +9,8 @@ import websocket
 
 from sandbox.api.limits import WEIGHT_LIMIT
 from sandbox.config import SAMPLE_KEY, SandboxConfig
+from tests.sandbox.api_client import ApiClient, sign_params
 from tests.sandbox.venue import Json, Venue, running
-from tests.sandbox.websocket_api import Api, signed
 
 ORDER = {"symbol": "BTCUSDT", "side": "BUY", "type": "MARKET", "quantity": "0.001"}
 FULL_WIDTH = "\uff11\uff12\uff13\uff14\uff15\uff16"
@@ -79,8 +79,8 @@ VECTORS: list[tuple[str, Json, str]] = [
 
 
 @pytest.fixture
-def api(venue: Venue) -> Iterator[Api]:
-    api = Api(venue)
+def api(venue: Venue) -> Iterator[ApiClient]:
+    api = ApiClient(venue)
     yield api
     api.socket.close()
 
@@ -94,12 +94,14 @@ def then() -> Iterator[Venue]:
 
 @pytest.mark.parametrize(("method", "params", "proof"), VECTORS)
 def test_the_documented_signatures_hold(then: Venue, method: str, params: Json, proof: str) -> None:
-    then.fault("clock_skew", ms=0)
-    then.inside(lambda: then.server.faults.requests.faults.skew_clock(2**62, skew_to(then, params)))
-    api = Api(then)
-    answer = api.ask(method, **params, apiKey=SAMPLE_KEY, signature=proof)
+    then.inject_fault("clock_skew", ms=0)
+    then.run_in_loop(
+        lambda: then.server.faults.requests.faults.skew_clock(2**62, skew_to(then, params))
+    )
+    api = ApiClient(then)
+    answer = api.request(method, **params, apiKey=SAMPLE_KEY, signature=proof)
     assert answer.get("error", {}).get("code") not in (-1021, -1022, -1102, -2015)
-    wrong = api.ask(method, **params, apiKey=SAMPLE_KEY, signature=proof[::-1])
+    wrong = api.request(method, **params, apiKey=SAMPLE_KEY, signature=proof[::-1])
     assert (wrong["status"], wrong["error"]["code"]) == (400, -1022)
 
 
@@ -107,68 +109,72 @@ def skew_to(venue: Venue, params: Json) -> int:
     return int(params["timestamp"]) - venue.clock.now_ms()
 
 
-def test_an_answer_has_its_requests_id_status_result_and_limits(api: Api) -> None:
-    answer = api.ask("time")
+def test_an_answer_has_its_requests_id_status_result_and_limits(api: ApiClient) -> None:
+    answer = api.request("time")
     assert set(answer) == {"id", "status", "result", "rateLimits"}
     assert (answer["id"], answer["status"]) == (1, 200)
     assert abs(answer["result"]["serverTime"] - api.venue.clock.now_ms()) < 1000
     (weight,) = answer["rateLimits"]
     assert (weight["rateLimitType"], weight["limit"]) == ("REQUEST_WEIGHT", WEIGHT_LIMIT)
-    assert api.ask("ping")["rateLimits"][0]["count"] == weight["count"] + 1
+    assert api.request("ping")["rateLimits"][0]["count"] == weight["count"] + 1
     api.socket.send('{"id":null,"method":"v3/ping"}')
-    assert api.answer_to(None)["result"] == {}
+    assert api.receive_answer(None)["result"] == {}
 
 
-def test_limits_are_left_out_where_they_are_not_wanted(api: Api, venue: Venue) -> None:
-    assert "rateLimits" not in api.ask("ping", returnRateLimits=False)
-    assert "rateLimits" not in Api(venue, "/ws-api/v3?returnRateLimits=false").ask("ping")
+def test_limits_are_left_out_where_they_are_not_wanted(api: ApiClient, venue: Venue) -> None:
+    assert "rateLimits" not in api.request("ping", returnRateLimits=False)
+    assert "rateLimits" not in ApiClient(venue, "/ws-api/v3?returnRateLimits=false").request("ping")
     params = {"returnRateLimits": "false", "timestamp": venue.clock.now_ms()}
-    assert api.ask("account.status", **signed(params))["status"] == 200
+    assert api.request("account.status", **sign_params(params))["status"] == 200
 
 
-def test_opening_a_connection_weighs_two(api: Api, venue: Venue) -> None:
-    before = api.ask("ping")["rateLimits"][0]["count"]
-    assert Api(venue).ask("ping")["rateLimits"][0]["count"] == before + 2 + 1
+def test_opening_a_connection_weighs_two(api: ApiClient, venue: Venue) -> None:
+    before = api.request("ping")["rateLimits"][0]["count"]
+    assert ApiClient(venue).request("ping")["rateLimits"][0]["count"] == before + 2 + 1
 
 
-def test_public_methods_answer_like_their_rest_twins(api: Api, venue: Venue) -> None:
-    info = api.ask("exchangeInfo", symbols=["BTCUSDT", "ETHUSDT"])["result"]
+def test_public_methods_answer_like_their_rest_twins(api: ApiClient, venue: Venue) -> None:
+    info = api.request("exchangeInfo", symbols=["BTCUSDT", "ETHUSDT"])["result"]
     assert [row["symbol"] for row in info["symbols"]] == ["BTCUSDT", "ETHUSDT"]
     assert info["rateLimits"][-1]["rateLimitType"] == "CONNECTIONS"
     asked: dict[str, Any] = {"symbol": "BTCUSDT", "interval": "1m", "limit": 3}
-    rows = api.ask("klines", **asked)["result"]
+    rows = api.request("klines", **asked)["result"]
     assert rows[:2] == venue.get("/api/v3/klines", **asked)[:2]
-    first = api.ask("trades.aggregate", symbol="BTCUSDT", limit=1)["result"][0]["a"]
+    first = api.request("trades.aggregate", symbol="BTCUSDT", limit=1)["result"][0]["a"]
     same = venue.get("/api/v3/aggTrades", symbol="BTCUSDT", fromId=first, limit=1)
-    assert api.ask("trades.aggregate", symbol="BTCUSDT", fromId=first, limit=1)["result"] == same
-    assert api.ask("ticker.price", symbol="BTCUSDT")["result"]["symbol"] == "BTCUSDT"
+    assert (
+        api.request("trades.aggregate", symbol="BTCUSDT", fromId=first, limit=1)["result"] == same
+    )
+    assert api.request("ticker.price", symbol="BTCUSDT")["result"]["symbol"] == "BTCUSDT"
     for method in ("trades.recent", "trades.historical", "depth", "avgPrice", "ticker.book"):
-        assert api.ask(method, symbol="BTCUSDT")["status"] == 200
+        assert api.request(method, symbol="BTCUSDT")["status"] == 200
 
 
-def test_an_order_is_placed_found_cancelled_and_listed(api: Api) -> None:
-    bid = api.ask("ticker.book", symbol="BTCUSDT")["result"]["bidPrice"]
+def test_an_order_is_placed_found_cancelled_and_listed(api: ApiClient) -> None:
+    bid = api.request("ticker.book", symbol="BTCUSDT")["result"]["bidPrice"]
     limit = {**PLACED, "side": "BUY", "quantity": "0.01", "price": f"{float(bid) * 0.9:.2f}"}
-    placed = api.order(**limit, newClientOrderId="ws-1")
+    placed = api.place_order(**limit, newClientOrderId="ws-1")
     assert [row["rateLimitType"] for row in placed["rateLimits"]] == [
         "ORDERS",
         "ORDERS",
         "REQUEST_WEIGHT",
     ]
     number = placed["result"]["orderId"]
-    found = api.signed("order.status", symbol="BTCUSDT", origClientOrderId="ws-1")["result"]
+    found = api.signed_request("order.status", symbol="BTCUSDT", origClientOrderId="ws-1")["result"]
     assert (found["orderId"], found["status"]) == (number, "NEW")
-    assert found in api.signed("openOrders.status", symbol="BTCUSDT")["result"]
-    gone = api.signed("order.cancel", symbol="BTCUSDT", orderId=number)["result"]
+    assert found in api.signed_request("openOrders.status", symbol="BTCUSDT")["result"]
+    gone = api.signed_request("order.cancel", symbol="BTCUSDT", orderId=number)["result"]
     assert (gone["status"], gone["origClientOrderId"]) == ("CANCELED", "ws-1")
-    assert api.order(quantity="0.001")["result"]["status"] == "FILLED"
-    orders = api.signed("allOrders", symbol="BTCUSDT", orderId=number)["result"]
+    assert api.place_order(quantity="0.001")["result"]["status"] == "FILLED"
+    orders = api.signed_request("allOrders", symbol="BTCUSDT", orderId=number)["result"]
     assert [order["status"] for order in orders] == ["CANCELED", "FILLED"]
-    trades = api.signed("myTrades", symbol="BTCUSDT", orderId=orders[1]["orderId"])["result"]
+    trades = api.signed_request("myTrades", symbol="BTCUSDT", orderId=orders[1]["orderId"])[
+        "result"
+    ]
     assert trades
-    assert api.signed("order.test", **ORDER)["result"] == {}
-    assert api.signed("account.status", omitZeroBalances=True)["result"]["balances"]
-    empty = api.signed("openOrders.cancelAll", symbol="BTCUSDT")
+    assert api.signed_request("order.test", **ORDER)["result"] == {}
+    assert api.signed_request("account.status", omitZeroBalances=True)["result"]["balances"]
+    empty = api.signed_request("openOrders.cancelAll", symbol="BTCUSDT")
     assert (empty["status"], empty["error"]["code"]) == (400, -2011)
 
 
@@ -189,46 +195,46 @@ BAD_REQUESTS: list[tuple[str, object, int, int]] = [
 
 @pytest.mark.parametrize(("message", "number", "status", "code"), BAD_REQUESTS)
 def test_a_bad_request_is_refused_with_its_code(
-    api: Api, message: str, number: int | str | None, status: int, code: int
+    api: ApiClient, message: str, number: int | str | None, status: int, code: int
 ) -> None:
     api.socket.send(message)
-    answer = api.answer_to(number)
+    answer = api.receive_answer(number)
     assert (answer["status"], answer["error"]["code"]) == (status, code)
 
 
-def test_keys_of_this_kind_cannot_log_on(api: Api) -> None:
-    refused = api.signed("session.logon")
+def test_keys_of_this_kind_cannot_log_on(api: ApiClient) -> None:
+    refused = api.signed_request("session.logon")
     assert (refused["status"], refused["error"]["code"]) == (400, -4056)
-    status = api.ask("session.status")["result"]
+    status = api.request("session.status")["result"]
     assert (status["apiKey"], status["userDataStream"]) == (None, False)
-    assert api.ask("session.logout")["status"] == 200
-    params = signed({"timestamp": api.venue.clock.now_ms()}, key="x" * 64)
-    unknown = api.ask("account.status", **params)
+    assert api.request("session.logout")["status"] == 200
+    params = sign_params({"timestamp": api.venue.clock.now_ms()}, key="x" * 64)
+    unknown = api.request("account.status", **params)
     assert (unknown["status"], unknown["error"]["code"]) == (401, -2015)
 
 
 def test_beyond_the_limit_the_answer_says_when_to_come_again(fresh_venue: Venue) -> None:
-    api = Api(fresh_venue)
-    api.ask("ping")
+    api = ApiClient(fresh_venue)
+    api.request("ping")
     fresh_venue.server.dispatcher.limiter.charge("127.0.0.1", 5_990, fresh_venue.clock.now_ms())
-    refused = api.ask("exchangeInfo", symbol="BTCUSDT")
+    refused = api.request("exchangeInfo", symbol="BTCUSDT")
     assert (refused["status"], refused["error"]["code"]) == (429, -1003)
     data = refused["error"]["data"]
     assert data["retryAfter"] % 60_000 == 0
     assert 0 < data["retryAfter"] - data["serverTime"] <= 60_000
 
 
-def test_a_ban_is_told_and_ends_the_connection(api: Api, venue: Venue) -> None:
-    venue.fault("rate_limit", seconds=30, banned=True)
-    banned = api.ask("ping")
+def test_a_ban_is_told_and_ends_the_connection(api: ApiClient, venue: Venue) -> None:
+    venue.inject_fault("rate_limit", seconds=30, banned=True)
+    banned = api.request("ping")
     assert (banned["status"], banned["error"]["code"]) == (418, -1003)
     assert api.socket.recv_data(control_frame=True)[0] == websocket.ABNF.OPCODE_CLOSE
 
 
 def test_it_pings_and_ends_like_a_stream() -> None:
     with running(SandboxConfig([], lifetime_ms=700)) as venue:
-        api = Api(venue)
-        api.ask("ping")
+        api = ApiClient(venue)
+        api.request("ping")
         assert api.socket.recv_data(control_frame=True) == (
             websocket.ABNF.OPCODE_CLOSE,
             b"\x03\xe9",
@@ -236,8 +242,8 @@ def test_it_pings_and_ends_like_a_stream() -> None:
 
 
 def test_silent_clients_are_pinged_and_cut(fresh_venue: Venue) -> None:
-    mute = Api(fresh_venue)
-    mute.ask("ping")
+    mute = ApiClient(fresh_venue)
+    mute.request("ping")
     for seconds in (20, 40, 60):
         fresh_venue.shift_ms = seconds * 1000
         frame = mute.socket.recv_frame()  # unlike recv, it sends no pong
@@ -246,16 +252,16 @@ def test_silent_clients_are_pinged_and_cut(fresh_venue: Venue) -> None:
     assert (frame.opcode, frame.data) == (websocket.ABNF.OPCODE_CLOSE, b"\x03\xf0Pong timeout")
 
 
-def test_a_slow_order_holds_nobody_up(api: Api, venue: Venue) -> None:
-    venue.fault("order_timeout", answer_after_ms=300)
-    params = signed({**ORDER, "timestamp": venue.clock.now_ms()})
+def test_a_slow_order_holds_nobody_up(api: ApiClient, venue: Venue) -> None:
+    venue.inject_fault("order_timeout", answer_after_ms=300)
+    params = sign_params({**ORDER, "timestamp": venue.clock.now_ms()})
     order = api.send("order.place", **params)
-    assert api.ask("ping")["status"] == 200
-    assert api.answer_to(order)["result"]["status"] == "FILLED"
+    assert api.request("ping")["status"] == 200
+    assert api.receive_answer(order)["result"]["status"] == "FILLED"
 
 
-def test_numbers_are_signed_as_they_are_written(api: Api, venue: Venue) -> None:
-    params = signed({"recvWindow": "6000.250", "timestamp": venue.clock.now_ms()})
+def test_numbers_are_signed_as_they_are_written(api: ApiClient, venue: Venue) -> None:
+    params = sign_params({"recvWindow": "6000.250", "timestamp": venue.clock.now_ms()})
     text = json.dumps(params).replace('"6000.250"', "6000.250")
     api.socket.send(f'{{"id":5,"method":"account.status","params":{text}}}')
-    assert api.answer_to(5)["status"] == 200
+    assert api.receive_answer(5)["status"] == 200

@@ -20,7 +20,7 @@ FUNDS = {"USDT": Decimal(100_000), "BTC": Decimal(10), "BNB": Decimal(1)}
 WORTH = {"USDT": Decimal(1), "BTC": Decimal(100), "BNB": Decimal(500)}
 
 
-class Scripted:
+class ScriptedTrades:
     """Trades as the test wants them."""
 
     next_trade_ms = NEVER_MS
@@ -36,7 +36,7 @@ class Scripted:
         return taken
 
 
-class Bench:
+class EngineBench:
     """BTCUSDT last traded at 100; the book has ten bids from 99 down and ten asks from 101 up.
 
     Each level holds 1 BTC and stays as it is until the test trades. Time passes by `tick`.
@@ -49,12 +49,12 @@ class Bench:
         for asset, amount in FUNDS.items():
             self.engine.account.credit(asset, amount)
         self.engine.account.record_balances(self.now_ms)
-        self.source, self.trade_id = Scripted(), 0
+        self.source, self.trade_id = ScriptedTrades(), 0
         self.market = Market(KNOWN_LISTINGS["BTCUSDT"].rules, self.source, 1, 1_000)
         self.market.wake(self.now_ms)
-        self.tick(100)
+        self.trade(100)
 
-    def tick(self, price: object, quantity: object = 1) -> None:
+    def trade(self, price: object, quantity: object = 1) -> None:
         """The market trades, a millisecond later."""
         self.now_ms += 1
         self.trade_id += 1
@@ -70,13 +70,13 @@ class Bench:
         book.bids = [Level(price - n, Decimal(1)) for n in range(1, 11) if price > n]
         book.asks = [Level(price + n, Decimal(1)) for n in range(1, 11)]
 
-    def wait(self, ms: int) -> None:
+    def pass_time(self, ms: int) -> None:
         """Let time pass without trades; within a second the book stays."""
         self.now_ms += ms
         self.engine.run_scheduled(self.now_ms)
 
-    def place(
-        self, kind: str, side: str, course: ExecutionTiming = IMMEDIATE, **amounts: object
+    def place_order(
+        self, kind: str, side: str, timing: ExecutionTiming = IMMEDIATE, **amounts: object
     ) -> Order:
         """Amounts are numbers or text; other fields of the request as they are."""
         fields = {
@@ -87,14 +87,14 @@ class Bench:
         }
         fields.setdefault("client_order_id", f"o-{len(self.engine.orders)}")
         request = OrderRequest("BTCUSDT", side, kind, **fields)  # type: ignore[arg-type]
-        return self.engine.accept_order(request, self.market, self.now_ms, course)
+        return self.engine.accept_order(request, self.market, self.now_ms, timing)
 
-    def held(self, asset: str) -> Any:
+    def balance(self, asset: str) -> Any:
         """Free and locked, decimals to be compared with any number."""
         balance = self.engine.account.balances[asset]
         return balance.free, balance.locked
 
-    def told(self) -> list[str]:
+    def pop_reports(self) -> list[str]:
         """Execution type and status of the reports since last asked."""
         told = [f"{e['x']} {e['X']}" for e in self.outbox if e["e"] == "executionReport"]
         self.outbox.clear()

@@ -1,4 +1,4 @@
-"""How faults are asked for, looked at and ended."""
+"""Injecting, listing and clearing faults over HTTP."""
 
 import pytest
 import requests
@@ -9,8 +9,8 @@ from tests.servers import ROOT
 
 
 def test_a_fault_can_be_looked_at_and_taken_back(venue: Venue) -> None:
-    venue.fault("skip_ids", symbol="NEXOUSDT", count=900)
-    venue.fault("reject")
+    venue.inject_fault("skip_ids", symbol="NEXOUSDT", count=900)
+    venue.inject_fault("reject")
     waiting = venue.get("/sandbox/faults")
     assert 800 < waiting["skip_ids"]["NEXOUSDT"] <= 900  # it trades meanwhile
     assert [fault["fault"] for fault in waiting["orders"]] == ["reject"]

@@ -7,14 +7,21 @@ from itertools import pairwise
 import pytest
 import websocket
 
-from tests.sandbox.venue import Venue, control, events, finals, reply, until
+from tests.sandbox.venue import (
+    Venue,
+    receive_closed_klines,
+    receive_events,
+    receive_reply,
+    receive_until,
+    send_control,
+)
 from tests.servers import eventually
 
 PACE = 4
 
 
 def test_a_raw_stream_carries_bare_events_with_contiguous_ids(venue: Venue) -> None:
-    aggs = events(venue.socket("/ws/btcusdt@aggTrade"), 8)
+    aggs = receive_events(venue.socket("/ws/btcusdt@aggTrade"), 8)
     assert [agg["a"] for agg in aggs] == list(range(aggs[0]["a"], aggs[0]["a"] + 8))
     assert all(right["f"] == left["l"] + 1 for left, right in pairwise(aggs))
     assert set(aggs[0]) == {*"eEsapqflTmM"}
@@ -25,7 +32,7 @@ def test_a_raw_stream_carries_bare_events_with_contiguous_ids(venue: Venue) -> N
 
 def test_a_combined_stream_names_the_stream_of_each_event(venue: Venue) -> None:
     socket = venue.socket("/stream?streams=btcusdt@trade/btcusdt@aggTrade/ethusdt%40trade")
-    seen = {event["stream"]: event["data"] for event in events(socket, 60)}
+    seen = {event["stream"]: event["data"] for event in receive_events(socket, 60)}
     assert set(seen) == {"btcusdt@trade", "btcusdt@aggTrade", "ethusdt@trade"}
     trade = seen["btcusdt@trade"]
     assert set(trade) == {*"eEstpqTmM"}
@@ -35,40 +42,40 @@ def test_a_combined_stream_names_the_stream_of_each_event(venue: Venue) -> None:
 
 def test_book_and_mini_tickers_have_their_shapes(venue: Venue) -> None:
     socket = venue.socket("/stream?streams=btcusdt@bookTicker/btcusdt@miniTicker/!miniTicker@arr")
-    book = until(socket, lambda event: event["stream"] == "btcusdt@bookTicker")["data"]
+    book = receive_until(socket, lambda event: event["stream"] == "btcusdt@bookTicker")["data"]
     assert set(book) == {*"usbBaA"}
-    mini = until(socket, lambda event: event["stream"] == "btcusdt@miniTicker")["data"]
+    mini = receive_until(socket, lambda event: event["stream"] == "btcusdt@miniTicker")["data"]
     assert set(mini) == {*"eEscohlvq"}
-    assert mini in until(socket, lambda event: event["stream"] == "!miniTicker@arr")["data"]
+    assert mini in receive_until(socket, lambda event: event["stream"] == "!miniTicker@arr")["data"]
 
 
 def test_subscriptions_change_while_connected(venue: Venue) -> None:
     socket = venue.socket("/ws")
-    assert control(socket, "SUBSCRIBE", "btcusdt@trade", "ethusdt@trade") == {
+    assert send_control(socket, "SUBSCRIBE", "btcusdt@trade", "ethusdt@trade") == {
         "result": None,
         "id": 1,
     }
-    control(socket, "UNSUBSCRIBE", "btcusdt@trade", id=2)
-    assert control(socket, "LIST_SUBSCRIPTIONS", id=None) == {
+    send_control(socket, "UNSUBSCRIBE", "btcusdt@trade", id=2)
+    assert send_control(socket, "LIST_SUBSCRIPTIONS", id=None) == {
         "result": ["ethusdt@trade"],
         "id": None,
     }
-    assert {event["s"] for event in events(socket, 5)} == {"ETHUSDT"}
+    assert {event["s"] for event in receive_events(socket, 5)} == {"ETHUSDT"}
 
 
 def test_wrapping_is_a_property_of_the_connection(venue: Venue) -> None:
     socket = venue.socket("/ws/btcusdt@trade")
-    assert control(socket, "GET_PROPERTY", "combined")["result"] is False
-    assert control(socket, "SET_PROPERTY", "combined", True, id="b2")["result"] is None
-    assert control(socket, "GET_PROPERTY", "combined")["result"] is True
-    assert set(events(socket, 1)[0]) == {"stream", "data"}
+    assert send_control(socket, "GET_PROPERTY", "combined")["result"] is False
+    assert send_control(socket, "SET_PROPERTY", "combined", True, id="b2")["result"] is None
+    assert send_control(socket, "GET_PROPERTY", "combined")["result"] is True
+    assert set(receive_events(socket, 1)[0]) == {"stream", "data"}
 
 
 def test_an_unknown_symbol_is_accepted_and_stays_silent(venue: Venue) -> None:
     socket = venue.socket("/ws")
     names = ("nopeusdt@trade", "BTCUSDT@trade")
-    assert control(socket, "SUBSCRIBE", *names)["result"] is None
-    assert control(socket, "LIST_SUBSCRIPTIONS")["result"] == list(names)
+    assert send_control(socket, "SUBSCRIBE", *names)["result"] is None
+    assert send_control(socket, "LIST_SUBSCRIPTIONS")["result"] == list(names)
     socket.settimeout(0.5)
     with pytest.raises(websocket.WebSocketTimeoutException):
         socket.recv()
@@ -93,7 +100,7 @@ def test_a_bad_control_message_is_answered_with_a_nested_error(
 ) -> None:
     socket = venue.socket("/ws")
     socket.send(message)
-    error = reply(socket)["error"]
+    error = receive_reply(socket)["error"]
     assert error["code"] == code
     assert error["msg"].startswith(text)
 
@@ -101,15 +108,15 @@ def test_a_bad_control_message_is_answered_with_a_nested_error(
 def test_more_than_1024_streams_are_refused(venue: Venue) -> None:
     socket = venue.socket("/ws")
     names = [f"x{place}usdt@trade" for place in range(1025)]
-    assert control(socket, "SUBSCRIBE", *names)["error"] == {
+    assert send_control(socket, "SUBSCRIBE", *names)["error"] == {
         "code": 4,
         "msg": "Too many subscriptions",
     }
-    assert control(socket, "SUBSCRIBE", *names[:-1])["result"] is None
+    assert send_control(socket, "SUBSCRIBE", *names[:-1])["result"] is None
 
 
 def test_a_closed_kline_comes_once_at_once_and_equals_its_rest_twin(venue: Venue) -> None:
-    seen = events(venue.socket("/ws/nexousdt@kline_1s"), 6)
+    seen = receive_events(venue.socket("/ws/nexousdt@kline_1s"), 6)
     closed = [event for event in seen if event["k"]["x"]]
     opens = [event["k"]["t"] for event in closed]
     assert opens == list(range(opens[0], opens[-1] + 1, 1000))
@@ -133,15 +140,15 @@ def test_every_interval_ends_once_for_every_socket_whenever_it_subscribed(venue:
     for _ in range(3):
         sockets.append(venue.socket("/ws"))
         before_ms = venue.clock.now_ms()
-        control(sockets[-1], "SUBSCRIBE", *names)
+        send_control(sockets[-1], "SUBSCRIBE", *names)
         after_ms = venue.clock.now_ms()
-        venue.inside(lambda: time.sleep(0.45 / PACE))
-    venue.inside(lambda: time.sleep(2.2 / PACE))  # a beat that comes late ends several
+        venue.run_in_loop(lambda: time.sleep(0.45 / PACE))
+    venue.run_in_loop(lambda: time.sleep(2.2 / PACE))  # a beat that comes late ends several
     last = (venue.clock.now_ms() // 1000 + 1) * 1000
     for socket in sockets:
         ended: dict[str, list[int]] = {}
         while min((opens[-1] for opens in ended.values()), default=0) < last or len(ended) < 4:
-            (kline,) = finals(socket, 1)
+            (kline,) = receive_closed_klines(socket, 1)
             ended.setdefault(kline["s"], []).append(kline["t"])
         for opens in ended.values():
             assert opens == list(range(opens[0], opens[-1] + 1, 1000))
@@ -150,7 +157,7 @@ def test_every_interval_ends_once_for_every_socket_whenever_it_subscribed(venue:
 
 
 def test_open_klines_are_pushed_every_two_seconds(venue: Venue) -> None:
-    first, second = events(venue.socket("/ws/nexousdt@kline_1h"), 2)
+    first, second = receive_events(venue.socket("/ws/nexousdt@kline_1h"), 2)
     assert first["k"]["x"] is False
     assert 1_500 < second["E"] - first["E"] < 2_500
     assert second["k"]["t"] <= second["E"] <= second["k"]["T"]
@@ -188,8 +195,8 @@ def test_a_client_that_does_not_read_is_cut_and_slows_nobody(venue: Venue) -> No
         if c.transport.get_extra_info("peername")[1] == deaf.sock.getsockname()[1]
     ]
     for _ in range(40):
-        venue.inside(lambda: slow.send_frame(b"\x81\x7d" + b"x" * 1_000_000))
+        venue.run_in_loop(lambda: slow.send_frame(b"\x81\x7d" + b"x" * 1_000_000))
         if slow not in hub.connections:
             break
     assert slow not in hub.connections
-    assert events(well, 3)
+    assert receive_events(well, 3)

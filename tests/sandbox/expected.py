@@ -1,4 +1,4 @@
-"""Klines as the exchange's own trades give them, worked out the slow way."""
+"""Expected klines, built from the exchange's own aggregate trades the slow way."""
 
 from decimal import Decimal
 from itertools import groupby
@@ -6,7 +6,7 @@ from itertools import groupby
 from tests.sandbox.venue import Json, Venue
 
 
-def all_aggs(venue: Venue, symbol: str, first_id: int = 0) -> list[Json]:
+def fetch_aggs(venue: Venue, symbol: str, first_id: int = 0) -> list[Json]:
     """Every aggregate trade that REST has, from an id on."""
     rows: list[Json] = []
     while page := venue.get("/api/v3/aggTrades", symbol=symbol, fromId=first_id, limit=1000):
@@ -15,7 +15,7 @@ def all_aggs(venue: Venue, symbol: str, first_id: int = 0) -> list[Json]:
     return rows
 
 
-def folded(aggs: list[Json], length_ms: int) -> dict[int, list[object]]:
+def build_klines(aggs: list[Json], length_ms: int) -> dict[int, list[object]]:
     """REST klines without their last cell by open time, flat ones for silent intervals."""
     by_open = sorted(aggs, key=lambda agg: agg["T"] // length_ms)
     groups = {
@@ -48,7 +48,9 @@ def _quote(aggs: list[Json]) -> str:
     return f"{sum((Decimal(agg['q']) * Decimal(agg['p']) for agg in aggs), Decimal(0)):.8f}"
 
 
-def klines(venue: Venue, symbol: str, interval: str, **params: object) -> dict[int, list[object]]:
+def fetch_klines(
+    venue: Venue, symbol: str, interval: str, **params: object
+) -> dict[int, list[object]]:
     """REST klines without their last cell, by open time."""
     rows = venue.get("/api/v3/klines", symbol=symbol, interval=interval, limit=1000, **params)
     return {row[0]: row[:11] for row in rows}
