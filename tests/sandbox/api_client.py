@@ -65,11 +65,11 @@ class ApiClient:
         """All events that have come, up to the first wanted one, without their envelopes."""
         while not (self.events and wanted(self.events[-1]["event"])):
             self.events.append(json.loads(self.socket.recv()))
-        told, self.events = [message["event"] for message in self.events], []
-        return told
+        received, self.events = [message["event"] for message in self.events], []
+        return received
 
     def receive_reports(self, *last: str) -> list[Json]:
         """Execution reports up to the first of these statuses, and the balances after it."""
-        told = self.receive_events_until(lambda event: event.get("X") in last)
-        told += self.receive_events_until(lambda event: event["e"] == "outboundAccountPosition")
-        return told
+        received = self.receive_events_until(lambda event: event.get("X") in last)
+        received += self.receive_events_until(lambda event: event["e"] == "outboundAccountPosition")
+        return received

@@ -36,7 +36,7 @@ def fast_clock(pace: int) -> Callable[[], int]:
 
 
 class PausedClock:
-    """A clock that stands still at a time until it is let go."""
+    """A clock that stands still at a time until it is resumed."""
 
     def __init__(self, at_ms: int, pace: int) -> None:
         self.read_ms: Callable[[], int] = lambda: at_ms
@@ -53,11 +53,11 @@ class PausedClock:
 class Venue:
     """A running exchange. `shift_ms` moves its clock against ours; it never runs backwards."""
 
-    def __init__(self, plan: SandboxConfig, read_ms: Callable[[], int] = wall_ms) -> None:
+    def __init__(self, config: SandboxConfig, read_ms: Callable[[], int] = wall_ms) -> None:
         self.shift_ms = 0
         self.timeout_s = 5.0  # seconds that a signed request waits for its answer
         self.clock = Clock(lambda: read_ms() + self.shift_ms)
-        self.exchange = Exchange(plan, self.clock)
+        self.exchange = Exchange(config, self.clock)
         self.server = SandboxServer(self.exchange)
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
@@ -75,7 +75,7 @@ class Venue:
         self._loop.close()
 
     def run_in_loop(self, action: Callable[[], Any]) -> Any:
-        """Run something between two beats of the exchange."""
+        """Run something between two steps of the simulation."""
 
         async def act() -> Any:
             return action()
@@ -121,9 +121,9 @@ class Venue:
 
 
 @contextmanager
-def running(plan: SandboxConfig, read_ms: Callable[[], int] = wall_ms) -> Iterator[Venue]:
+def running(config: SandboxConfig, read_ms: Callable[[], int] = wall_ms) -> Iterator[Venue]:
     """An exchange of a test's own, in which nothing runs that is not asked for."""
-    venue = Venue(plan, read_ms)
+    venue = Venue(config, read_ms)
     venue.exchange.sleeping_markets.clear()
     try:
         yield venue

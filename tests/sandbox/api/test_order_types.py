@@ -13,7 +13,7 @@ REPLACE = "/api/v3/order/cancelReplace"
 
 
 def price(venue: Venue, factor: str) -> Decimal:
-    """So many times the last price, on the tick."""
+    """So many times the last price, on the price grid."""
     last = Decimal(venue.get("/api/v3/ticker/price", symbol="BTCUSDT")["price"])
     return (last * Decimal(factor)).quantize(Decimal("0.01"))
 
@@ -136,7 +136,7 @@ def test_one_order_replaces_another(venue: Venue) -> None:
     assert (status, again["cancelResponse"]["origClientOrderId"]) == (200, "new")
 
 
-def test_a_replacement_tells_which_half_has_failed(fresh_venue: Venue) -> None:
+def test_a_replacement_answers_which_half_has_failed(fresh_venue: Venue) -> None:
     venue = fresh_venue
     status, none = replaced(venue, cancelOrderId=99)
     assert (status, none["code"], none["data"]["newOrderResult"]) == (400, -2022, "NOT_ATTEMPTED")
@@ -171,8 +171,10 @@ def test_fees_come_out_of_another_asset() -> None:
         bnb = Decimal(held["initial_balances"]["BNB"]) - Decimal(held["balances"]["BNB"]["free"])
         assert bnb == fees > 0
         assert Decimal(held["balances"]["BTC"]["free"]) == Decimal("100.001")
-        told = venue.signed_request("GET", "/api/v3/account/commission", symbol="BTCUSDT").json()
-        assert told["discount"]["discountAsset"] == "BNB"
+        received = venue.signed_request(
+            "GET", "/api/v3/account/commission", symbol="BTCUSDT"
+        ).json()
+        assert received["discount"]["discountAsset"] == "BNB"
 
 
 def test_a_first_fill_gives_back_to_the_order_count() -> None:

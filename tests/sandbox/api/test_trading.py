@@ -11,9 +11,8 @@ FEE = Decimal("0.001")
 
 def balances(venue: Venue) -> dict[str, Decimal]:
     """Free and locked together; nothing is locked unless an order rests."""
-    rows = venue.signed_request("GET", "/api/v3/account", omitZeroBalances="true").json()[
-        "balances"
-    ]
+    account = venue.signed_request("GET", "/api/v3/account", omitZeroBalances="true").json()
+    rows = account["balances"]
     return {row["asset"]: Decimal(row["free"]) + Decimal(row["locked"]) for row in rows}
 
 
@@ -23,7 +22,7 @@ def locked(venue: Venue, asset: str) -> Decimal:
 
 
 def price(venue: Venue, factor: str) -> str:
-    """So many times the last price, on the tick."""
+    """So many times the last price, on the price grid."""
     last = Decimal(venue.get("/api/v3/ticker/price", symbol="BTCUSDT")["price"])
     return str((last * Decimal(factor)).quantize(Decimal("0.01")))
 
@@ -215,7 +214,7 @@ def test_the_answer_is_as_long_as_asked_for(venue: Venue) -> None:
     assert full - result == {"fills"}
 
 
-def test_the_ledger_tells_every_order_fill_and_balance(fresh_venue: Venue) -> None:
+def test_the_ledger_has_every_order_fill_and_balance(fresh_venue: Venue) -> None:
     for side, quantity in (("BUY", "0.02"), ("SELL", "0.01"), ("SELL", "95")):
         fresh_venue.place_order(side=side, quantity=quantity)
     ledger = fresh_venue.ledger()

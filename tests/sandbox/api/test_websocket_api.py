@@ -224,7 +224,7 @@ def test_beyond_the_limit_the_answer_says_when_to_come_again(fresh_venue: Venue)
     assert 0 < data["retryAfter"] - data["serverTime"] <= 60_000
 
 
-def test_a_ban_is_told_and_ends_the_connection(api: ApiClient, venue: Venue) -> None:
+def test_a_ban_is_answered_and_ends_the_connection(api: ApiClient, venue: Venue) -> None:
     venue.inject_fault("rate_limit", seconds=30, banned=True)
     banned = api.request("ping")
     assert (banned["status"], banned["error"]["code"]) == (418, -1003)

@@ -57,7 +57,7 @@ def test_it_places_finds_cancels_and_lists_orders(spot: Spot, venue: Venue) -> N
     assert rest.get_account().data().balances
 
 
-async def test_it_trades_over_the_websocket_api_and_hears_of_it(spot: Spot) -> None:
+async def test_it_trades_over_the_websocket_api_and_receives_user_data(spot: Spot) -> None:
     connection = await spot.websocket_api.create_connection()
     heard: asyncio.Queue[Any] = asyncio.Queue()
     try:
@@ -75,7 +75,7 @@ async def test_it_trades_over_the_websocket_api_and_hears_of_it(spot: Spot) -> N
         await connection.close_connection(close_session=True)
 
 
-async def test_it_hears_the_market(spot: Spot) -> None:
+async def test_it_receives_market_streams(spot: Spot) -> None:
     connection = await spot.websocket_streams.create_connection()
     heard: asyncio.Queue[Any] = asyncio.Queue()
     try:

@@ -167,12 +167,12 @@ def test_an_interval_without_trades_is_flat_in_both_shapes() -> None:
     ]
 
 
-def test_a_closed_interval_is_told_once_and_in_order() -> None:
+def test_an_interval_closes_once_and_in_order() -> None:
     chart = KlineBuilder()
     chart.add_trade(Trade(1, MIDNIGHT_MS, Decimal(1), Decimal(1), False))
     closed = chart.advance(MIDNIGHT_MS + 10 * MINUTE_MS) + chart.advance(MIDNIGHT_MS + DAY_MS // 24)
     for interval, count in (("1s", 3600), ("1m", 60), ("5m", 12), ("1h", 1)):
-        opens = [kline.open_ms for told, kline in closed if told == interval]
+        opens = [kline.open_ms for received, kline in closed if received == interval]
         assert opens == sorted(set(opens))
         assert len(opens) == count
 

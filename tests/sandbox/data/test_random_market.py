@@ -25,7 +25,7 @@ def market(seed: int, *looks_ms: int) -> tuple[list[Trade], list[Kline]]:
     return found.tape.trades, found.kline_builder.closed["1m"][:]
 
 
-def test_a_seed_tells_the_same_story_however_often_one_looks() -> None:
+def test_a_seed_gives_the_same_market_however_often_it_is_advanced() -> None:
     once, often = market(5, 60_000), market(5, *range(0, 60_001, 500))
     assert once == often
     assert market(6, 60_000) != once

@@ -28,8 +28,8 @@ ROWS = """7,100.5,2,1700000015342,true,0,0
 def played(speed: int, *files: Path) -> dict[str, Market]:
     """The markets of a replay that began at NOW_MS, an hour later."""
     now_ms = [NOW_MS]
-    plan = SandboxConfig([], replay=files, speed=Fraction(speed))
-    exchange = Exchange(plan, Clock(lambda: now_ms[0]))
+    config = SandboxConfig([], replay=files, speed=Fraction(speed))
+    exchange = Exchange(config, Clock(lambda: now_ms[0]))
     for name in exchange.markets:
         exchange.market(name)
     assert all(market.kline_builder.forming("1s") is None for market in exchange.markets.values())
@@ -139,7 +139,7 @@ BAD_FILES = [
 
 
 @pytest.mark.parametrize(("text", "message"), BAD_FILES)
-def test_a_bad_file_is_told_with_its_line_and_value(
+def test_a_bad_file_is_refused_with_its_line_and_value(
     tmp_path: Path, text: str, message: str
 ) -> None:
     path = tmp_path / "AUSDT-1.csv"

@@ -39,7 +39,7 @@ class ScriptedTrades:
 class EngineBench:
     """BTCUSDT last traded at 100; the book has ten bids from 99 down and ten asks from 101 up.
 
-    Each level holds 1 BTC and stays as it is until the test trades. Time passes by `tick`.
+    Each level holds 1 BTC and stays as it is until the test trades. Time passes by `trade` and `pass_time`.
     """
 
     def __init__(self, fee: str = "0.001", fee_asset: str | None = None) -> None:
@@ -61,9 +61,9 @@ class EngineBench:
         amounts = Decimal(str(price)), Decimal(str(quantity))
         trade = Trade(self.trade_id, self.now_ms, *amounts, buyer_maker=False)
         self.source.waiting.append(group_trades(self.trade_id, [trade]))
-        moved = self.market.advance(self.now_ms)
+        update = self.market.advance(self.now_ms)
         self._lay_out_book(amounts[0])
-        self.engine.apply_trades(self.market, moved.groups, self.now_ms)
+        self.engine.apply_trades(self.market, update.groups, self.now_ms)
 
     def _lay_out_book(self, price: Decimal) -> None:
         book = self.market.order_book(self.now_ms)
@@ -96,6 +96,6 @@ class EngineBench:
 
     def pop_reports(self) -> list[str]:
         """Execution type and status of the reports since last asked."""
-        told = [f"{e['x']} {e['X']}" for e in self.outbox if e["e"] == "executionReport"]
+        received = [f"{e['x']} {e['X']}" for e in self.outbox if e["e"] == "executionReport"]
         self.outbox.clear()
-        return told
+        return received

@@ -33,18 +33,18 @@ MODES = [
 def test_we_never_trade_with_ourselves(
     mode: str, maker: tuple[str, int, int], taker: tuple[str, int, int]
 ) -> None:
-    bench, told = crossed(mode)
+    bench, received = crossed(mode)
     orders = bench.engine.orders.values()
     states: list[Any] = [(o.status, o.executed, o.prevented) for o in orders]
     assert states == [maker, taker]
     locked = sum(order.remaining for order in orders if order.is_open and not order.request.is_buy)
     cost = sum(order.remaining * 102 for order in orders if order.is_open and order.request.is_buy)
     assert (bench.balance("BTC")[1], bench.balance("USDT")[1]) == (locked, cost)
-    assert told[0] == "NEW NEW"
-    assert any(report.startswith("TRADE_PREVENTION") for report in told)
+    assert received[0] == "NEW NEW"
+    assert any(report.startswith("TRADE_PREVENTION") for report in received)
 
 
-def test_what_was_prevented_is_told() -> None:
+def test_a_prevented_trade_is_reported() -> None:
     bench = EngineBench()
     resting = bench.place_order("LIMIT", "SELL", quantity=2, price=101)
     bench.market.order_book(bench.now_ms).asks.clear()

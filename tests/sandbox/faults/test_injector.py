@@ -8,7 +8,7 @@ from tests.sandbox.venue import Venue
 from tests.servers import ROOT
 
 
-def test_a_fault_can_be_looked_at_and_taken_back(venue: Venue) -> None:
+def test_faults_can_be_listed_and_cleared(venue: Venue) -> None:
     venue.inject_fault("skip_ids", symbol="NEXOUSDT", count=900)
     venue.inject_fault("reject")
     waiting = venue.get("/sandbox/faults")
@@ -40,7 +40,7 @@ def test_an_unknown_fault_or_parameter_is_refused_in_one_line(venue: Venue, body
 
 
 def test_every_fault_stands_in_the_documentation() -> None:
-    told = (ROOT / "docs" / "sandbox-faults.md").read_text()
+    received = (ROOT / "docs" / "sandbox-faults.md").read_text()
     for name, kind in FAULTS.items():
-        (row,) = [line for line in told.splitlines() if line.startswith(f"| `{name}` |")]
+        (row,) = [line for line in received.splitlines() if line.startswith(f"| `{name}` |")]
         assert all(f"`{field}`" in row for field in kind.__struct_fields__)

@@ -94,12 +94,12 @@ def test_a_wrong_final_kline_is_right_in_rest_in_the_end(venue: Venue) -> None:
     receive_closed_klines(socket, 1)
     venue.inject_fault("wrong_klines", symbol="BTCUSDT", rest=1)
     wrong, right = receive_closed_klines(socket, 2)
-    (lie, *_), (told, *_) = (
+    (lie, *_), (received, *_) = (
         venue.get("/api/v3/klines", symbol="BTCUSDT", interval="1s", startTime=wrong["t"], limit=1)
         for _ in range(2)
     )
-    assert (told[4], told[5]) != (wrong["c"], wrong["v"])
-    assert [lie[place] == told[place] for place in (4, 5)] == [True, False]
+    assert (received[4], received[5]) != (wrong["c"], wrong["v"])
+    assert [lie[place] == received[place] for place in (4, 5)] == [True, False]
     rows = expected.fetch_klines(venue, "BTCUSDT", "1s", startTime=right["t"])
     assert [rows[right["t"]][place] for place in (4, 5)] == [right["c"], right["v"]]
 

@@ -183,7 +183,7 @@ def test_a_cancel_goes_wrong_like_a_placement(fresh_venue: Venue) -> None:
 
 
 def free_usdt(venue: Venue) -> Callable[[], Json]:
-    """Free USDT as the account tells it."""
+    """The free USDT as REST shows it."""
 
     def usdt() -> Json:
         rows = venue.signed_request("GET", "/api/v3/account").json()["balances"]
@@ -214,9 +214,9 @@ def test_the_servers_clock_may_be_wrong(venue: Venue, ms: int) -> None:
     venue.inject_fault("clock_skew", ms=ms)
     refused = venue.place_order(quantity="0.001", newClientOrderId="timely")
     assert refused.json()["code"] == -1021
-    told = venue.get("/api/v3/time")["serverTime"]
-    assert abs(told - venue.clock.now_ms() - ms) < 500
-    assert venue.place_order(quantity="0.001", timestamp=told).ok
+    received = venue.get("/api/v3/time")["serverTime"]
+    assert abs(received - venue.clock.now_ms() - ms) < 500
+    assert venue.place_order(quantity="0.001", timestamp=received).ok
     assert not is_executed(venue, "timely")
     assert logged_request(venue, "timely")["code"] == -1021
 

@@ -35,15 +35,15 @@ def test_all_answers_can_come_later(venue: Venue) -> None:
 def test_the_database_can_be_behind_the_stream(venue: Venue) -> None:
     socket = venue.socket("/ws/btcusdt@aggTrade")
     venue.inject_fault("rest_lag", seconds=5, ms=1_500)
-    told = receive_events(socket, 10)[-1]
+    received = receive_events(socket, 10)[-1]
     for path in ("aggTrades", "trades", "historicalTrades"):
         newest = venue.get(f"/api/v3/{path}", symbol="BTCUSDT")[-1]
         time_ms = newest.get("T", newest.get("time"))
         assert 1_500 <= venue.clock.now_ms() - time_ms < 3_500
-        assert time_ms < told["T"]
+        assert time_ms < received["T"]
     requests.delete(f"{venue.url}/sandbox/faults", timeout=5)
-    stored = venue.get("/api/v3/aggTrades", symbol="BTCUSDT", fromId=told["a"])
-    assert stored[0]["a"] == told["a"]
+    stored = venue.get("/api/v3/aggTrades", symbol="BTCUSDT", fromId=received["a"])
+    assert stored[0]["a"] == received["a"]
 
 
 @pytest.mark.parametrize(("interval", "length_ms"), [("1s", 1_000), ("1m", 60_000)])

@@ -33,14 +33,14 @@ def start_storm(venue: Venue, **forecast: object) -> requests.Response:
 
 
 @given(st.integers(), st.integers(1, 400))
-def test_the_same_seed_strikes_the_same_faults_at_the_same_offsets(seed: int, step_ms: int) -> None:
+def test_the_same_seed_draws_the_same_faults_at_the_same_offsets(seed: int, step_ms: int) -> None:
     often = [*drawn_faults(StormConfig(seed, 0.5), 1, 20_000)]
     rarely = [*drawn_faults(StormConfig(seed, 0.5), step_ms, 20_000 + step_ms)][: len(often)]
     assert [fault for _, fault in rarely] == [fault for _, fault in often]
     assert all(0 <= late - ms < step_ms for (ms, _), (late, _) in zip(often, rarely, strict=True))
 
 
-def test_another_seed_strikes_others() -> None:
+def test_another_seed_draws_others() -> None:
     assert [*drawn_faults(StormConfig(1), 4, 60_000)] != [*drawn_faults(StormConfig(2), 4, 60_000)]
 
 
@@ -58,17 +58,19 @@ def test_orders_are_spared_unless_they_are_named() -> None:
     assert {fault["fault"] for _, fault in named} == {"reject"}
 
 
-def test_a_storm_strikes_until_it_is_ended_and_all_is_listed_with_its_time(venue: Venue) -> None:
+def test_a_storm_lasts_until_it_is_cleared_and_its_faults_are_listed_with_their_times(
+    venue: Venue,
+) -> None:
     begun_ms = venue.clock.now_ms()
     assert start_storm(venue, seed=5, every_s=0.02, faults=["stall", "mute"]).ok
     assert eventually(lambda: len(struck(venue, begun_ms)) > 5)
     assert venue.get("/sandbox/faults")["storm"]["seed"] == 5
     requests.delete(f"{venue.url}/sandbox/faults", timeout=5)
-    told = struck(venue, begun_ms)
-    assert {fault["fault"] for fault in told} == {"stall", "mute"}
+    received = struck(venue, begun_ms)
+    assert {fault["fault"] for fault in received} == {"stall", "mute"}
     assert venue.get("/sandbox/faults")["storm"] is None
     assert receive_events(venue.socket("/ws/btcusdt@aggTrade"), 5)
-    assert struck(venue, begun_ms) == told
+    assert struck(venue, begun_ms) == received
 
 
 def struck(venue: Venue, since_ms: int) -> list[Json]:

@@ -64,10 +64,10 @@ def test_a_late_trade_changes_the_kline_of_its_time_in_rest_but_not_its_event(
         klines = venue.socket("/ws/btcusdt@kline_1s/btcusdt@kline_1m")
         open_ms = receive_events(trades, 1)[0]["T"] // 1000 * 1000
         venue.inject_fault("late_trades", ms=1_000, delay_ms=1_500)
-        told = receive_closed_klines(klines, 2)
+        received = receive_closed_klines(klines, 2)
         late = receive_events(trades, 1)[0]
         assert (late["a"], late["T"]) == (2, open_ms + 900)
-        assert [(k["t"] - open_ms, k["n"], k["c"]) for k in told] == [
+        assert [(k["t"] - open_ms, k["n"], k["c"]) for k in received] == [
             (0, 1, "101.00000000"),
             (1000, 0, "101.00000000"),
         ]

@@ -23,15 +23,15 @@ def limit(venue: Venue, factor: str, **params: object) -> Json:
     return answer
 
 
-def test_a_market_order_tells_new_then_its_trades_then_the_balances(fresh_venue: Venue) -> None:
+def test_a_market_order_sends_new_then_its_trades_then_the_balances(fresh_venue: Venue) -> None:
     api = ApiClient(fresh_venue).subscribed()
     order = fresh_venue.place_order(quantity="0.01", newClientOrderId="mine").json()
-    told = api.receive_reports("FILLED")
+    received = api.receive_reports("FILLED")
     fills = order["fills"]
     middle = ["TRADE PARTIALLY_FILLED"] * (len(fills) - 1)
     wanted = ["NEW NEW", *middle, "TRADE FILLED", "outboundAccountPosition"]
-    assert short(told) == wanted
-    new, *trades, position = told
+    assert short(received) == wanted
+    new, *trades, position = received
     assert [(t["L"], t["l"], t["t"], t["n"], t["N"]) for t in trades] == [
         (f["price"], f["qty"], f["tradeId"], f["commission"], f["commissionAsset"]) for f in fills
     ]
@@ -51,16 +51,16 @@ def test_a_market_order_tells_new_then_its_trades_then_the_balances(fresh_venue:
 def test_a_market_order_deeper_than_the_book_expires_after_its_trades(fresh_venue: Venue) -> None:
     api = ApiClient(fresh_venue).subscribed()
     fresh_venue.place_order(side="SELL", quantity="95")
-    told = api.receive_reports("EXPIRED")
-    assert short(told)[-3:] == [
+    received = api.receive_reports("EXPIRED")
+    assert short(received)[-3:] == [
         "TRADE PARTIALLY_FILLED",
         "EXPIRED EXPIRED",
         "outboundAccountPosition",
     ]
-    assert told[-2]["eR"] == "INSUFFICIENT_LIQUIDITY"
+    assert received[-2]["eR"] == "INSUFFICIENT_LIQUIDITY"
 
 
-def test_a_cancel_is_told_with_both_names(fresh_venue: Venue) -> None:
+def test_a_cancel_is_reported_with_both_client_ids(fresh_venue: Venue) -> None:
     api = ApiClient(fresh_venue).subscribed()
     order = limit(fresh_venue, "0.9", newClientOrderId="first")
     new, locked = api.receive_reports("NEW")
@@ -91,7 +91,7 @@ def test_a_subscription_is_had_once_ends_when_asked_and_gets_a_new_id(venue: Ven
     assert api.request("session.status")["result"]["userDataStream"] is True
 
 
-def test_every_subscriber_is_told_and_nothing_is_repeated_to_who_comes_later(venue: Venue) -> None:
+def test_every_subscriber_gets_each_event_and_late_ones_get_no_old_events(venue: Venue) -> None:
     first, second = ApiClient(venue).subscribed(), ApiClient(venue).subscribed()
     venue.place_order(quantity="0.001", newClientOrderId="one")
     assert first.receive_reports("FILLED") == second.receive_reports("FILLED")
@@ -100,11 +100,11 @@ def test_every_subscriber_is_told_and_nothing_is_repeated_to_who_comes_later(ven
     back = ApiClient(venue).subscribed()
     first.receive_reports("FILLED")
     venue.place_order(quantity="0.001", newClientOrderId="three")
-    told = back.receive_reports("FILLED")
-    assert {event["c"] for event in told if event["e"] == "executionReport"} == {"three"}
+    received = back.receive_reports("FILLED")
+    assert {event["c"] for event in received if event["e"] == "executionReport"} == {"three"}
 
 
-def test_money_from_outside_is_told(fresh_venue: Venue) -> None:
+def test_a_transfer_is_reported(fresh_venue: Venue) -> None:
     api = ApiClient(fresh_venue).subscribed()
     fresh_venue.inject_fault("transfer", asset="USDT", amount="-12.5")
     moved, position = api.receive_events_until(
@@ -113,8 +113,8 @@ def test_money_from_outside_is_told(fresh_venue: Venue) -> None:
     assert (moved["e"], moved["a"], moved["d"]) == ("balanceUpdate", "USDT", "-12.50000000")
     assert position["B"] == [{"a": "USDT", "f": "999987.50000000", "l": "0.00000000"}]
     assert fresh_venue.ledger()["grants"][-1]["amount"] == "-12.50000000"
-    told = fresh_venue.inject_fault("transfer", asset="USDT", amount="-9999999")
-    assert told["error"] == "bad_fault"
+    received = fresh_venue.inject_fault("transfer", asset="USDT", amount="-9999999")
+    assert received["error"] == "bad_fault"
 
 
 def test_a_shutdown_is_announced_without_a_subscription_id(venue: Venue) -> None:
@@ -146,8 +146,8 @@ def test_a_deaf_connection_answers_nothing_and_stays_open(venue: Venue) -> None:
     venue.run_in_loop(venue.server.faults.clear)
     api.socket.settimeout(5)
     venue.place_order(quantity="0.001", newClientOrderId="heard")
-    told = api.receive_reports("FILLED")
-    assert {event["c"] for event in told if "c" in event} == {"heard"}
+    received = api.receive_reports("FILLED")
+    assert {event["c"] for event in received if "c" in event} == {"heard"}
 
 
 def test_events_can_be_missing_while_the_connection_is_well(venue: Venue) -> None:
@@ -173,11 +173,11 @@ def test_reports_can_be_dropped_doubled_and_swapped(fresh_venue: Venue) -> None:
         name = {"symbol": "BTCUSDT", "orderId": order["orderId"]}
         fresh_venue.signed_request("DELETE", "/api/v3/order", **name)
         balances = api.receive_events_until(lambda event: event["e"] == "outboundAccountPosition")
-        told = [
+        received = [
             *balances,
             *api.receive_events_until(lambda event: event["e"] == "outboundAccountPosition"),
         ]
-        assert short([event for event in told if event["e"] == "executionReport"]) == wanted
+        assert short([event for event in received if event["e"] == "executionReport"]) == wanted
         assert fault not in fresh_venue.get("/sandbox/faults")
 
 
