@@ -39,7 +39,8 @@ class ScriptedTrades:
 class EngineBench:
     """BTCUSDT last traded at 100; the book has ten bids from 99 down and ten asks from 101 up.
 
-    Each level holds 1 BTC and stays as it is until the test trades. Time passes by `trade` and `pass_time`.
+    Each level holds 1 BTC and stays as it is until the test trades. Time passes by `trade` and
+    `pass_time`.
     """
 
     def __init__(self, fee: str = "0.001", fee_asset: str | None = None) -> None:
