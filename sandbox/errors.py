@@ -4,9 +4,9 @@ from sandbox.wire import Json
 
 
 class ApiError(Exception):
-    """An answer that is not a success: Binance's code and message under an HTTP status.
+    """A refused request: Binance's code and message under an HTTP status.
 
-    `retry_ms` is when to come again, `data` what some errors carry besides.
+    `retry_at_ms` is the time to try again, `data` is sent along with some errors.
     """
 
     def __init__(
@@ -26,6 +26,7 @@ class ApiError(Exception):
         self.data = data
 
     def body(self) -> Json:
+        """The error as JSON."""
         data = {} if self.data is None else {"data": self.data}
         return {"code": self.code, "msg": self.message, **data}
 

@@ -6,7 +6,6 @@ All of it comes from a database that may lag behind the engine.
 from typing import TypeVar
 
 from sandbox.api.limits import order_limits
-from sandbox.api.market_data import market_of
 from sandbox.api.request import ApiRequest
 from sandbox.api.trading import find_named_order
 from sandbox.clock import DAY_MS
@@ -27,7 +26,7 @@ def _visible_orders(request: ApiRequest) -> list[Order]:
 
 
 def _orders_of_symbol(request: ApiRequest) -> list[Order]:
-    symbol = market_of(request).rules.symbol
+    symbol = request.market().rules.symbol
     return [order for order in _visible_orders(request) if order.request.symbol == symbol]
 
 
@@ -143,13 +142,13 @@ async def account(request: ApiRequest) -> object:
 
 
 async def order_rate_limits(request: ApiRequest) -> object:
-    return order_limits(request.engine.lifecycle.order_count.counts(request.now_ms))
+    return order_limits(request.engine.order_count.counts(request.now_ms))
 
 
 async def commission(request: ApiRequest) -> object:
     none = dict.fromkeys(("maker", "taker", "buyer", "seller"), format_decimal(ZERO))
     return {
-        "symbol": market_of(request).rules.symbol,
+        "symbol": request.market().rules.symbol,
         "standardCommission": _commission_rates(request),
         "specialCommission": none,
         "taxCommission": none,

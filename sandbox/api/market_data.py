@@ -14,12 +14,7 @@ from sandbox.errors import ApiError
 from sandbox.wire import Json, format_decimal
 
 
-def market_of(request: ApiRequest) -> Market:
-    """The market of the `symbol`; raises -1102, -1121."""
-    return request.exchange.market(request.params.text("symbol"))
-
-
-async def markets_of(request: ApiRequest) -> list[Market]:
+async def _markets(request: ApiRequest) -> list[Market]:
     """The market of the `symbol`, those of the `symbols`, or all; raises -1121.
 
     Waking hundreds takes seconds, in which the rest of the exchange goes on.
@@ -35,7 +30,7 @@ async def markets_of(request: ApiRequest) -> list[Market]:
     return found
 
 
-def one_or_all(request: ApiRequest, rows: list[Json]) -> object:
+def _one_or_all(request: ApiRequest, rows: list[Json]) -> object:
     """The one row where a `symbol` was sent, else all rows."""
     return rows[0] if "symbol" in request.params else rows
 
@@ -49,7 +44,7 @@ async def server_time(request: ApiRequest) -> object:
 
 
 async def depth(request: ApiRequest) -> object:
-    book, limit = market_of(request).order_book(request.now_ms), request.params.limit(100, 5000)
+    book, limit = request.market().order_book(request.now_ms), request.params.limit(100, 5000)
     return {
         "lastUpdateId": book.update_id,
         "bids": [_level(level) for level in book.bids[:limit]],
@@ -68,20 +63,20 @@ def _visible(request: ApiRequest, tape: Tape, items: list[Item]) -> list[Item]:
 
 
 async def trades(request: ApiRequest) -> object:
-    tape = market_of(request).tape
+    tape = request.market().tape
     rows = newest(_visible(request, tape, tape.trades), request.params.limit())
     return [rest_trade(trade) for trade in rows]
 
 
 async def historical_trades(request: ApiRequest) -> object:
-    tape, limit = market_of(request).tape, request.params.limit()
+    tape, limit = request.market().tape, request.params.limit()
     rows, first_id = _visible(request, tape, tape.trades), request.params.integer("fromId")
     found = newest(rows, limit) if first_id is None else from_id(rows, first_id, limit)
     return [rest_trade(trade) for trade in found]
 
 
 async def agg_trades(request: ApiRequest) -> object:
-    tape, limit, params = market_of(request).tape, request.params.limit(), request.params
+    tape, limit, params = request.market().tape, request.params.limit(), request.params
     first_id = params.integer("fromId")
     start_ms = params.time_ms("startTime", request.now_ms)
     end_ms = params.time_ms("endTime", request.now_ms)
@@ -96,7 +91,7 @@ async def agg_trades(request: ApiRequest) -> object:
 
 
 async def klines(request: ApiRequest) -> object:
-    market, params = market_of(request), request.params
+    market, params = request.market(), request.params
     interval = params.choice("interval", INTERVALS, ApiError(-1120, "Invalid interval."))
     start_ms = params.time_ms("startTime", request.now_ms)
     end_ms = params.time_ms("endTime", request.now_ms)
@@ -108,7 +103,7 @@ async def klines(request: ApiRequest) -> object:
 
 
 async def average_price(request: ApiRequest) -> object:
-    market = market_of(request)
+    market = request.market()
     price = market.average_price(request.now_ms)
     closed_ms = market.tape.last_trade.time_ms if market.tape.last_trade else 0
     return {"mins": AVERAGE_MINUTES, "price": format_decimal(price or ZERO), "closeTime": closed_ms}
@@ -117,14 +112,14 @@ async def average_price(request: ApiRequest) -> object:
 async def ticker_price(request: ApiRequest) -> object:
     rows = [
         {"symbol": market.rules.symbol, "price": format_decimal(market.last_price or ZERO)}
-        for market in await markets_of(request)
+        for market in await _markets(request)
     ]
-    return one_or_all(request, rows)
+    return _one_or_all(request, rows)
 
 
 async def ticker_book(request: ApiRequest) -> object:
     rows = []
-    for market in await markets_of(request):
+    for market in await _markets(request):
         bid, ask = market.best_prices(request.now_ms)
         row = {
             "symbol": market.rules.symbol,
@@ -134,12 +129,12 @@ async def ticker_book(request: ApiRequest) -> object:
             "askQty": format_decimal(ask.quantity),
         }
         rows.append(row)
-    return one_or_all(request, rows)
+    return _one_or_all(request, rows)
 
 
 async def ticker_day(request: ApiRequest) -> object:
-    rows = [_day_ticker(market, request.now_ms) for market in await markets_of(request)]
-    return one_or_all(request, rows)
+    rows = [_day_ticker(market, request.now_ms) for market in await _markets(request)]
+    return _one_or_all(request, rows)
 
 
 def _day_ticker(market: Market, now_ms: int) -> Json:

@@ -11,6 +11,7 @@ from sandbox.api.limits import WeightRule
 from sandbox.api.params import RequestParams
 from sandbox.api.request_faults import RequestFaults
 from sandbox.engine.exchange import Exchange
+from sandbox.engine.market import Market
 from sandbox.engine.matching_engine import ExecutionTiming, MatchingEngine
 from sandbox.engine.request_log import LoggedRequest
 from sandbox.streams.user_data import UserDataStream
@@ -62,8 +63,8 @@ class ApiContext:
         default_factory=lambda: defaultdict(list)
     )
 
-    def next_interceptor(self, action: str) -> OrderInterceptor | None:
-        """The one that waits for this placement or cancel, once."""
+    def pop_interceptor(self, action: str) -> OrderInterceptor | None:
+        """Take the interceptor that waits for this placement or cancel."""
         waiting = self.interceptors[action]
         return waiting.pop(0) if waiting else None
 
@@ -93,6 +94,10 @@ class ApiRequest:
     @property
     def engine(self) -> MatchingEngine:
         return self.context.exchange.engine
+
+    def market(self) -> Market:
+        """The market of the parameter `symbol`; raises -1102, -1121."""
+        return self.exchange.market(self.params.text("symbol"))
 
     def check_recv_window(self) -> None:
         """Raise -1021 where the request has become too old to go into the engine."""

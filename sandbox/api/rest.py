@@ -77,7 +77,7 @@ class RestApi:
     def _order_count_headers(self, request: ApiRequest) -> dict[str, str]:
         if not request.is_placement:
             return {}
-        counts = request.engine.lifecycle.order_count.counts(request.now_ms)
+        counts = request.engine.order_count.counts(request.now_ms)
         return {
             f"X-MBX-ORDER-COUNT-{limit.interval_count}{limit.interval[0]}": str(count)
             for limit, count in zip(ORDER_LIMITS, counts, strict=True)

@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from decimal import Decimal
 
-from sandbox.api.market_data import market_of
 from sandbox.api.order_params import parse_client_order_id, parse_order_request
 from sandbox.api.request import ApiRequest, ExecuteOrder
 from sandbox.engine.filters import MAX_OPEN_ORDERS, MAX_TRIGGERED_ORDERS, check_filters
@@ -53,7 +52,7 @@ async def place_order(request: ApiRequest) -> object:
 
 async def _intercept_or_execute(request: ApiRequest, action: str, execute: ExecuteOrder) -> object:
     """Execute a placement or cancel, or let a fault that waits for one take it over."""
-    interceptor = request.context.next_interceptor(action)
+    interceptor = request.context.pop_interceptor(action)
     if interceptor is None:
         return execute(IMMEDIATE)
     request.log_entry.fault = interceptor.name
@@ -63,7 +62,7 @@ async def _intercept_or_execute(request: ApiRequest, action: str, execute: Execu
 def _count_placement(request: ApiRequest) -> None:
     """Count a placement against the limits; raises -1015."""
     request.context.faults.check_order_limit(request.now_ms)
-    request.engine.lifecycle.order_count.count_placement(request.exchange.clock.now_ms())
+    request.engine.order_count.count_placement(request.exchange.clock.now_ms())
 
 
 def _check_open_orders(request: ApiRequest, order_request: OrderRequest) -> None:
@@ -100,7 +99,7 @@ def find_named_order(
     if order_id is None and client_id is None:
         message = f"Param '{by_name}' or '{by_id}' must be sent, but both were empty/null!"
         raise ApiError(-1102, message)
-    order = find_order(orders, market_of(request).rules.symbol, order_id, client_id)
+    order = find_order(orders, request.market().rules.symbol, order_id, client_id)
     if order is None:
         raise missing
     return order
@@ -108,7 +107,7 @@ def find_named_order(
 
 async def cancel_order(request: ApiRequest) -> object:
     """Cancel an order, unless a fault takes the cancel over."""
-    market_of(request)
+    request.market()
     cancel_id = parse_client_order_id(request.params)
     return await _intercept_or_execute(
         request, "cancel", lambda _: _find_and_cancel(request, cancel_id)
@@ -128,13 +127,13 @@ def _find_and_cancel(request: ApiRequest, cancel_id: str, prefix: str = "") -> J
 
 
 def _cancel(request: ApiRequest, order: Order, cancel_id: str) -> Json:
-    original_id, rules = order.client_order_id, market_of(request).rules
+    original_id, rules = order.client_order_id, request.market().rules
     request.engine.cancel_order(order, cancel_id, rules, request.exchange.clock.now_ms())
     return cancel_response(order, original_id)
 
 
 async def cancel_open_orders(request: ApiRequest) -> object:
-    orders = request.engine.open_orders(market_of(request).rules.symbol)
+    orders = request.engine.open_orders(request.market().rules.symbol)
     if not orders:
         raise ApiError(-2011, "Unknown order sent.")
     return [_cancel(request, order, parse_client_order_id(request.params)) for order in orders]

@@ -97,7 +97,7 @@ class WebSocketApi:
     """Answers the requests that come on connections of the WebSocket API."""
 
     def __init__(
-        self, dispatcher: Dispatcher, connections: ConnectionPool[Any], methods: Methods
+        self, dispatcher: Dispatcher, connections: ConnectionPool[ApiConnection], methods: Methods
     ) -> None:
         self.dispatcher = dispatcher
         self.methods = methods
@@ -177,7 +177,7 @@ class WebSocketApi:
         weight = weight_limit(self.dispatcher.used_weight(connection.address))
         if not (api_request and api_request.is_placement):
             return [weight]
-        counts = api_request.engine.lifecycle.order_count.counts(api_request.now_ms)
+        counts = api_request.engine.order_count.counts(api_request.now_ms)
         return [*order_limits(counts), weight]
 
 

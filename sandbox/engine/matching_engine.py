@@ -17,6 +17,7 @@ from sandbox.engine.fees import Fees
 from sandbox.engine.market import Market
 from sandbox.engine.matching import DECREMENTING_MODES, MatchStep, SelfMatch
 from sandbox.engine.order_book import Level, OrderBook
+from sandbox.engine.order_count import OrderCount
 from sandbox.engine.order_lifecycle import OrderLifecycle
 from sandbox.engine.orders import NOT_WORKING, ZERO, Order, OrderRequest
 from sandbox.errors import ApiError, order_rejected
@@ -45,6 +46,10 @@ class MatchingEngine:
         self.orders, self.open_by_symbol = self.lifecycle.orders, self.lifecycle.open_by_symbol
         self._scheduled: list[tuple[int, int, Callable[[int], None]]] = []  # a heap, by time
         self._numbers = count()
+
+    @property
+    def order_count(self) -> OrderCount:
+        return self.lifecycle.order_count
 
     def accept_order(
         self,

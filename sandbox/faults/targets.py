@@ -1,9 +1,9 @@
 """The parts of the exchange that faults act on."""
 
 from dataclasses import dataclass, field
-from typing import Any
 
 from sandbox.api.request import ApiContext
+from sandbox.api.websocket_api import ApiConnection
 from sandbox.engine.exchange import Exchange
 from sandbox.engine.market import Market
 from sandbox.streams.connections import ConnectionPool
@@ -22,7 +22,7 @@ class FaultTargets:
 
     requests: ApiContext
     stream_hub: StreamHub
-    api_connections: ConnectionPool[Any]
+    api_connections: ConnectionPool[ApiConnection]
     stream_faults: MarketStreamFaults = field(default_factory=MarketStreamFaults)
 
     @property
