@@ -7,7 +7,7 @@ SECOND_MS = 1_000
 MINUTE_MS = 60_000
 HOUR_MS = 3_600_000
 DAY_MS = 86_400_000
-MICROSECONDS_FROM = 10**14  # a time this large counts microseconds
+MIN_MICROSECONDS = 10**14  # a time this large counts microseconds
 NEVER_MS = 2**62
 
 

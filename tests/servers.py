@@ -174,7 +174,7 @@ class Sandbox(Server):
         self.await_ready(lambda: answers(self.port))
 
     def inject(self, fault: str, **parameters: object) -> dict[str, Any]:
-        """Have a fault happen; `sandbox.faults.kinds` knows which there are. Returns its answer."""
+        """Have a fault happen; see `sandbox.faults.registry`. Returns its answer."""
         return self._told("faults", {"fault": fault, **parameters})
 
     def storm(self, seed: int, every_s: float, *faults: str) -> None:

@@ -1,25 +1,13 @@
-"""What a fault is, and what it can reach."""
+"""The base of all faults, and the types of their parameters."""
 
-from collections import defaultdict
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 from random import Random
-from typing import TYPE_CHECKING, Annotated, Any, Self
+from typing import Annotated, Self
 
 from msgspec import Meta, Struct
 
-from sandbox.engine import Course
-from sandbox.exchange import Exchange
-from sandbox.market import Market
-from sandbox.obstacles import Obstacles
-from sandbox.outgoing import Outgoing
-from sandbox.sockets import Sockets
-from sandbox.streams import Hub
-from sandbox.userdata import UserData
+from sandbox.faults.targets import FaultTargets
 from sandbox.wire import Json
-
-if TYPE_CHECKING:
-    from sandbox.call import Call
 
 Count = Annotated[int, Meta(ge=1, le=1_000_000)]
 Seconds = Annotated[float, Meta(gt=0, le=86_400)]
@@ -27,83 +15,27 @@ Milliseconds = Annotated[int, Meta(ge=1, le=86_400_000)]
 Path = Annotated[str, Meta(pattern="^/api/v3/")]
 
 
-class BadFault(Exception):
-    """A fault or storm that cannot be had: why, in one line of text."""
-
-
-@dataclass(slots=True)
-class Places:
-    """Where the exchange asks before it acts, so where a fault can leave word."""
-
-    exchange: Exchange
-    hub: Hub
-    api: Sockets[Any]
-    user_data: UserData
-    outgoing: Outgoing = field(default_factory=Outgoing)
-    obstacles: Obstacles = field(default_factory=Obstacles)
-    orders: dict[str, list["OrderFault"]] = field(default_factory=lambda: defaultdict(list))
-    """One for each placement and each cancel to come."""
-
-    def next_order(self, action: str) -> "OrderFault | None":
-        """What befalls this placement or cancel."""
-        waiting = self.orders[action]
-        return waiting.pop(0) if waiting else None
-
-    def now_ms(self) -> int:
-        return self.exchange.clock.now_ms()
-
-    def in_seconds(self, seconds: float) -> int:
-        """That time from now, in ms of the exchange's clock."""
-        return self.now_ms() + int(seconds * 1000)
-
-    def markets(self, symbol: str | None) -> list[Market]:
-        """One symbol's market, or all that trade; raises BadFault where it is not listed."""
-        if symbol is None:
-            return [one for one in self.exchange.markets.values() if one.awake and one.trading]
-        if symbol not in self.exchange.markets:
-            raise BadFault(f"symbol {symbol!r} is not listed; see /api/v3/exchangeInfo")
-        return [self.exchange.market(symbol)]
-
-    def symbols(self, symbol: str | None) -> list[str]:
-        return [market.rules.symbol for market in self.markets(symbol)]
-
-
 class Fault(Struct, forbid_unknown_fields=True, tag_field="fault"):
-    """Something to go wrong. Its fields are its parameters, so that a wrong one is refused."""
+    """Something to go wrong. Its fields are its parameters."""
 
-    def strike(self, at: Places) -> Json:
-        """Happen, or leave word that it is to; returns what there is to tell. Raises BadFault."""
+    @property
+    def name(self) -> str:
+        return str(self.__struct_config__.tag)
+
+    def apply(self, targets: FaultTargets) -> Json:
+        """Go wrong, now or when it is due; returns details for the answer. Raises BadFault."""
         raise NotImplementedError
 
     @classmethod
-    def drawn(cls, draw: Random, symbols: Sequence[str]) -> Self:
-        """One of parameters that a correct client survives."""
+    def draw(cls, rng: Random, symbols: Sequence[str]) -> Self:
+        """A fault with random parameters that a correct client survives."""
         raise NotImplementedError
 
 
-class OrderFault(Fault):
-    """Befalls the next `count` placements that pass the checks of key, time and signature."""
-
-    count: Count = 1
-
-    @property
-    def action(self) -> str:
-        """What it befalls: "place" or "cancel"."""
-        return "place"
-
-    def strike(self, at: Places) -> Json:
-        at.orders[self.action] += [self] * self.count
-        return {}
-
-    async def befall(self, call: "Call", act: Callable[[Course], Json]) -> object:
-        """Do what was asked or not, and answer as the fault lets it. Raises ApiError."""
-        raise NotImplementedError
+def random_symbol(rng: Random, symbols: Sequence[str]) -> str | None:
+    """One of these symbols, or as often None for all of them."""
+    return rng.choice(symbols) if symbols and rng.random() < 0.5 else None
 
 
-def some(draw: Random, symbols: Sequence[str]) -> str | None:
-    """One of these symbols, or as often all of them."""
-    return draw.choice(symbols) if symbols and draw.random() < 0.5 else None
-
-
-def seconds(draw: Random, least: float, most: float) -> float:
-    return round(draw.uniform(least, most), 3)
+def random_seconds(rng: Random, minimum: float, maximum: float) -> float:
+    return round(rng.uniform(minimum, maximum), 3)

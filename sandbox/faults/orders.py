@@ -1,25 +1,26 @@
-"""Faults of placements and cancels, by what comes of them and what is answered."""
+"""Faults of placements and cancels: their outcome, and the answer to them."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from random import Random
 from typing import Annotated, Literal, Self
 
 from msgspec import Meta
 
-from sandbox.call import Call, Spoiled
-from sandbox.engine import Course
-from sandbox.faults.fault import Milliseconds, OrderFault
-from sandbox.wire import ApiError, Json
+from sandbox.api.request import ApiRequest, ExecuteOrder, SpoiledAnswer
+from sandbox.engine.matching_engine import IMMEDIATE, ExecutionTiming
+from sandbox.errors import ApiError
+from sandbox.faults.fault import Count, Fault, Milliseconds
+from sandbox.faults.targets import FaultTargets
+from sandbox.wire import Json
 
-Act = Callable[[Course], Json]
 HeldMs = Annotated[int, Meta(ge=0, le=86_400_000)]
 
 TIMED_OUT = (
     "Timeout waiting for response from backend server. Send status unknown; "
     "execution status unknown."
 )
-UNKNOWN_OUTCOMES = (  # status, code and message of the errors after which nobody knows
+UNKNOWN_OUTCOMES = (  # status, code and message of errors that leave the outcome open
     (504, -1007, TIMED_OUT),
     (500, -1000, "An unknown error occurred while processing the request."),
     (503, -1001, "Internal error; unable to process your request. Please try again."),
@@ -28,17 +29,36 @@ UNKNOWN_OUTCOMES = (  # status, code and message of the errors after which nobod
 )  # fmt: skip
 
 
-def reveal(outcome: Json | ApiError) -> Json:
-    """The true answer; raises it where it is an error."""
+def raise_or_return(outcome: Json | ApiError) -> Json:
+    """The true answer to a request; raised where it is an error."""
     if isinstance(outcome, ApiError):
         raise outcome
     return outcome
 
 
-class AnswerFault(OrderFault):
-    """The order is carried out or not, after `held_ms`, and the answer does not tell.
+class OrderFault(Fault):
+    """Happens to the next `count` placements that pass the checks of key, time and signature."""
 
-    An order that was held until its recvWindow was over is not carried out. Where `of` is
+    count: Count = 1
+
+    @property
+    def action(self) -> str:
+        """The kind of request that it takes over: "place" or "cancel"."""
+        return "place"
+
+    def apply(self, targets: FaultTargets) -> Json:
+        targets.requests.interceptors[self.action] += [self] * self.count
+        return {}
+
+    async def intercept(self, request: ApiRequest, execute: ExecuteOrder) -> object:
+        """Do what was asked or not, and answer as the fault lets it. Raises ApiError."""
+        raise NotImplementedError
+
+
+class OutcomeFault(OrderFault):
+    """The order is executed or not, after `held_ms`, and the answer does not tell.
+
+    An order that was held until its recvWindow was over is not executed. Where `of` is
     "cancel", all this is of the next cancels instead.
     """
 
@@ -50,25 +70,25 @@ class AnswerFault(OrderFault):
     def action(self) -> str:
         return self.of
 
-    async def befall(self, call: Call, act: Act) -> object:
-        return await self.answered(call, await self._outcome(call, act))
+    async def intercept(self, request: ApiRequest, execute: ExecuteOrder) -> object:
+        return await self.respond(request, await self._execute(request, execute))
 
-    async def _outcome(self, call: Call, act: Act) -> Json | ApiError:
+    async def _execute(self, request: ApiRequest, execute: ExecuteOrder) -> Json | ApiError:
         if not self.executed:
             return ApiError(-1007, TIMED_OUT, 504)
         await asyncio.sleep(self.held_ms / 1000)
         try:
             if self.held_ms:
-                call.check_window()
-            return act(Course())
+                request.check_recv_window()
+            return execute(IMMEDIATE)
         except ApiError as error:
             return error
 
-    async def answered(self, call: Call, outcome: Json | ApiError) -> object:
+    async def respond(self, request: ApiRequest, outcome: Json | ApiError) -> object:
         raise NotImplementedError
 
 
-class OrderTimeout(AnswerFault, tag="order_timeout"):
+class OrderTimeout(OutcomeFault, tag="order_timeout"):
     """No answer, or one only after `answer_after_ms` more.
 
     A late answer is the true one, or -1007 where the order was not carried out.
@@ -76,68 +96,68 @@ class OrderTimeout(AnswerFault, tag="order_timeout"):
 
     answer_after_ms: int | None = None
 
-    async def answered(self, call: Call, outcome: Json | ApiError) -> object:
-        await call.stay_silent(self.answer_after_ms)
-        return reveal(outcome)
+    async def respond(self, request: ApiRequest, outcome: Json | ApiError) -> object:
+        await request.wait_silently(self.answer_after_ms)
+        return raise_or_return(outcome)
 
     @classmethod
-    def drawn(cls, draw: Random, symbols: Sequence[str]) -> Self:
-        after_ms = draw.choice((None, draw.randint(100, 3_000)))
-        return cls(executed=draw.random() < 0.5, answer_after_ms=after_ms)
+    def draw(cls, rng: Random, symbols: Sequence[str]) -> Self:
+        after_ms = rng.choice((None, rng.randint(100, 3_000)))
+        return cls(executed=rng.random() < 0.5, answer_after_ms=after_ms)
 
 
-class OrderError(AnswerFault, tag="order_error"):
+class OrderError(OutcomeFault, tag="order_error"):
     """An error of unknown outcome."""
 
     status: int = 504
     code: int = -1007
     msg: str = TIMED_OUT
 
-    async def answered(self, call: Call, outcome: Json | ApiError) -> object:
+    async def respond(self, request: ApiRequest, outcome: Json | ApiError) -> object:
         raise ApiError(self.code, self.msg, self.status)
 
     @classmethod
-    def drawn(cls, draw: Random, symbols: Sequence[str]) -> Self:
-        status, code, message = draw.choice(UNKNOWN_OUTCOMES)
-        return cls(executed=draw.random() < 0.5, status=status, code=code, msg=message)
+    def draw(cls, rng: Random, symbols: Sequence[str]) -> Self:
+        status, code, message = rng.choice(UNKNOWN_OUTCOMES)
+        return cls(executed=rng.random() < 0.5, status=status, code=code, msg=message)
 
 
-class OrderHtml(AnswerFault, tag="order_html"):
+class OrderHtml(OutcomeFault, tag="order_html"):
     """A status of 5xx, or 403, with a page of HTML; over WebSocket a plain -1000."""
 
     status: int = 502
 
-    async def answered(self, call: Call, outcome: Json | ApiError) -> object:
-        call.spoiled = Spoiled("html", self.status)
+    async def respond(self, request: ApiRequest, outcome: Json | ApiError) -> object:
+        request.spoiled = SpoiledAnswer("html", self.status)
         return {}
 
     @classmethod
-    def drawn(cls, draw: Random, symbols: Sequence[str]) -> Self:
-        return cls(executed=draw.random() < 0.5, status=draw.choice((500, 502, 503, 504)))
+    def draw(cls, rng: Random, symbols: Sequence[str]) -> Self:
+        return cls(executed=rng.random() < 0.5, status=rng.choice((500, 502, 503, 504)))
 
 
-class OrderReset(AnswerFault, tag="order_reset"):
+class OrderReset(OutcomeFault, tag="order_reset"):
     """The connection is reset once the request is there."""
 
-    async def answered(self, call: Call, outcome: Json | ApiError) -> object:
-        call.spoiled = Spoiled("reset")
+    async def respond(self, request: ApiRequest, outcome: Json | ApiError) -> object:
+        request.spoiled = SpoiledAnswer("reset")
         return {}
 
     @classmethod
-    def drawn(cls, draw: Random, symbols: Sequence[str]) -> Self:
-        return cls(executed=draw.random() < 0.5)
+    def draw(cls, rng: Random, symbols: Sequence[str]) -> Self:
+        return cls(executed=rng.random() < 0.5)
 
 
-class OrderHalf(AnswerFault, tag="order_half"):
+class OrderHalf(OutcomeFault, tag="order_half"):
     """Half of the true answer, then the connection ends."""
 
-    async def answered(self, call: Call, outcome: Json | ApiError) -> object:
-        call.spoiled = Spoiled("half")
-        return reveal(outcome)
+    async def respond(self, request: ApiRequest, outcome: Json | ApiError) -> object:
+        request.spoiled = SpoiledAnswer("half")
+        return raise_or_return(outcome)
 
     @classmethod
-    def drawn(cls, draw: Random, symbols: Sequence[str]) -> Self:
-        return cls(executed=draw.random() < 0.5)
+    def draw(cls, rng: Random, symbols: Sequence[str]) -> Self:
+        return cls(executed=rng.random() < 0.5)
 
 
 class HeldOrder(OrderFault, tag="held_order"):
@@ -145,14 +165,14 @@ class HeldOrder(OrderFault, tag="held_order"):
 
     ms: Milliseconds = 500
 
-    async def befall(self, call: Call, act: Act) -> object:
+    async def intercept(self, request: ApiRequest, execute: ExecuteOrder) -> object:
         await asyncio.sleep(self.ms / 1000)
-        call.check_window()
-        return act(Course())
+        request.check_recv_window()
+        return execute(IMMEDIATE)
 
     @classmethod
-    def drawn(cls, draw: Random, symbols: Sequence[str]) -> Self:
-        return cls(ms=draw.randint(50, 3_000))
+    def draw(cls, rng: Random, symbols: Sequence[str]) -> Self:
+        return cls(ms=rng.randint(50, 3_000))
 
 
 class DelayedExecution(OrderFault, tag="delayed_execution"):
@@ -160,12 +180,12 @@ class DelayedExecution(OrderFault, tag="delayed_execution"):
 
     ms: Milliseconds = 500
 
-    async def befall(self, call: Call, act: Act) -> object:
-        return act(Course(delay_ms=self.ms))
+    async def intercept(self, request: ApiRequest, execute: ExecuteOrder) -> object:
+        return execute(ExecutionTiming(delay_ms=self.ms))
 
     @classmethod
-    def drawn(cls, draw: Random, symbols: Sequence[str]) -> Self:
-        return cls(ms=draw.randint(50, 3_000))
+    def draw(cls, rng: Random, symbols: Sequence[str]) -> Self:
+        return cls(ms=rng.randint(50, 3_000))
 
 
 class SlowFills(OrderFault, tag="slow_fills"):
@@ -173,12 +193,12 @@ class SlowFills(OrderFault, tag="slow_fills"):
 
     fills_over_ms: Milliseconds = 1_000
 
-    async def befall(self, call: Call, act: Act) -> object:
-        return act(Course(fills_over_ms=self.fills_over_ms))
+    async def intercept(self, request: ApiRequest, execute: ExecuteOrder) -> object:
+        return execute(ExecutionTiming(fills_over_ms=self.fills_over_ms))
 
     @classmethod
-    def drawn(cls, draw: Random, symbols: Sequence[str]) -> Self:
-        return cls(fills_over_ms=draw.randint(100, 3_000))
+    def draw(cls, rng: Random, symbols: Sequence[str]) -> Self:
+        return cls(fills_over_ms=rng.randint(100, 3_000))
 
 
 class EarlyReport(OrderFault, tag="early_report"):
@@ -186,15 +206,15 @@ class EarlyReport(OrderFault, tag="early_report"):
 
     ms: Milliseconds = 200
 
-    async def befall(self, call: Call, act: Act) -> object:
-        answer = act(Course())
-        call.places.user_data.flush(call.exchange.clock.now_ms())
-        await call.stay_silent(self.ms)
+    async def intercept(self, request: ApiRequest, execute: ExecuteOrder) -> object:
+        answer = execute(IMMEDIATE)
+        request.context.user_data.flush(request.exchange.clock.now_ms())
+        await request.wait_silently(self.ms)
         return answer
 
     @classmethod
-    def drawn(cls, draw: Random, symbols: Sequence[str]) -> Self:
-        return cls(ms=draw.randint(20, 1_000))
+    def draw(cls, rng: Random, symbols: Sequence[str]) -> Self:
+        return cls(ms=rng.randint(20, 1_000))
 
 
 class Reject(OrderFault, tag="reject"):
@@ -209,9 +229,9 @@ class Reject(OrderFault, tag="reject"):
     def action(self) -> str:
         return self.of
 
-    async def befall(self, call: Call, act: Act) -> object:
+    async def intercept(self, request: ApiRequest, execute: ExecuteOrder) -> object:
         raise ApiError(self.code, self.msg, self.status)
 
     @classmethod
-    def drawn(cls, draw: Random, symbols: Sequence[str]) -> Self:
+    def draw(cls, rng: Random, symbols: Sequence[str]) -> Self:
         return cls()

@@ -10,7 +10,7 @@ from random import Random
 
 import pytest
 
-from sandbox.faults import kinds
+from sandbox.faults import registry
 from tests.crashing.steps import FILE, STEPS
 from tests.e2e.books import everything, last_differences
 from tests.e2e.conftest import Built
@@ -21,8 +21,8 @@ from tests.servers import Sandbox, Server, ServerFailedError, Site, eventually, 
 
 SYMBOLS = "BTCUSDT,ETHUSDT,BNBUSDT,SOLUSDT,XRPUSDT,ADAUSDT,DOGEUSDT,LTCUSDT"
 FAULTS = (
-    *kinds.named(kinds.OrderKinds),
-    *kinds.named(kinds.UserDataKinds),
+    *registry.faults_by_name(registry.OrderFaultTypes),
+    *registry.faults_by_name(registry.UserDataFaultTypes),
     *("read_lag", "clock_skew", "order_limit", "rate_limit", "rest_error", "slow_rest"),
     *("disconnect", "stall"),
 )

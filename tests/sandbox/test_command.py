@@ -26,7 +26,7 @@ def run(*options: str) -> subprocess.Popen[str]:
 
 
 def refused(*options: str) -> str:
-    """What a start that is refused says."""
+    """Error output of a start that is refused."""
     process = run(*options)
     out, err = process.communicate(timeout=10)
     assert (process.returncode, out) == (2, "")
@@ -69,8 +69,8 @@ def faults(sandbox: Sandbox) -> Any:
 def test_a_taken_port_is_one_clear_line() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        told = refused("--port", str(port))
-    assert told == f"sandbox: cannot listen on 127.0.0.1:{port}: Address already in use\n"
+        received = refused("--port", str(port))
+    assert received == f"sandbox: cannot listen on 127.0.0.1:{port}: Address already in use\n"
 
 
 def test_a_bad_replay_file_is_one_clear_line(tmp_path: Path) -> None:

@@ -15,10 +15,11 @@ from urllib.parse import urlencode
 import requests
 import websocket
 
+from sandbox.api.signing import sign
 from sandbox.clock import MINUTE_MS, Clock
-from sandbox.exchange import Exchange, Plan
-from sandbox.server import Server
-from sandbox.signing import SAMPLE_KEY, SAMPLE_SECRET, signature
+from sandbox.config import SAMPLE_KEY, SAMPLE_SECRET, SandboxConfig
+from sandbox.engine.exchange import Exchange
+from sandbox.server import SandboxServer
 from tests.servers import eventually
 
 Json = Any
@@ -28,21 +29,21 @@ def wall_ms() -> int:
     return time.time_ns() // 1_000_000
 
 
-def quick(pace: int) -> Callable[[], int]:
+def fast_clock(pace: int) -> Callable[[], int]:
     """A clock that runs so many times as fast as ours, so that tests wait less."""
     begin_ms = wall_ms()
     return lambda: begin_ms + (wall_ms() - begin_ms) * pace
 
 
-class Held:
-    """A clock that stands still at a time until it is let go."""
+class PausedClock:
+    """A clock that stands still at a time until it is resumed."""
 
     def __init__(self, at_ms: int, pace: int) -> None:
         self.read_ms: Callable[[], int] = lambda: at_ms
         self.at_ms, self.pace = at_ms, pace
 
-    def let_go(self) -> None:
-        ahead_ms, read_ms = self.at_ms - wall_ms(), quick(self.pace)
+    def resume(self) -> None:
+        ahead_ms, read_ms = self.at_ms - wall_ms(), fast_clock(self.pace)
         self.read_ms = lambda: read_ms() + ahead_ms
 
     def __call__(self) -> int:
@@ -52,12 +53,12 @@ class Held:
 class Venue:
     """A running exchange. `shift_ms` moves its clock against ours; it never runs backwards."""
 
-    def __init__(self, plan: Plan, read_ms: Callable[[], int] = wall_ms) -> None:
+    def __init__(self, config: SandboxConfig, read_ms: Callable[[], int] = wall_ms) -> None:
         self.shift_ms = 0
-        self.patience = 5.0  # seconds that a signed request waits for its answer
+        self.timeout_s = 5.0  # seconds that a signed request waits for its answer
         self.clock = Clock(lambda: read_ms() + self.shift_ms)
-        self.exchange = Exchange(plan, self.clock)
-        self.server = Server(self.exchange)
+        self.exchange = Exchange(config, self.clock)
+        self.server = SandboxServer(self.exchange)
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
         self._thread.start()
@@ -73,8 +74,8 @@ class Venue:
         self._thread.join(5)
         self._loop.close()
 
-    def inside(self, action: Callable[[], Any]) -> Any:
-        """Run something between two beats of the exchange."""
+    def run_in_loop(self, action: Callable[[], Any]) -> Any:
+        """Run something between two steps of the simulation."""
 
         async def act() -> Any:
             return action()
@@ -82,30 +83,30 @@ class Venue:
         return self._await(act())
 
     def get(self, path: str, **params: object) -> Json:
-        return self.call("GET", path, **params).json()
+        return self.request("GET", path, **params).json()
 
-    def call(self, method: str, path: str, **params: object) -> requests.Response:
+    def request(self, method: str, path: str, **params: object) -> requests.Response:
         return requests.request(method, f"{self.url}{path}", params=params, timeout=5)  # type: ignore[arg-type]
 
-    def signed(self, method: str, path: str, **params: object) -> requests.Response:
+    def signed_request(self, method: str, path: str, **params: object) -> requests.Response:
         params.setdefault("timestamp", self.clock.now_ms())
         query = urlencode(params)
-        query += f"&signature={signature(SAMPLE_SECRET, query)}"
+        query += f"&signature={sign(SAMPLE_SECRET, query)}"
         return requests.request(
             method,
             f"{self.url}{path}?{query}",
             headers={"X-MBX-APIKEY": SAMPLE_KEY},
-            timeout=self.patience,
+            timeout=self.timeout_s,
         )
 
-    def order(self, **params: object) -> requests.Response:
+    def place_order(self, **params: object) -> requests.Response:
         order = {"symbol": "BTCUSDT", "side": "BUY", "type": "MARKET"} | params
-        return self.signed("POST", "/api/v3/order", **order)
+        return self.signed_request("POST", "/api/v3/order", **order)
 
     def ledger(self) -> Json:
         return self.get("/sandbox/ledger")
 
-    def fault(self, name: str, **params: object) -> Json:
+    def inject_fault(self, name: str, **params: object) -> Json:
         body = {"fault": name, **params}
         return requests.post(f"{self.url}/sandbox/faults", json=body, timeout=5).json()
 
@@ -114,16 +115,16 @@ class Venue:
         assert isinstance(socket, websocket.WebSocket)
         return socket
 
-    def await_sockets(self, count: int) -> None:
+    def wait_for_connections(self, count: int) -> None:
         """Wait until the exchange knows of so many connections."""
-        assert eventually(lambda: len(self.server.hub.connections) >= count)
+        assert eventually(lambda: len(self.server.stream_hub.connections) >= count)
 
 
 @contextmanager
-def running(plan: Plan, read_ms: Callable[[], int] = wall_ms) -> Iterator[Venue]:
+def running(config: SandboxConfig, read_ms: Callable[[], int] = wall_ms) -> Iterator[Venue]:
     """An exchange of a test's own, in which nothing runs that is not asked for."""
-    venue = Venue(plan, read_ms)
-    venue.exchange.asleep.clear()
+    venue = Venue(config, read_ms)
+    venue.exchange.sleeping_markets.clear()
     try:
         yield venue
     finally:
@@ -131,7 +132,7 @@ def running(plan: Plan, read_ms: Callable[[], int] = wall_ms) -> Iterator[Venue]
 
 
 @contextmanager
-def replaying(folder: Path, *offsets_ms: int) -> Iterator[Venue]:
+def replaying_trades(folder: Path, *offsets_ms: int) -> Iterator[Venue]:
     """A replay of BTCUSDT that is about to begin, with one trade at each offset.
 
     Trade ids and aggregate-trade ids are 1, 2, 3..., each price is a hundred more than its id.
@@ -150,53 +151,55 @@ def replaying(folder: Path, *offsets_ms: int) -> Iterator[Venue]:
 @contextmanager
 def replaying_files(*paths: Path, speed: int = 1, pace: int = 1) -> Iterator[Venue]:
     """A replay that begins half a second after this returns, by its own clock."""
-    clock = Held((wall_ms() // MINUTE_MS + 1) * MINUTE_MS - 500, pace)
-    with running(Plan([], replay=paths, speed=Fraction(speed)), clock) as venue:
+    clock = PausedClock((wall_ms() // MINUTE_MS + 1) * MINUTE_MS - 500, pace)
+    with running(SandboxConfig([], replay=paths, speed=Fraction(speed)), clock) as venue:
         for symbol in venue.exchange.markets:
             venue.exchange.market(symbol)
-        clock.let_go()
+        clock.resume()
         yield venue
 
 
-def control(socket: websocket.WebSocket, method: str, *params: object, id: object = 1) -> Json:
+def send_control(socket: websocket.WebSocket, method: str, *params: object, id: object = 1) -> Json:
     """Send a control message; returns the reply, passing over events that come before it."""
     message = {"method": method, "id": id} | ({"params": params} if params else {})
     socket.send(json.dumps(message))
-    return reply(socket)
+    return receive_reply(socket)
 
 
-def reply(socket: websocket.WebSocket) -> Json:
+def receive_reply(socket: websocket.WebSocket) -> Json:
     while True:
         answer = json.loads(socket.recv())
         if "id" in answer:
             return answer
 
 
-def events(socket: websocket.WebSocket, count: int) -> list[Json]:
+def receive_events(socket: websocket.WebSocket, count: int) -> list[Json]:
     return [json.loads(socket.recv()) for _ in range(count)]
 
 
-def events_since(socket: websocket.WebSocket, since_ms: int, count: int) -> list[Json]:
+def receive_events_since(socket: websocket.WebSocket, since_ms: int, count: int) -> list[Json]:
     """The next events up to the `count`th of those after `since_ms`: some may be under way."""
     found: list[Json] = []
     while count:
-        found += events(socket, 1)
+        found += receive_events(socket, 1)
         count -= found[-1].get("data", found[-1])["E"] > since_ms
     return found
 
 
-def finals(socket: websocket.WebSocket, count: int) -> list[Json]:
+def receive_closed_klines(socket: websocket.WebSocket, count: int) -> list[Json]:
     """The next klines that come with x=true."""
-    return [until(socket, lambda event: event["k"]["x"])["k"] for _ in range(count)]
+    return [receive_until(socket, lambda event: event["k"]["x"])["k"] for _ in range(count)]
 
 
-def until(socket: websocket.WebSocket, wanted: Callable[[Json], bool], most: int = 5000) -> Json:
+def receive_until(
+    socket: websocket.WebSocket, wanted: Callable[[Json], bool], max_events: int = 5000
+) -> Json:
     """The first event that is wanted."""
-    for _ in range(most):
+    for _ in range(max_events):
         event = json.loads(socket.recv())
         if wanted(event):
             return event
-    raise AssertionError(f"not among {most} events")
+    raise AssertionError(f"not among {max_events} events")
 
 
 def total(rows: list[Json], field: str) -> Decimal:

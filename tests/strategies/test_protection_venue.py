@@ -27,12 +27,12 @@ from orders.services import (
 )
 from orders.venue.binance import BinanceExchange
 from sandbox.clock import MINUTE_MS
-from sandbox.exchange import Plan
+from sandbox.config import SandboxConfig
 from strategies.services import finish_exits, open_protective_stops, stop_out
 from tests.builders import intent, strategy, symbol
 from tests.environment import var_dir
 from tests.fakes import FakeExchange
-from tests.sandbox.venue import Held, Venue, running, wall_ms
+from tests.sandbox.venue import PausedClock, Venue, running, wall_ms
 from tests.servers import Sandbox, eventually
 
 pytestmark = pytest.mark.django_db
@@ -74,8 +74,8 @@ def cliffs(tmp_path: Path) -> Iterator[Venue]:
         for n in range(500)
     ]
     file.write_text("\n".join(rows) + "\n")
-    clock = Held((wall_ms() // MINUTE_MS + 1) * MINUTE_MS - 1, pace=1)
-    with running(Plan([], replay=(file,)), clock) as venue:
+    clock = PausedClock((wall_ms() // MINUTE_MS + 1) * MINUTE_MS - 1, pace=1)
+    with running(SandboxConfig([], replay=(file,)), clock) as venue:
         venue.exchange.market("BTCUSDT")
         venue.shift_ms += PHASE_MS // 2
         yield venue

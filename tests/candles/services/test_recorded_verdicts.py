@@ -12,8 +12,8 @@ from candles.models import Candle, Verdict
 from candles.ohlcv import OHLCV
 from market.ticks import Tick
 from market.wire import KlineEvent
-from sandbox.chart import Chart, Closed
-from sandbox.tape import Trade
+from sandbox.data.kline_builder import ClosedKline, KlineBuilder
+from sandbox.data.tape import Trade
 from tests import recorded as data
 from tests.builders import NOON, kline_event, symbol
 
@@ -21,16 +21,16 @@ EMPTY_MINUTES = {"BTCUSDT": 0, "ETHUSDT": 0, "NEXOUSDT": 167}
 BATCH = 500
 
 
-def printed(ticks: list[Tick], chart: Chart) -> list[Closed]:
+def printed(ticks: list[Tick], chart: KlineBuilder) -> list[ClosedKline]:
     """The minutes that are over by these trades, as the exchange has them."""
-    closed: list[Closed] = []
+    closed: list[ClosedKline] = []
     for one in ticks:
         trade = Trade(one.tick_id, one.time_ms, one.price, one.quantity, one.buyer_is_maker)
-        closed += [each for each in chart.add(trade) if each.interval == "1m"]
+        closed += [each for each in chart.add_trade(trade) if each.interval == "1m"]
     return closed
 
 
-def event(of: Closed, name: str) -> KlineEvent:
+def event(of: ClosedKline, name: str) -> KlineEvent:
     kline = of.kline
     values = (
         kline.open, kline.high, kline.low, kline.close, kline.volume, kline.quote, kline.count,
@@ -43,7 +43,7 @@ def event(of: Closed, name: str) -> KlineEvent:
 @pytest.mark.parametrize("name", EMPTY_MINUTES)
 def test_every_recorded_minute_is_proven_exact(recorded: Path, name: str) -> None:
     symbol(name)
-    ticks, chart, feed = data.ticks(recorded, name), Chart(), SymbolFeed(name, ["1m"])
+    ticks, chart, feed = data.ticks(recorded, name), KlineBuilder(), SymbolFeed(name, ["1m"])
     feed.on_live(0)
     feed.receive_fetched(Bootstrap(name, {}, None, {}, [], ticks[0].tick_id - 1))
     for at in range(0, len(ticks), BATCH):

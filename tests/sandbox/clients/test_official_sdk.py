@@ -18,7 +18,7 @@ from binance_sdk_spot.rest_api.models import (
 from binance_sdk_spot.spot import Spot
 from binance_sdk_spot.websocket_api.models import OrderPlaceSideEnum, OrderPlaceTypeEnum
 
-from sandbox.signing import SAMPLE_KEY, SAMPLE_SECRET
+from sandbox.config import SAMPLE_KEY, SAMPLE_SECRET
 from tests.sandbox.venue import Venue
 
 KEYS: dict[str, Any] = {"api_key": SAMPLE_KEY, "api_secret": SAMPLE_SECRET}
@@ -57,7 +57,7 @@ def test_it_places_finds_cancels_and_lists_orders(spot: Spot, venue: Venue) -> N
     assert rest.get_account().data().balances
 
 
-async def test_it_trades_over_the_websocket_api_and_hears_of_it(spot: Spot) -> None:
+async def test_it_trades_over_the_websocket_api_and_receives_user_data(spot: Spot) -> None:
     connection = await spot.websocket_api.create_connection()
     heard: asyncio.Queue[Any] = asyncio.Queue()
     try:
@@ -75,7 +75,7 @@ async def test_it_trades_over_the_websocket_api_and_hears_of_it(spot: Spot) -> N
         await connection.close_connection(close_session=True)
 
 
-async def test_it_hears_the_market(spot: Spot) -> None:
+async def test_it_receives_market_streams(spot: Spot) -> None:
     connection = await spot.websocket_streams.create_connection()
     heard: asyncio.Queue[Any] = asyncio.Queue()
     try:

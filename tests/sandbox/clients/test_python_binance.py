@@ -12,7 +12,7 @@ from binance.exceptions import BinanceAPIException  # type: ignore[import-untype
 from binance.ws.streams import BinanceSocketManager  # type: ignore[import-untyped]
 from binance.ws.websocket_api import WebsocketAPI  # type: ignore[import-untyped]
 
-from sandbox.signing import SAMPLE_KEY, SAMPLE_SECRET
+from sandbox.config import SAMPLE_KEY, SAMPLE_SECRET
 from tests.sandbox.venue import Venue
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
@@ -71,7 +71,7 @@ def test_it_reads_account_and_market(client: Client) -> None:
     assert client.get_order_book(symbol="BTCUSDT", limit=5)["bids"]
 
 
-async def test_over_websockets_it_trades_and_hears_the_market_and_itself(
+async def test_over_websockets_it_trades_and_receives_market_and_user_data(
     async_client: AsyncClient,
 ) -> None:
     manager = BinanceSocketManager(async_client)
@@ -80,9 +80,9 @@ async def test_over_websockets_it_trades_and_hears_the_market_and_itself(
     order = {"symbol": "BTCUSDT", "side": "SELL", "type": "MARKET", "quantity": "0.001"}
     async with manager.user_socket() as account:
         sold = await async_client.ws_create_order(**order)
-        told = [await asyncio.wait_for(account.recv(), 5) for _ in range(2)]
-    assert [event["e"] for event in told] == ["executionReport"] * 2
-    assert {event["i"] for event in told} == {sold["orderId"]}
+        received = [await asyncio.wait_for(account.recv(), 5) for _ in range(2)]
+    assert [event["e"] for event in received] == ["executionReport"] * 2
+    assert {event["i"] for event in received} == {sold["orderId"]}
     found = await async_client.ws_get_order(symbol="BTCUSDT", orderId=sold["orderId"])
     assert (sold["status"], found["executedQty"]) == ("FILLED", "0.00100000")
     assert (await async_client.ws_get_account())["balances"]

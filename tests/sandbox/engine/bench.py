@@ -4,15 +4,15 @@ from collections.abc import Iterable
 from decimal import Decimal
 from typing import Any
 
-from sandbox.book import Level
-from sandbox.chart import Chart
 from sandbox.clock import NEVER_MS
-from sandbox.engine import AT_ONCE, Course, Engine
-from sandbox.fees import Fees
-from sandbox.market import Market
-from sandbox.orders import Order, OrderRequest
-from sandbox.symbols import KNOWN
-from sandbox.tape import Print, Trade, printed
+from sandbox.data.kline_builder import KlineBuilder
+from sandbox.data.symbols import KNOWN_LISTINGS
+from sandbox.data.tape import Trade, TradeGroup, group_trades
+from sandbox.engine.fees import Fees
+from sandbox.engine.market import Market
+from sandbox.engine.matching_engine import IMMEDIATE, ExecutionTiming, MatchingEngine
+from sandbox.engine.order_book import Level
+from sandbox.engine.orders import Order, OrderRequest
 from sandbox.wire import Json
 
 START_MS = 1_700_000_000_000
@@ -20,62 +20,65 @@ FUNDS = {"USDT": Decimal(100_000), "BTC": Decimal(10), "BNB": Decimal(1)}
 WORTH = {"USDT": Decimal(1), "BTC": Decimal(100), "BNB": Decimal(500)}
 
 
-class Scripted:
+class ScriptedTrades:
     """Trades as the test wants them."""
 
-    due_ms = NEVER_MS
+    next_trade_ms = NEVER_MS
 
     def __init__(self) -> None:
-        self.waiting: list[Print] = []
+        self.waiting: list[TradeGroup] = []
 
-    def history(self, chart: Chart) -> None:
+    def load_history(self, builder: KlineBuilder) -> None:
         """There is none."""
 
-    def take(self, now_ms: int) -> Iterable[Print]:
+    def pop_due(self, now_ms: int) -> Iterable[TradeGroup]:
         taken, self.waiting = self.waiting, []
         return taken
 
 
-class Bench:
+class EngineBench:
     """BTCUSDT last traded at 100; the book has ten bids from 99 down and ten asks from 101 up.
 
-    Each level holds 1 BTC and stays as it is until the test trades. Time passes by `tick`.
+    Each level holds 1 BTC and stays as it is until the test trades. Time passes by `trade` and
+    `pass_time`.
     """
 
     def __init__(self, fee: str = "0.001", fee_asset: str | None = None) -> None:
         self.now_ms = START_MS
         self.outbox: list[Json] = []
-        self.engine = Engine(Fees(Decimal(fee), fee_asset, WORTH.__getitem__), self.outbox)
+        self.engine = MatchingEngine(Fees(Decimal(fee), fee_asset, WORTH.__getitem__), self.outbox)
         for asset, amount in FUNDS.items():
-            self.engine.account.grant(asset, amount)
-        self.engine.account.remember(self.now_ms)
-        self.source, self.trade_id = Scripted(), 0
-        self.market = Market(KNOWN["BTCUSDT"].rules, self.source, 1, 1_000)
+            self.engine.account.credit(asset, amount)
+        self.engine.account.record_balances(self.now_ms)
+        self.source, self.trade_id = ScriptedTrades(), 0
+        self.market = Market(KNOWN_LISTINGS["BTCUSDT"].rules, self.source, 1, 1_000)
         self.market.wake(self.now_ms)
-        self.tick(100)
+        self.trade(100)
 
-    def tick(self, price: object, quantity: object = 1) -> None:
+    def trade(self, price: object, quantity: object = 1) -> None:
         """The market trades, a millisecond later."""
         self.now_ms += 1
         self.trade_id += 1
         amounts = Decimal(str(price)), Decimal(str(quantity))
         trade = Trade(self.trade_id, self.now_ms, *amounts, buyer_maker=False)
-        self.source.waiting.append(printed(self.trade_id, [trade]))
-        moved = self.market.advance(self.now_ms)
+        self.source.waiting.append(group_trades(self.trade_id, [trade]))
+        update = self.market.advance(self.now_ms)
         self._lay_out_book(amounts[0])
-        self.engine.market_moved(self.market, moved.prints, self.now_ms)
+        self.engine.apply_trades(self.market, update.groups, self.now_ms)
 
     def _lay_out_book(self, price: Decimal) -> None:
-        book = self.market.book(self.now_ms)
+        book = self.market.order_book(self.now_ms)
         book.bids = [Level(price - n, Decimal(1)) for n in range(1, 11) if price > n]
         book.asks = [Level(price + n, Decimal(1)) for n in range(1, 11)]
 
-    def wait(self, ms: int) -> None:
+    def pass_time(self, ms: int) -> None:
         """Let time pass without trades; within a second the book stays."""
         self.now_ms += ms
-        self.engine.run_due(self.now_ms)
+        self.engine.run_scheduled(self.now_ms)
 
-    def place(self, kind: str, side: str, course: Course = AT_ONCE, **amounts: object) -> Order:
+    def place_order(
+        self, kind: str, side: str, timing: ExecutionTiming = IMMEDIATE, **amounts: object
+    ) -> Order:
         """Amounts are numbers or text; other fields of the request as they are."""
         fields = {
             name: Decimal(str(value))
@@ -85,15 +88,15 @@ class Bench:
         }
         fields.setdefault("client_order_id", f"o-{len(self.engine.orders)}")
         request = OrderRequest("BTCUSDT", side, kind, **fields)  # type: ignore[arg-type]
-        return self.engine.place(request, self.market, self.now_ms, course)
+        return self.engine.accept_order(request, self.market, self.now_ms, timing)
 
-    def held(self, asset: str) -> Any:
+    def balance(self, asset: str) -> Any:
         """Free and locked, decimals to be compared with any number."""
         balance = self.engine.account.balances[asset]
         return balance.free, balance.locked
 
-    def told(self) -> list[str]:
+    def pop_reports(self) -> list[str]:
         """Execution type and status of the reports since last asked."""
-        told = [f"{e['x']} {e['X']}" for e in self.outbox if e["e"] == "executionReport"]
+        received = [f"{e['x']} {e['X']}" for e in self.outbox if e["e"] == "executionReport"]
         self.outbox.clear()
-        return told
+        return received

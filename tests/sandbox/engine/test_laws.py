@@ -1,4 +1,4 @@
-"""What holds for every run of orders, cancels and trades."""
+"""Laws that hold for every run of orders, cancels and trades."""
 
 from collections import defaultdict
 from decimal import Decimal
@@ -7,11 +7,10 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sandbox.engine import Course
-from sandbox.filters import STP_MODES
-from sandbox.orders import Order
-from sandbox.wire import ApiError
-from tests.sandbox.engine.bench import FUNDS, Bench
+from sandbox.engine.matching_engine import ExecutionTiming
+from sandbox.engine.orders import STP_MODES, Order
+from sandbox.errors import ApiError
+from tests.sandbox.engine.bench import FUNDS, EngineBench
 
 QUANTITIES = st.decimals("0.01", "4", places=2)
 PRICES = st.integers(90, 112)
@@ -28,7 +27,9 @@ ORDERS = st.fixed_dictionaries(
         "stop_price": PRICES,
         "time_in_force": st.sampled_from(("GTC", "IOC", "FOK")),
         "stp_mode": st.sampled_from(STP_MODES),
-        "course": st.sampled_from((Course(), Course(delay_ms=2), Course(fills_over_ms=5))),
+        "course": st.sampled_from(
+            (ExecutionTiming(), ExecutionTiming(delay_ms=2), ExecutionTiming(fills_over_ms=5))
+        ),
     }
 )
 ACTS = st.lists(
@@ -46,29 +47,29 @@ ACTS = st.lists(
 Acts = list[tuple[str, Any]]
 
 
-def perform(bench: Bench, act: str, what: Any) -> None:
+def perform(bench: EngineBench, act: str, what: Any) -> None:
     """One step; a refusal is one, too."""
     try:
         if act == "place":
-            bench.place(**what)
+            bench.place_order(**what)
         elif act == "spend":
-            bench.place("MARKET", what[0], quote_quantity=what[1], stp_mode=what[2])
+            bench.place_order("MARKET", what[0], quote_quantity=what[1], stp_mode=what[2])
         elif act == "tick":
-            bench.tick(*what)
+            bench.trade(*what)
         elif act == "wait":
-            bench.wait(what)
+            bench.pass_time(what)
         elif what in bench.engine.orders:
             order = bench.engine.orders[what]
-            bench.engine.cancel(order, "gone", bench.market.rules, bench.now_ms)
+            bench.engine.cancel_order(order, "gone", bench.market.rules, bench.now_ms)
     except ApiError:
         return
 
 
-def owed(orders: list[Order]) -> dict[str, Decimal]:
-    """What must be locked for these."""
+def locked_amounts(orders: list[Order]) -> dict[str, Decimal]:
+    """Locked amounts by asset of these orders."""
     found: dict[str, Decimal] = defaultdict(Decimal)
     for order in orders:
-        found["USDT" if order.request.buys else "BTC"] += order.locked
+        found["USDT" if order.request.is_buy else "BTC"] += order.locked
     return found
 
 
@@ -77,28 +78,28 @@ def owed(orders: list[Order]) -> dict[str, Decimal]:
 def test_money_is_neither_made_nor_lost_nor_locked_for_nothing(
     acts: Acts,
 ) -> None:
-    bench = Bench(fee_asset="BNB")
+    bench = EngineBench(fee_asset="BNB")
     for act, what in acts:
         perform(bench, act, what)
         orders = list(bench.engine.orders.values())
         held = dict(FUNDS)
         for order in orders:
-            sign = 1 if order.request.buys else -1
+            sign = 1 if order.request.is_buy else -1
             held["BTC"] += sign * order.executed
             held["USDT"] -= sign * order.executed_quote
             for fill in order.fills:
                 held[fill.commission_asset] -= fill.commission
             assert order.is_open or not order.locked
-            assert 0 <= order.left <= order.quantity
+            assert 0 <= order.remaining <= order.quantity
         for asset, balance in bench.engine.account.balances.items():
             assert balance.free >= 0
             assert balance.free + balance.locked == held[asset]
-            assert balance.locked == owed(orders)[asset]
+            assert balance.locked == locked_amounts(orders)[asset]
 
 
 @given(ACTS)
 def test_reports_alone_tell_what_the_ledger_knows(acts: Acts) -> None:
-    bench = Bench()
+    bench = EngineBench()
     for act, what in acts:
         perform(bench, act, what)
     filled: dict[int, Decimal] = defaultdict(Decimal)
@@ -114,20 +115,20 @@ def test_reports_alone_tell_what_the_ledger_knows(acts: Acts) -> None:
     orders = bench.engine.orders
     assert status == {number: order.status for number, order in orders.items()}
     assert dict(filled) == {number: order.executed for number, order in orders.items()}
-    assert balances == {a: f"{bench.held(a)[0]:.8f}" for a in balances}
+    assert balances == {a: f"{bench.balance(a)[0]:.8f}" for a in balances}
 
 
 @given(ACTS, st.integers(0, 30))
 def test_the_past_can_be_seen_as_it_was(acts: Acts, stop: int) -> None:
-    bench, then = Bench(), (0, [""], {"": Decimal(0)})
+    bench, then = EngineBench(), (0, [""], {"": Decimal(0)})
     for place, (act, what) in enumerate(acts):
         bench.now_ms += 1
         perform(bench, act, what)
         if place == stop:
-            states = [f"{o.status} {o.executed} {len(o.fills)}" for o in bench.engine.known()]
+            states = [f"{o.status} {o.executed} {len(o.fills)}" for o in bench.engine.orders_at()]
             free = {a: b.free for a, b in bench.engine.account.balances.items()}
             then = (bench.now_ms, states, free)
     if stop < len(acts):
-        seen = bench.engine.known(then[0])
+        seen = bench.engine.orders_at(then[0])
         assert [f"{o.status} {o.executed} {len(o.fills)}" for o in seen] == then[1]
-        assert {a: b.free for a, b in bench.engine.account.as_of(then[0]).items()} == then[2]
+        assert {a: b.free for a, b in bench.engine.account.balances_at(then[0]).items()} == then[2]

@@ -6,19 +6,19 @@ from decimal import Decimal
 
 import requests
 
-from sandbox.exchange import Plan
-from sandbox.faults.kinds import OrderKinds, UserDataKinds, named
+from sandbox.config import SandboxConfig
+from sandbox.faults.registry import OrderFaultTypes, UserDataFaultTypes, faults_by_name
 from tests.sandbox.venue import Json, Venue, running, total
 from tests.servers import eventually
 
-NAMES = [*named(OrderKinds), *named(UserDataKinds), "read_lag"]
+NAMES = [*faults_by_name(OrderFaultTypes), *faults_by_name(UserDataFaultTypes), "read_lag"]
 
 
-def heard(venue: Venue, name: str) -> Json:
+def place_order(venue: Venue, name: str) -> Json:
     """Status and body of a market order's answer; None where there was none that can be read."""
     time.sleep(0.02)
     with contextlib.suppress(requests.RequestException):
-        answer = venue.order(quantity="0.001", newClientOrderId=name, side="BUY")
+        answer = venue.place_order(quantity="0.001", newClientOrderId=name, side="BUY")
         return answer.status_code, answer.json()
     return None
 
@@ -28,12 +28,12 @@ def settled(venue: Venue) -> bool:
 
 
 def test_after_a_storm_the_ledger_adds_up() -> None:
-    with running(Plan([], seed=3)) as venue:
+    with running(SandboxConfig([], seed=3)) as venue:
         venue.exchange.market("BTCUSDT")
-        venue.patience = 0.15
+        venue.timeout_s = 0.15
         storm = {"seed": 12, "every_s": 0.03, "faults": NAMES}
         assert requests.post(f"{venue.url}/sandbox/storm", json=storm, timeout=5).ok
-        answers = {f"storm-{place}": heard(venue, f"storm-{place}") for place in range(30)}
+        answers = {f"storm-{place}": place_order(venue, f"storm-{place}") for place in range(30)}
         requests.delete(f"{venue.url}/sandbox/faults", timeout=5)
         assert eventually(lambda: settled(venue), 8)
         ledger = venue.ledger()

@@ -10,65 +10,67 @@ import requests
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sandbox.exchange import Plan
-from sandbox.faults.kinds import FAULTS, FEED_FAULTS, parse
-from sandbox.faults.storm import Forecast, Storm
-from tests.sandbox import truth
-from tests.sandbox.venue import Json, Venue, events, quick, running
+from sandbox.config import SandboxConfig
+from sandbox.faults.registry import FAULTS, FEED_FAULTS, parse_fault
+from sandbox.faults.storm import Storm, StormConfig
+from tests.sandbox import expected
+from tests.sandbox.venue import Json, Venue, fast_clock, receive_events, running
 from tests.servers import eventually
 
 SYMBOLS = ("BTCUSDT", "ETHUSDT")
 
 
-def strikes(forecast: Forecast, beat_ms: int, until_ms: int) -> Iterator[tuple[int, Json]]:
-    """Which beat each fault falls on, and the fault."""
+def drawn_faults(forecast: StormConfig, step_ms: int, until_ms: int) -> Iterator[tuple[int, Json]]:
+    """Each fault with the time of the step that draws it."""
     storm = Storm(forecast, SYMBOLS, 1_000)
-    for now_ms in range(0, until_ms, beat_ms):
-        for fault in storm.due(now_ms):
+    for now_ms in range(0, until_ms, step_ms):
+        for fault in storm.pop_due_faults(now_ms):
             yield now_ms, msgspec.to_builtins(fault)
 
 
-def let_storm(venue: Venue, **forecast: object) -> requests.Response:
+def start_storm(venue: Venue, **forecast: object) -> requests.Response:
     return requests.post(f"{venue.url}/sandbox/storm", json=forecast, timeout=5)
 
 
 @given(st.integers(), st.integers(1, 400))
-def test_the_same_seed_strikes_the_same_faults_at_the_same_offsets(seed: int, beat_ms: int) -> None:
-    often = [*strikes(Forecast(seed, 0.5), 1, 20_000)]
-    rarely = [*strikes(Forecast(seed, 0.5), beat_ms, 20_000 + beat_ms)][: len(often)]
+def test_the_same_seed_draws_the_same_faults_at_the_same_offsets(seed: int, step_ms: int) -> None:
+    often = [*drawn_faults(StormConfig(seed, 0.5), 1, 20_000)]
+    rarely = [*drawn_faults(StormConfig(seed, 0.5), step_ms, 20_000 + step_ms)][: len(often)]
     assert [fault for _, fault in rarely] == [fault for _, fault in often]
-    assert all(0 <= late - ms < beat_ms for (ms, _), (late, _) in zip(often, rarely, strict=True))
+    assert all(0 <= late - ms < step_ms for (ms, _), (late, _) in zip(often, rarely, strict=True))
 
 
-def test_another_seed_strikes_others() -> None:
-    assert [*strikes(Forecast(1), 4, 60_000)] != [*strikes(Forecast(2), 4, 60_000)]
+def test_another_seed_draws_others() -> None:
+    assert [*drawn_faults(StormConfig(1), 4, 60_000)] != [*drawn_faults(StormConfig(2), 4, 60_000)]
 
 
 @pytest.mark.parametrize("name", FAULTS)
 @given(seed=st.integers())
 def test_what_is_drawn_could_have_been_asked_for(name: str, seed: int) -> None:
-    fault = FAULTS[name].drawn(Random(seed), SYMBOLS)
-    assert parse(msgspec.json.encode(fault)) == fault
+    fault = FAULTS[name].draw(Random(seed), SYMBOLS)
+    assert parse_fault(msgspec.json.encode(fault)) == fault
 
 
 def test_orders_are_spared_unless_they_are_named() -> None:
-    struck = {fault["fault"] for _, fault in strikes(Forecast(3, 0.01), 4, 20_000)}
+    struck = {fault["fault"] for _, fault in drawn_faults(StormConfig(3, 0.01), 4, 20_000)}
     assert struck == set(FEED_FAULTS)
-    named = strikes(Forecast(3, 0.1, ("reject",)), 4, 20_000)
+    named = drawn_faults(StormConfig(3, 0.1, ("reject",)), 4, 20_000)
     assert {fault["fault"] for _, fault in named} == {"reject"}
 
 
-def test_a_storm_strikes_until_it_is_ended_and_all_is_listed_with_its_time(venue: Venue) -> None:
+def test_a_storm_lasts_until_it_is_cleared_and_its_faults_are_listed_with_their_times(
+    venue: Venue,
+) -> None:
     begun_ms = venue.clock.now_ms()
-    assert let_storm(venue, seed=5, every_s=0.02, faults=["stall", "mute"]).ok
+    assert start_storm(venue, seed=5, every_s=0.02, faults=["stall", "mute"]).ok
     assert eventually(lambda: len(struck(venue, begun_ms)) > 5)
     assert venue.get("/sandbox/faults")["storm"]["seed"] == 5
     requests.delete(f"{venue.url}/sandbox/faults", timeout=5)
-    told = struck(venue, begun_ms)
-    assert {fault["fault"] for fault in told} == {"stall", "mute"}
+    received = struck(venue, begun_ms)
+    assert {fault["fault"] for fault in received} == {"stall", "mute"}
     assert venue.get("/sandbox/faults")["storm"] is None
-    assert events(venue.socket("/ws/btcusdt@aggTrade"), 5)
-    assert struck(venue, begun_ms) == told
+    assert receive_events(venue.socket("/ws/btcusdt@aggTrade"), 5)
+    assert struck(venue, begun_ms) == received
 
 
 def struck(venue: Venue, since_ms: int) -> list[Json]:
@@ -87,21 +89,21 @@ def struck(venue: Venue, since_ms: int) -> list[Json]:
     ],
 )
 def test_a_bad_storm_is_refused_in_one_line(venue: Venue, forecast: Json, named: str) -> None:
-    answer = let_storm(venue, **forecast)
+    answer = start_storm(venue, **forecast)
     assert (answer.status_code, answer.json()["error"]) == (400, "bad_storm")
     assert named in answer.json()["detail"]
     assert "\n" not in answer.json()["detail"]
 
 
 def test_after_a_storm_rest_holds_the_klines_of_its_own_trades() -> None:
-    with running(Plan([], seed=3), quick(3)) as venue:
+    with running(SandboxConfig([], seed=3), fast_clock(3)) as venue:
         venue.exchange.market("BTCUSDT")
-        assert let_storm(venue, seed=11, every_s=0.02).ok
+        assert start_storm(venue, seed=11, every_s=0.02).ok
         faults = venue.server.faults
         assert eventually(lambda: len(faults.injected) > 150)
-        venue.inside(faults.clear)
+        venue.run_in_loop(faults.clear)
         time.sleep(0.4)  # what was late is shown by then
-        wanted = truth.folded(truth.all_aggs(venue, "BTCUSDT"), 1_000)
-        found = truth.klines(venue, "BTCUSDT", "1s", startTime=min(wanted))
+        wanted = expected.build_klines(expected.fetch_aggs(venue, "BTCUSDT"), 1_000)
+        found = expected.fetch_klines(venue, "BTCUSDT", "1s", startTime=min(wanted))
     for open_ms in sorted(wanted)[1:-1]:
         assert found[open_ms] == wanted[open_ms]

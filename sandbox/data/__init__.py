@@ -1,0 +1,1 @@
+"""Public trades, drawn at random or recorded, and the klines they make."""

@@ -1,0 +1,1 @@
+"""WebSocket connections, and the events of markets and account sent over them."""
