@@ -17,7 +17,7 @@ class CannotStart(SystemExit):
 
 
 def lock(folder: Path) -> TextIO:
-    """The folder, for as long as the file is open here or in a fork of this process."""
+    """The folder, for as long as the file is open here or in a process that it was passed to."""
     file = (folder / "launcher.lock").open("a+")
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
