@@ -1,4 +1,4 @@
-"""Nothing outlives a launcher that is killed outright: the parent-death signal, and a watchdog.
+"""Parent-death signal and watchdog: nothing outlives a launcher that is killed outright.
 
 The signal is the kernel's: Linux sends SIGTERM to each child as the launcher dies. The watchdog is
 a shell that kills, after GRACE_S, what has not obeyed by then or was left by what has.

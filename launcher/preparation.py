@@ -54,7 +54,7 @@ class Preparation:
         return Configuration.from_json(line) if line else None
 
     async def finish(self, output: Output) -> int:
-        """Have it prepare the database; its exit code."""
+        """Let it prepare the database; its exit code."""
         self._input.write(b"\n")
         async for line in self._output:
             output.write(NAME, line)

@@ -1,4 +1,4 @@
-"""Tells the terminal when the page can be opened, or what is not there yet."""
+"""Readiness of the site: the lines that say what to open and how to log in, once it listens."""
 
 import asyncio
 import time
@@ -15,6 +15,7 @@ UNSPECIFIED = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 (compared with
 
 
 async def listens(host: str, port: int) -> bool:
+    """True where a connection is accepted there."""
     try:
         async with asyncio.timeout(CONNECTS_WITHIN_S):
             _, writer = await asyncio.open_connection(host, port)

@@ -1,4 +1,4 @@
-"""The private Redis server: which program it is, and how it is started."""
+"""The private Redis server: its program, its command line, its first answer."""
 
 import asyncio
 import importlib.util
@@ -48,7 +48,7 @@ def command(socket: Path, folder: Path, log: Path) -> list[str]:
 
 
 async def answers(socket: Path) -> bool:
-    """Is there a server, and done with reading its file?"""
+    """True where a server answers that is done with reading its file."""
     try:
         async with asyncio.timeout(ANSWERS_WITHIN_S):
             reader, writer = await asyncio.open_unix_connection(socket)

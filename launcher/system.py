@@ -25,8 +25,8 @@ LOOK_EVERY_S = 0.05
 
 
 @dataclass(frozen=True)
-class Needed:
-    """A server that the site needs: it starts before the site and stops after it."""
+class Dependency:
+    """A server of ours that the site needs: it starts before the site and stops after it."""
 
     name: str
     command: str
@@ -45,11 +45,12 @@ async def run(
     )
     with closing(supervisor):
         async with AsyncExitStack() as stack:  # what comes last stops first
-            servers = list(needed(configuration))
+            servers = list(dependencies(configuration))
             for server in servers:
-                commands = {server.name: server.command}
                 await stack.enter_async_context(
-                    supervisor.running(commands, killed_after_s=server.killed_after_s)
+                    supervisor.running(
+                        {server.name: server.command}, killed_after_s=server.killed_after_s
+                    )
                 )
             if code := await preparation.finish(output):
                 return code  # it has said why
@@ -62,18 +63,18 @@ async def run(
     return 0
 
 
-def needed(configuration: Configuration) -> Iterator[Needed]:
-    """The servers that are ours to start."""
+def dependencies(configuration: Configuration) -> Iterator[Dependency]:
+    """Those that the settings ask for, in the order of their start."""
     if configuration.starts_redis:
         socket = Path(configuration.redis_socket)
-        yield Needed(
+        yield Dependency(
             name=REDIS,
             command=redis_command(configuration),
             is_ready=lambda: redis_server.answers(socket),
             killed_after_s=5.0,
         )
     if configuration.starts_sandbox:
-        yield Needed(
+        yield Dependency(
             name=SANDBOX,
             command=sandbox_command(configuration),
             is_ready=lambda: listens("127.0.0.1", configuration.sandbox_port),
@@ -81,7 +82,7 @@ def needed(configuration: Configuration) -> Iterator[Needed]:
         )
 
 
-async def ready(servers: list[Needed]) -> None:
+async def ready(servers: list[Dependency]) -> None:
     """Wait until all are, READY_WITHIN_S at most."""
     with suppress(TimeoutError):
         async with asyncio.timeout(READY_WITHIN_S):
@@ -91,7 +92,7 @@ async def ready(servers: list[Needed]) -> None:
 
 
 def environment(configuration: Configuration) -> dict[str, str]:
-    """What the commands see: the settings' own ports, and this virtualenv first."""
+    """Variables of the commands: the settings' own ports, and this virtualenv first."""
     return os.environ | {
         "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")]),
         "PYTHONUNBUFFERED": "1",
