@@ -4,11 +4,10 @@
 VENV := .venv
 BIN := $(VENV)/bin
 CHART := static/vendor/lightweight-charts
-# The newest Python the machine has; any from 3.11 on will do.
-PYTHON ?= $(firstword $(foreach name,python3 python3.14 python3.13 python3.12 python3.11,\
-	$(shell command -v $(name) >/dev/null && $(name) -c \
-	'import sys; sys.version_info >= (3, 11) and print("$(name)")' 2>/dev/null)))
-STEP := $(PYTHON) launcher/step.py
+# The newest Python the machine has; any from 3.11 on will do. Looked for by the set-up alone.
+PYTHON ?= $(shell for name in python3 python3.14 python3.13 python3.12 python3.11; do \
+	$$name -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$name && break; done)
+STEP = $(PYTHON) launcher/step.py
 # Many tests wait for real processes, so more of them run at once than there are processors.
 PYTEST := $(BIN)/python -m pytest -n 3 --dist loadfile
 PIP := $(BIN)/python -m pip install --require-hashes --disable-pip-version-check

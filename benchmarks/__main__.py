@@ -12,6 +12,7 @@ COMMANDS = (
     ["benchmarks.latency", "crowd"],
     ["benchmarks.latency", "stop"],
     ["benchmarks.latency", "page"],
+    ["benchmarks.idle"],
 )
 
 if __name__ == "__main__":

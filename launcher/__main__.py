@@ -1,66 +1,76 @@
 """`python -m launcher`: the whole system in one terminal, until Ctrl+C.
 
-Not a command of manage.py, for it needs the settings alone: without Django's apps it starts
-in a fraction of the time, and whatever is broken in them is shown by the process it breaks.
+Not a command of manage.py: it loads nothing of Django, and whatever is broken there is shown by
+the process that it breaks.
 """
 
-import multiprocessing
+import asyncio
 import signal
-import subprocess
 import sys
+from contextlib import closing
+from pathlib import Path
 
+from launcher import system
+from launcher.configuration import Configuration
+from launcher.output import Output
 from launcher.preflight import CannotStart, check_ports, lock
-from launcher.system import assemble, environment
-from tradingsite import settings
-
-STOPPED_BY_USER = {130, 143}  # honcho's codes for SIGINT and SIGTERM
+from launcher.preparation import Preparation
 
 
 def main() -> int:
-    settings.VAR_DIR.mkdir(parents=True, exist_ok=True)
+    with closing(Output(sys.stdout.fileno(), system.NAMES)) as output:
+        try:
+            return asyncio.run(launch(output))
+        except CannotStart as refusal:
+            print(refusal.why, file=sys.stderr)  # noqa: T201
+            return 2
+
+
+async def launch(output: Output) -> int:
+    """Run the system until a signal asks to stop it; the launcher's exit code."""
+    cancel_on_signal(asyncio.current_task(), output)
     try:
-        held = lock(settings.VAR_DIR)
-        check_ports(listening_addresses())
-    except CannotStart as refusal:
-        print(refusal.why, file=sys.stderr)  # noqa: T201
-        return 2
-    with held:
-        return run()
+        preparation = await Preparation.start()
+        try:
+            configuration = await preparation.configuration()
+            if configuration is None:
+                return await preparation.returncode()
+            with lock(Path(configuration.var_dir)) as held:
+                check_ports(listening_addresses(configuration))
+                return await system.run(configuration, preparation, output, held.fileno())
+        finally:
+            await preparation.kill()
+    except asyncio.CancelledError:
+        return 0
 
 
-def listening_addresses() -> dict[str, tuple[str, int]]:
+def cancel_on_signal(task: "asyncio.Task[int] | None", output: Output) -> None:
+    """The first signal cancels the task; the stop that follows is bounded, so more are ignored."""
+    loop = asyncio.get_running_loop()
+    signals = [signal.SIGINT, signal.SIGTERM]
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # else it runs under nohup
+        signals.append(signal.SIGHUP)
+
+    def stop(number: signal.Signals) -> None:
+        for each in signals:
+            signal.signal(each, signal.SIG_IGN)
+        output.say(f"{number.name} received")
+        if task is not None:
+            task.cancel()
+
+    for number in signals:
+        loop.add_signal_handler(number, stop, number)
+
+
+def listening_addresses(configuration: Configuration) -> dict[str, tuple[str, int]]:
     addresses = {
-        "PORT": (settings.BIND, settings.PORT),
-        "WS_PORT": (settings.BIND, settings.WS_PORT),
+        "PORT": (configuration.bind, configuration.port),
+        "WS_PORT": (configuration.bind, configuration.ws_port),
     }
-    if settings.STARTS_SANDBOX:
-        addresses["SANDBOX_PORT"] = ("127.0.0.1", settings.SANDBOX_PORT)
+    if configuration.starts_sandbox:
+        addresses["SANDBOX_PORT"] = ("127.0.0.1", configuration.sandbox_port)
     return addresses
 
 
-def run() -> int:
-    """Prepare the database, then keep all processes alive until asked to stop."""
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
-        subprocess.run(
-            [sys.executable, "manage.py", "prepare"],
-            cwd=settings.BASE_DIR,
-            env=environment(),
-            check=True,
-        )
-    except subprocess.CalledProcessError as error:
-        return error.returncode  # it has said why
-    # Honcho's processes are forks: they hold the lock on, and need no copy of what they run.
-    multiprocessing.set_start_method("fork")
-    system = assemble()
-    signal.signal(signal.SIGHUP, lambda *_: signal.raise_signal(signal.SIGTERM))
-    system.loop()
-    return 0 if system.returncode in STOPPED_BY_USER else int(system.returncode or 0)
-
-
 if __name__ == "__main__":
-    try:
-        code = main()
-    except KeyboardInterrupt:
-        code = 0
-    sys.exit(code)
+    sys.exit(main())

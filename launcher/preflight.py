@@ -1,4 +1,4 @@
-"""What must hold before anything is started: one system a folder, and its ports free."""
+"""Preflight checks: one system a folder, and its ports free."""
 
 import fcntl
 import os
@@ -17,7 +17,11 @@ class CannotStart(SystemExit):
 
 
 def lock(folder: Path) -> TextIO:
-    """The folder, for as long as the file is open here or in a fork of this process."""
+    """Lock of the folder, held while the file is open here or in a process that it was passed to.
+
+    The folder is made if it isn't there. Raises CannotStart where another system holds it.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
     file = (folder / "launcher.lock").open("a+")
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -1,53 +1,58 @@
-"""Tells the terminal when the page can be opened, or what is not there yet."""
+"""Readiness of the site: the lines that say what to open and how to log in, once it listens."""
 
-import socket
+import asyncio
 import time
 from collections.abc import Callable
+from pathlib import Path
 
-from tradingsite import settings
+from launcher.configuration import Configuration
 
-LOOK_EVERY = 0.2  # seconds, likewise below
-COMPLAIN_EVERY = 20.0
+CONNECTS_WITHIN_S = 0.5
+LOOK_EVERY_S = 0.2
+COMPLAIN_EVERY_S = 20.0
 STARTED = time.time()  # a password made since then is shown, this once
 UNSPECIFIED = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 (compared with, not bound to)
 
 
-def listens(host: str, port: int) -> bool:
+async def listens(host: str, port: int) -> bool:
+    """True where a connection is accepted there."""
     try:
-        with socket.create_connection((host, port), timeout=1):
-            return True
+        async with asyncio.timeout(CONNECTS_WITHIN_S):
+            _, writer = await asyncio.open_connection(host, port)
     except OSError:
         return False
+    writer.close()
+    return True
 
 
-def announce_when_ready(say: Callable[[str], None]) -> None:
+async def announce_when_ready(configuration: Configuration, say: Callable[[str], None]) -> None:
     """Look until the site listens on both ports, then `say` where it is and how to log in."""
-    host = UNSPECIFIED.get(settings.BIND, settings.BIND)
-    complain_at = time.monotonic() + COMPLAIN_EVERY
-    while not (listens(host, settings.PORT) and listens(host, settings.WS_PORT)):
+    host = UNSPECIFIED.get(configuration.bind, configuration.bind)
+    ports = (configuration.port, configuration.ws_port)
+    complain_at = time.monotonic() + COMPLAIN_EVERY_S
+    while not all([await listens(host, port) for port in ports]):
         if time.monotonic() > complain_at:
-            complain_at += COMPLAIN_EVERY
-            logs = settings.VAR_DIR / "log"
-            say(f"the site is not up yet; what is wrong stands above, or in {logs}\n")
-        time.sleep(LOOK_EVERY)
-    for line in ("", *welcome(host), ""):
-        say(f"{line}\n")
+            complain_at += COMPLAIN_EVERY_S
+            logs = Path(configuration.var_dir, "log")
+            say(f"the site is not up yet; what is wrong stands above, or in {logs}")
+        await asyncio.sleep(LOOK_EVERY_S)
+    for line in ("", *welcome(configuration, host), ""):
+        say(line)
 
 
-def welcome(host: str) -> list[str]:
+def welcome(configuration: Configuration, host: str) -> list[str]:
     """The lines that say what to open and how to log in."""
     place = f"[{host}]" if ":" in host else host
-    url = f"http://{place}:{settings.PORT}/"
+    url = f"http://{place}:{configuration.port}/"
     return [
         f"Dashboard  {url}",
-        f"Admin      {url}admin/  ({_login()})",
+        f"Admin      {url}admin/  ({_login(Path(configuration.admin_password_file))})",
         f"API        {url}docs",
         "Ctrl+C stops everything.",
     ]
 
 
-def _login() -> str:
-    password = settings.ADMIN_PASSWORD_FILE
+def _login(password: Path) -> str:
     if not password.exists():
         return "log in as a staff user of yours"
     if password.stat().st_mtime < STARTED:

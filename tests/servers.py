@@ -13,10 +13,9 @@ from pathlib import Path
 from typing import Any
 
 import requests
-from honcho.environ import parse_procfile
 
-from launcher import redis_server
-from launcher.orphans import stop_with_parent
+from launcher import procfile, redis_server
+from launcher.parent_death import stop_with_this_process
 
 ROOT = Path(__file__).resolve().parent.parent
 PYTHON = sys.executable
@@ -76,7 +75,7 @@ class Server:
                 stdout=file,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
-                preexec_fn=stop_with_parent,  # noqa: PLW1509 (one system call, no lock)
+                preexec_fn=stop_with_this_process(),  # noqa: PLW1509 (system calls alone)
             )
 
     @property
@@ -249,7 +248,7 @@ class Site:
 
     def start(self, name: str) -> Server:
         """`web`, `stream`, `worker` or `beat`, by the Procfile's own command."""
-        command = parse_procfile((ROOT / "Procfile").read_text()).processes[name]
+        command = procfile.commands()[name]
         output = self.folder / f"{name}-{len(self.processes)}.log"
         server = Server(["sh", "-c", f"exec {command}"], output, self.environment)
         self.processes.append(server)

@@ -52,7 +52,6 @@ def _every(seconds: float, task: str, expires: float = 0) -> dict[str, Any]:
 # Without Celery's Django fixup, which loads all of Django in every program of Celery's: beat sends
 # tasks by their names and needs none of it. The worker gets it by `_load_django`.
 app = Celery("tradingsite", task_cls=SweptTask, fixups=[])
-app.set_default()  # the one of every thread, not of this one alone
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.conf.update(
     task_ignore_result=True,  # the database says what became of everything
