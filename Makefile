@@ -32,11 +32,12 @@ test: set-up set-up-tests check ## Set everything up and run all checks and test
 	@if $(BIN)/python -m tests.postgres; then TEST_DATABASE=postgres $(PYTEST); \
 	else test -z "$$CI"; fi
 
-check: set-up set-up-tests ## Linters, types and import rules alone
+check: set-up set-up-tests node_modules/.installed ## Linters, types and import rules alone
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy .
 	$(BIN)/lint-imports
+	$(NPM) run --silent check
 
 bench: set-up set-up-tests ## The benchmarks
 	$(BIN)/python -m benchmarks

@@ -18,7 +18,11 @@ export async function get(path) {
 export async function post(path, data) {
   const { ok, status, body } = await answer(path, {
     method: "POST",
-    headers: { Accept: "application/json", "Content-Type": "application/json", "X-CSRFToken": csrf },
+    headers: {
+      Accept: "application/json",
+      "Content-Type": "application/json",
+      "X-CSRFToken": csrf,
+    },
     body: JSON.stringify(data),
   });
   if (!ok) throw new Error(body.detail ?? `${path} answered ${status}`);

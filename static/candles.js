@@ -3,7 +3,7 @@
 const SPANS = { s: 1, m: 60, h: 3600, d: 86_400 };
 
 export function seconds(interval) {
-  return parseInt(interval, 10) * SPANS[interval.at(-1)];
+  return Number.parseInt(interval, 10) * SPANS[interval.at(-1)];
 }
 
 /** A candle of the API in numbers, for drawing. */

@@ -1,16 +1,16 @@
 // The candle chart: draws what it is given. Times are seconds, prices numbers.
 
+import { averages } from "./candles.js";
+import { compact, price } from "./format.js";
 import {
   CandlestickSeries,
   CrosshairMode,
+  createChart,
+  createSeriesMarkers,
   HistogramSeries,
   LineSeries,
   LineStyle,
-  createChart,
-  createSeriesMarkers,
 } from "./vendor/lightweight-charts/lightweight-charts.standalone.production.mjs";
-import { averages } from "./candles.js";
-import { compact, price } from "./format.js";
 
 const STILL = { lastValueVisible: false, priceLineVisible: false, crosshairMarkerVisible: false };
 
@@ -23,7 +23,11 @@ export class Chart {
     this.periods = { sma: 10, ema: 5 };
     this.chart = createChart(element, {
       autoSize: true,
-      layout: { attributionLogo: false, fontFamily: getComputedStyle(element).fontFamily, fontSize: 12 },
+      layout: {
+        attributionLogo: false,
+        fontFamily: getComputedStyle(element).fontFamily,
+        fontSize: 12,
+      },
       crosshair: { mode: CrosshairMode.Normal },
       rightPriceScale: { borderVisible: false, scaleMargins: { top: 0.14, bottom: 0.24 } },
       timeScale: { borderVisible: false, timeVisible: true, rightOffset: 4, barSpacing: 8 },
@@ -53,7 +57,9 @@ export class Chart {
     const style = getComputedStyle(document.documentElement);
     const color = (name) => style.getPropertyValue(`--${name}`).trim();
     this.colors = Object.fromEntries(
-      ["up", "down", "sma", "ema", "ink", "muted", "grid", "stop", "up-faint", "down-faint"].map((name) => [name, color(name)]),
+      ["up", "down", "sma", "ema", "ink", "muted", "grid", "stop", "up-faint", "down-faint"].map(
+        (name) => [name, color(name)],
+      ),
     );
     const { up, down, muted, grid } = this.colors;
     this.chart.applyOptions({
@@ -81,7 +87,11 @@ export class Chart {
   scale({ places, step, periods }) {
     this.places = places;
     this.periods = periods;
-    const priceFormat = { type: "custom", minMove: step, formatter: (value) => price(value.toFixed(places)) };
+    const priceFormat = {
+      type: "custom",
+      minMove: step,
+      formatter: (value) => price(value.toFixed(places)),
+    };
     for (const series of [this.candles, this.sma, this.ema]) series.applyOptions({ priceFormat });
   }
 
@@ -125,7 +135,11 @@ export class Chart {
   }
 
   bar({ time, volume, open, close }) {
-    return { time, value: volume, color: close >= open ? this.colors["up-faint"] : this.colors["down-faint"] };
+    return {
+      time,
+      value: volume,
+      color: close >= open ? this.colors["up-faint"] : this.colors["down-faint"],
+    };
   }
 
   /** Signals as `{time, side, text}`, oldest first. */
@@ -145,7 +159,7 @@ export class Chart {
   /** Stop prices as `{price, title}`. */
   drawStops(stops) {
     this.stopped = stops;
-    this.stops.forEach((line) => this.candles.removePriceLine(line));
+    for (const line of this.stops) this.candles.removePriceLine(line);
     this.stops = stops.map((stop) =>
       this.candles.createPriceLine({
         ...stop,

@@ -13,7 +13,7 @@ import { StateLine } from "./state.js";
 import { makeTables, unrealised } from "./tables.js";
 
 const SHOWN_ROWS = 30;
-const RELOAD_AT_MOST_EVERY_MS = 2_000;
+const RELOAD_AT_MOST_EVERY_MS = 2000;
 const LISTS = {
   position: "/positions?status=open&limit=200",
   order: "/orders?limit=100",
@@ -45,7 +45,7 @@ let strategies = [];
 let series = null;
 let loading = null; // messages that came since the API was last asked and has not answered
 let loads = 0;
-let reloadTimer = null;
+let reloadIsDue = false;
 const dirty = new Set();
 
 // --- From the API ---------------------------------------------------------------------------
@@ -55,17 +55,23 @@ async function reload({ keepPlace = true } = {}) {
   const mine = ++loads;
   loading = [];
   try {
-    const [{ symbols }, answer] = await Promise.all([get("/symbols"), get("/strategy"), haltControl.load()]);
+    const [{ symbols }, answer] = await Promise.all([
+      get("/symbols"),
+      get("/strategy"),
+      haltControl.load(),
+    ]);
     if (mine !== loads) return;
     market.load(symbols);
     ({ strategies } = answer);
     chooseWhatThereIs();
     const [candles, ...lists] = await Promise.all([
-      view.symbol ? get(`/candles/${view.symbol}?interval=${view.interval}&limit=500&forming=true`) : { candles: [] },
+      view.symbol
+        ? get(`/candles/${view.symbol}?interval=${view.interval}&limit=500&forming=true`)
+        : { candles: [] },
       ...KINDS.map((kind) => get(LISTS[kind])),
     ]);
     if (mine !== loads) return;
-    KINDS.forEach((kind, at) => book.load(kind, lists[at].results));
+    for (const [at, kind] of KINDS.entries()) book.load(kind, lists[at].results);
     showSeries(candles, keepPlace);
     const missed = loading;
     loading = null;
@@ -74,20 +80,23 @@ async function reload({ keepPlace = true } = {}) {
   } catch (error) {
     if (mine !== loads) return;
     console.warn(`not loaded: ${error.message}`);
-    reloadSoon(5_000);
+    reloadSoon(5000);
   }
 }
 
 function reloadSoon(wait = RELOAD_AT_MOST_EVERY_MS) {
-  reloadTimer ??= setTimeout(() => {
-    reloadTimer = null;
+  if (reloadIsDue) return;
+  reloadIsDue = true;
+  setTimeout(() => {
+    reloadIsDue = false;
     reload();
   }, wait);
 }
 
 function chooseWhatThereIs() {
   if (!market.symbols.has(view.symbol)) [view.symbol] = market.names;
-  if (!strategies.some(({ name }) => name === view.strategy)) view.strategy = strategies[0]?.name ?? null;
+  if (!strategies.some(({ name }) => name === view.strategy))
+    view.strategy = strategies[0]?.name ?? null;
 }
 
 // --- From the socket ------------------------------------------------------------------------
@@ -100,7 +109,7 @@ function take(message) {
 function apply({ type, data }) {
   if (type === "snapshot") {
     stateLine.told(data.status);
-    data.forming.forEach((candle) => apply({ type: "forming", data: candle }));
+    for (const candle of data.forming) apply({ type: "forming", data: candle });
   } else if (type === "status") {
     if (data.halt !== stateLine.status.halt) haltControl.load().catch(() => reloadSoon());
     stateLine.told(data);
@@ -120,10 +129,12 @@ function draw(candle) {
   if (!series || candle.symbol !== view.symbol) return;
   let result = "old";
   if (candle.interval === view.interval) result = series.upsert(candle);
-  else if (candle.closed) reloadSoon(5_000); // for the volume of the longer interval
+  else if (candle.closed)
+    reloadSoon(5000); // for the volume of the longer interval
   else result = series.touch(Number(candle.last_price), Date.parse(candle.time) / 1000);
   if (result === "gap") reloadSoon();
-  else if (result !== "old") dirty.add(result === "earlier" || dirty.has("series") ? "series" : "last");
+  else if (result !== "old")
+    dirty.add(result === "earlier" || dirty.has("series") ? "series" : "last");
 }
 
 // --- On the screen --------------------------------------------------------------------------
@@ -150,14 +161,17 @@ function showAll() {
   showPrices();
 }
 
-function pressed(button, on) {
-  button.setAttribute("aria-pressed", String(on));
+function pressed(element, on) {
+  element.setAttribute("aria-pressed", String(on));
 }
 
-function button(text, on, choose) {
-  const element = Object.assign(document.createElement("button"), { type: "button", textContent: text });
+function button(text, on, onClick) {
+  const element = Object.assign(document.createElement("button"), {
+    type: "button",
+    textContent: text,
+  });
   pressed(element, on);
-  element.addEventListener("click", choose);
+  element.addEventListener("click", onClick);
   return element;
 }
 
@@ -170,14 +184,21 @@ function showChoices() {
   for (const each of symbols.children) pressed(each, each.dataset.symbol === view.symbol);
   find("intervals").hidden = intervals.length === 1;
   find("intervals").replaceChildren(
-    ...intervals.map((name) => button(name, name === view.interval, () => choose({ interval: name }))),
+    ...intervals.map((name) =>
+      button(name, name === view.interval, () => choose({ interval: name })),
+    ),
   );
   const select = find("strategy");
   select.replaceChildren(
-    ...strategies.map(({ name, sma_period: sma, ema_period: ema }) => new Option(`${name} · SMA ${sma}, EMA ${ema}`, name)),
+    ...strategies.map(
+      ({ name, sma_period: sma, ema_period: ema }) =>
+        new Option(`${name} · SMA ${sma}, EMA ${ema}`, name),
+    ),
   );
   select.value = view.strategy ?? "";
-  find("chart-title").textContent = view.symbol ? `${view.symbol} ${view.interval}` : "No symbol is followed";
+  find("chart-title").textContent = view.symbol
+    ? `${view.symbol} ${view.interval}`
+    : "No symbol is followed";
 }
 
 function symbolButton(name) {
@@ -243,13 +264,18 @@ function showBook() {
   showPositions();
   const places = market.places(view.symbol);
   const stops = book.open.filter((row) => row.symbol === view.symbol && row.stop_price !== null);
-  chart.drawStops(stops.map((row) => ({ price: Number(Number(row.stop_price).toFixed(places)), title: `Stop ${row.strategy}` })));
+  chart.drawStops(
+    stops.map((row) => ({
+      price: Number(Number(row.stop_price).toFixed(places)),
+      title: `Stop ${row.strategy}`,
+    })),
+  );
   chart.mark(marks());
 }
 
 /** The shown symbol's signals as marks; those of one candle and side share an arrow. */
 function marks() {
-  const first = series?.list[0]?.time ?? Infinity;
+  const first = series?.list[0]?.time ?? Number.POSITIVE_INFINITY;
   const found = new Map();
   for (const signal of book.list("signal").filter(({ symbol }) => symbol === view.symbol)) {
     const at = Date.parse(signal.candle_open_time ?? signal.created_at) / 1000;
@@ -261,7 +287,11 @@ function marks() {
   }
   return [...found.values()]
     .sort((a, b) => a.time - b.time)
-    .map(({ time, side, names }) => ({ time, side, text: [...names].sort().join(" ") }));
+    .map(({ time, side, names }) => ({
+      time,
+      side,
+      text: [...names].sort((a, b) => a.localeCompare(b)).join(" "),
+    }));
 }
 
 function frame() {

@@ -22,7 +22,9 @@ export function proof(candles) {
   const count = (verdict) => candles.filter((candle) => candle.verdict === verdict).length;
   const closed = candles.filter(({ verdict }) => verdict !== null).length;
   if (!closed) return "";
-  const rest = ["repaired", "unverified"].filter(count).map((verdict) => `, ${count(verdict)} ${verdict}`);
+  const rest = ["repaired", "unverified"]
+    .filter(count)
+    .map((verdict) => `, ${count(verdict)} ${verdict}`);
   return `${count("exact")} of ${closed} candles exact${rest.join("")}`;
 }
 

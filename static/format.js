@@ -27,12 +27,16 @@ export function signed(value) {
 }
 
 export function percent(value) {
-  return Number.isFinite(value) ? `${value < 0 ? MINUS : "+"}${Math.abs(value * 100).toFixed(2)}\u00a0%` : "–";
+  return Number.isFinite(value)
+    ? `${value < 0 ? MINUS : "+"}${Math.abs(value * 100).toFixed(2)}\u00a0%`
+    : "–";
 }
 
 /** Short for volumes: 1234.5 -> "1.23K". */
 export function compact(value) {
-  return new Intl.NumberFormat("en", { notation: "compact", maximumFractionDigits: 2 }).format(value);
+  return new Intl.NumberFormat("en", { notation: "compact", maximumFractionDigits: 2 }).format(
+    value,
+  );
 }
 
 /** "14:03:59" today, "Nov 21 14:03" before; UTC. */

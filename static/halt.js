@@ -20,8 +20,11 @@ export class HaltControl {
 
   show({ level, by, at }) {
     this.level = level;
-    for (const button of this.buttons) button.setAttribute("aria-pressed", String(button.value === level));
-    document.getElementById("halt-since").textContent = at ? `since ${clock(at)} UTC${by ? ` by ${by}` : ""}` : "";
+    for (const button of this.buttons)
+      button.setAttribute("aria-pressed", String(button.value === level));
+    document.getElementById("halt-since").textContent = at
+      ? `since ${clock(at)} UTC${by ? ` by ${by}` : ""}`
+      : "";
   }
 
   async choose(level) {

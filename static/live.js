@@ -21,7 +21,8 @@ export class Live {
   open() {
     clearTimeout(this.retry);
     this.seq = 0;
-    const socket = (this.socket = new WebSocket(this.url));
+    const socket = new WebSocket(this.url);
+    this.socket = socket;
     socket.onmessage = ({ data }) => this.take(JSON.parse(data));
     socket.onclose = () => socket === this.socket && this.closed();
     this.listenForLife();

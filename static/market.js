@@ -16,7 +16,10 @@ export class Market {
         const time = stream.last_tick_time ? Date.parse(stream.last_tick_time) : null;
         const newer = known?.time && known.time >= (time ?? 0);
         const last = newer ? known : { text: stream.last_price, time };
-        return [symbol, { symbol, base, quote, stream, step: rules.price_step, text: last.text, time: last.time }];
+        return [
+          symbol,
+          { symbol, base, quote, stream, step: rules.price_step, text: last.text, time: last.time },
+        ];
       }),
     );
   }

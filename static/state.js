@@ -39,9 +39,16 @@ export class StateLine {
 
   show() {
     // What was told last is not known to hold any more once the connection is lost.
-    const { stream, worker, halt, lag_ms: lag, refilling = {} } = this.connection === "lost" ? {} : this.status;
+    const {
+      stream,
+      worker,
+      halt,
+      lag_ms: lag,
+      refilling = {},
+    } = this.connection === "lost" ? {} : this.status;
     const missing = Object.values(refilling).reduce((sum, ticks) => sum + ticks, 0);
-    const detail = missing ? `${missing} ticks to fetch` : lag === null || lag === undefined ? "" : `lag ${lag} ms`;
+    const delay = lag === null || lag === undefined ? "" : `lag ${lag} ms`;
+    const detail = missing ? `${missing} ticks to fetch` : delay;
     this.set("page", WORDS.page[this.connection]);
     this.set("stream", WORDS.stream[stream] ?? ["unknown", "idle"], detail);
     this.set("worker", WORDS.worker[worker] ?? ["unknown", "idle"]);
@@ -55,12 +62,21 @@ export class StateLine {
     if (!trouble) this.freshAt = new Date().toISOString();
     document.body.dataset.connection = this.connection;
     document.body.dataset.fresh = trouble ? "no" : "yes";
-    const words = NOTICES[trouble];
-    const stale = words && this.freshAt ? `${words} ${clock(this.freshAt)} UTC.` : words ? `${words.split(".")[0]}.` : "";
-    const text = [stale, ...(this.status.alarms ?? []).map((alarm) => `${alarm}.`)].filter(Boolean).join(" ");
+    const text = [
+      this.notice(NOTICES[trouble]),
+      ...(this.status.alarms ?? []).map((alarm) => `${alarm}.`),
+    ]
+      .filter(Boolean)
+      .join(" ");
     const notice = this.find("notice");
     if (notice.textContent !== text) notice.textContent = text;
     notice.classList.toggle("shown", text !== "");
+  }
+
+  /** `words`, and since when they hold where that is known. */
+  notice(words) {
+    if (!words) return "";
+    return this.freshAt ? `${words} ${clock(this.freshAt)} UTC.` : `${words.split(".")[0]}.`;
   }
 
   set(name, [word, level], detail = "") {

@@ -10,7 +10,10 @@ function cell(content, className = "") {
 }
 
 function chip(text, kind) {
-  return Object.assign(document.createElement("span"), { className: `chip ${kind}`, textContent: text });
+  return Object.assign(document.createElement("span"), {
+    className: `chip ${kind}`,
+    textContent: text,
+  });
 }
 
 function side(name) {
@@ -37,7 +40,13 @@ export class Table {
     this.empty = empty;
     const head = element.createTHead().insertRow();
     for (const [title, kind] of columns) {
-      head.append(Object.assign(document.createElement("th"), { scope: "col", textContent: title, className: kind }));
+      head.append(
+        Object.assign(document.createElement("th"), {
+          scope: "col",
+          textContent: title,
+          className: kind,
+        }),
+      );
     }
     this.body = element.createTBody();
     this.show([]);
@@ -74,18 +83,27 @@ export function makeTables(market, find = (id) => document.getElementById(id)) {
     const value = unrealised(row, market.lastPrice(row.symbol));
     const text = stacked(signed(value), value === null ? "" : percent(value / Number(row.cost)));
     const span = document.createElement("span");
-    span.className = value === null ? "" : value < 0 ? "down" : "up";
+    if (value !== null) span.className = value < 0 ? "down" : "up";
     span.append(...text);
     return span;
   };
-  const stopped = (row) => (row.stop_price ? `${row.strategy} · stop ${money(row, row.stop_price)}` : row.strategy);
+  const stopped = (row) =>
+    row.stop_price ? `${row.strategy} · stop ${money(row, row.stop_price)}` : row.strategy;
   return {
     positions: new Table(
       find("positions"),
       [
         ["Position", "", (row) => stacked(row.symbol, `${row.strategy} · ${price(row.quantity)}`)],
-        ["Entry", "num", (row) => stacked(money(row, row.entry_price), `stop ${money(row, row.stop_price)}`)],
-        ["Last", "num live", (row) => price(market.lastText(row.symbol), market.places(row.symbol))],
+        [
+          "Entry",
+          "num",
+          (row) => stacked(money(row, row.entry_price), `stop ${money(row, row.stop_price)}`),
+        ],
+        [
+          "Last",
+          "num live",
+          (row) => price(market.lastText(row.symbol), market.places(row.symbol)),
+        ],
         ["P&L", "num live", gain],
       ],
       "No open positions.",
@@ -104,7 +122,15 @@ export function makeTables(market, find = (id) => document.getElementById(id)) {
       find("signals"),
       [
         ["Time", "num time", (row) => clock(row.created_at)],
-        ["Signal", "", (row) => [side(row.side), ` ${row.symbol}`, small(`${row.strategy} · ${spoken(row.reason)}`)]],
+        [
+          "Signal",
+          "",
+          (row) => [
+            side(row.side),
+            ` ${row.symbol}`,
+            small(`${row.strategy} · ${spoken(row.reason)}`),
+          ],
+        ],
         ["Price", "num", (row) => money(row, row.price)],
         ["Outcome", "words", (row) => row.outcome || spoken(row.order_status ?? "")],
       ],
