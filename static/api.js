@@ -1,30 +1,66 @@
 // The REST API, as this page asks it.
 
-const csrf = document.querySelector('meta[name="csrf-token"]').content;
+/** @import { Candle, Followed, Halt, HaltLevel, Kind, Records, Strategy } from "./messages.js" */
 
-async function answer(path, options) {
-  const response = await fetch(path, { headers: { Accept: "application/json" }, ...options });
-  const body = await response.json().catch(() => ({}));
-  return { ok: response.ok, status: response.status, body };
-}
+const LISTS = {
+  position: "/positions?status=open&limit=200",
+  order: "/orders?limit=100",
+  signal: "/signals?limit=100",
+  trade: "/trades?limit=100",
+};
 
-/** The answer's JSON. Throws where it is not a good one. */
-export async function get(path) {
-  const { ok, status, body } = await answer(path);
-  if (!ok) throw new Error(body.detail ?? `${path} answered ${status}`);
-  return body;
-}
+/** @returns {Promise<{symbols: Followed[]}>} */
+export const getSymbols = () => request("/symbols");
 
-export async function post(path, data) {
-  const { ok, status, body } = await answer(path, {
+/** @returns {Promise<{strategies: Strategy[]}>} */
+export const getStrategies = () => request("/strategy");
+
+/** @returns {Promise<Halt>} */
+export const getHalt = () => request("/halt");
+
+/**
+ * The newest candles, oldest first, the open one last.
+ *
+ * @param {string} symbol
+ * @param {string} interval
+ * @returns {Promise<{candles: Candle[]}>}
+ */
+export const getCandles = (symbol, interval) =>
+  request(`/candles/${symbol}?interval=${interval}&limit=500&forming=true`);
+
+/**
+ * @template {Kind} K
+ * @param {K} kind
+ * @returns {Promise<{results: Records[K][]}>}
+ */
+export const getRecords = (kind) => request(LISTS[kind]);
+
+/**
+ * @param {HaltLevel} level
+ * @returns {Promise<Halt>}
+ */
+export function postHalt(level) {
+  const token = document.querySelector('meta[name="csrf-token"]')?.getAttribute("content") ?? "";
+  return request("/halt", {
     method: "POST",
     headers: {
       Accept: "application/json",
       "Content-Type": "application/json",
-      "X-CSRFToken": csrf,
+      "X-CSRFToken": token,
     },
-    body: JSON.stringify(data),
+    body: JSON.stringify({ level, reason: "from the dashboard" }),
   });
-  if (!ok) throw new Error(body.detail ?? `${path} answered ${status}`);
+}
+
+/**
+ * The answer's JSON. Throws the API's own words where it refuses.
+ *
+ * @param {string} path
+ * @param {RequestInit} [options]
+ */
+async function request(path, options = { headers: { Accept: "application/json" } }) {
+  const response = await fetch(path, options);
+  const body = await response.json().catch(() => ({}));
+  if (!response.ok) throw new Error(body.detail ?? `${path} answered ${response.status}`);
   return body;
 }

@@ -1,51 +1,78 @@
 // Our own things, kept by their keys: what the API said, brought up to date by the socket.
 
+/** @import { Kind, Order, Records } from "./messages.js" */
+
+/** @type {{[K in Kind]: (row: Records[K]) => string}} */
 const KEYS = {
-  position: (row) => row.id,
+  position: (row) => String(row.id),
   order: (row) => row.client_order_id,
   signal: (row) => row.key,
   trade: (row) => `${row.client_order_id} ${row.trade_id}`,
 };
-const TIMES = { position: "opened_at", order: "created_at", signal: "created_at", trade: "time" };
+/** @type {{[K in Kind]: (row: Records[K]) => string}} */
+const TIMES = {
+  position: (row) => row.opened_at,
+  order: (row) => row.created_at,
+  signal: (row) => row.created_at,
+  trade: (row) => row.time,
+};
 const IN_FLIGHT = new Set(["PENDING", "SUBMITTED", "UNKNOWN", "NEW", "PARTIALLY_FILLED"]);
 const KEPT = 200;
 
-export const KINDS = Object.keys(KEYS);
+/** @type {Kind[]} */
+export const KINDS = ["position", "order", "signal", "trade"];
 
 export class Book {
-  constructor() {
-    this.rows = Object.fromEntries(KINDS.map((kind) => [kind, new Map()]));
-  }
+  /** @type {{[K in Kind]: Map<string, Records[K]>}} */
+  rows = { position: new Map(), order: new Map(), signal: new Map(), trade: new Map() };
 
+  /**
+   * @template {Kind} K
+   * @param {K} kind
+   * @param {Records[K][]} list
+   */
   load(kind, list) {
-    this.rows[kind] = new Map(list.map((row) => [KEYS[kind](row), row]));
+    this.rows[kind].clear();
+    for (const row of list) this.rows[kind].set(KEYS[kind](row), row);
   }
 
+  /**
+   * @template {Kind} K
+   * @param {K} kind
+   * @param {Records[K]} row
+   */
   upsert(kind, row) {
     const rows = this.rows[kind];
-    const key = KEYS[kind](row);
-    // A message on its way while the API answered may be older than that answer.
-    if (kind === "order" && rows.get(key)?.changes.length > row.changes.length) return;
-    rows.set(key, row);
-    if (rows.size > KEPT) rows.delete(this.newest(kind).at(-1).key);
-    if (kind === "order") this.settle(row);
+    rows.set(KEYS[kind](row), row);
+    const oldest = rows.size > KEPT ? this.list(kind).at(-1) : undefined;
+    if (oldest) rows.delete(KEYS[kind](oldest));
   }
 
-  /** A signal's outcome is its order's. */
-  settle(order) {
+  /**
+   * An order, and the outcome of its signal. One that was on its way while the API answered may be
+   * older than that answer.
+   *
+   * @param {Order} order
+   */
+  upsertOrder(order) {
+    const known = this.rows.order.get(order.client_order_id);
+    if (known && known.changes.length > order.changes.length) return;
+    this.upsert("order", order);
     for (const signal of this.rows.signal.values()) {
       if (signal.client_order_id === order.client_order_id) signal.order_status = order.status;
     }
   }
 
-  newest(kind) {
-    const time = TIMES[kind];
-    const entries = [...this.rows[kind]].map(([key, row]) => ({ key, row }));
-    return entries.sort((a, b) => (a.row[time] < b.row[time] ? 1 : -1));
-  }
-
+  /**
+   * Newest first.
+   *
+   * @template {Kind} K
+   * @param {K} kind
+   * @returns {Records[K][]}
+   */
   list(kind) {
-    return this.newest(kind).map(({ row }) => row);
+    const time = TIMES[kind];
+    return [...this.rows[kind].values()].sort((a, b) => (time(a) < time(b) ? 1 : -1));
   }
 
   get open() {

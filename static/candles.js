@@ -1,15 +1,49 @@
 // One series of candles as the page knows it, and the averages drawn over them.
 
+/** @import { UTCTimestamp } from "lightweight-charts" */
+/** @import { Candle, Verdict } from "./messages.js" */
+
+/**
+ * A candle in numbers, for drawing; `time` is when it opened, in seconds.
+ *
+ * @typedef {object} DrawnCandle
+ * @property {UTCTimestamp} time
+ * @property {number} open
+ * @property {number} high
+ * @property {number} low
+ * @property {number} close
+ * @property {number} volume
+ * @property {boolean} closed
+ * @property {Verdict | null} verdict
+ */
+/** @typedef {{time: UTCTimestamp, value: number}} Point */
+/** @typedef {{sma: Point[], ema: Point[]}} Averages */
+/** @typedef {{sma: number, ema: number}} Periods */
+/** @typedef {"changed" | "earlier" | "old" | "gap"} Change */
+
+/** @type {Record<string, number>} */
 const SPANS = { s: 1, m: 60, h: 3600, d: 86_400 };
 
+/** @param {string} interval */
 export function seconds(interval) {
-  return Number.parseInt(interval, 10) * SPANS[interval.at(-1)];
+  return Number.parseInt(interval, 10) * (SPANS[interval.slice(-1)] ?? Number.NaN);
 }
 
-/** A candle of the API in numbers, for drawing. */
+/**
+ * @param {string} time as the API writes it
+ * @returns {UTCTimestamp}
+ */
+export function timestamp(time) {
+  return /** @type {UTCTimestamp} */ (Date.parse(time) / 1000);
+}
+
+/**
+ * @param {Candle} candle
+ * @returns {DrawnCandle}
+ */
 function drawn(candle) {
   return {
-    time: Date.parse(candle.open_time) / 1000,
+    time: timestamp(candle.open_time),
     open: Number(candle.open),
     high: Number(candle.high),
     low: Number(candle.low),
@@ -21,6 +55,10 @@ function drawn(candle) {
 }
 
 export class Candles {
+  /**
+   * @param {string} interval
+   * @param {Candle[]} candles oldest first
+   */
   constructor(interval, candles) {
     this.step = seconds(interval);
     this.list = candles.map(drawn);
@@ -30,7 +68,22 @@ export class Candles {
     return this.list.at(-1);
   }
 
-  /** Put a candle in by its open time: "changed", "old" where it is outdated, or "gap". */
+  /**
+   * When the candle opens that holds this time.
+   *
+   * @param {UTCTimestamp} time
+   */
+  openTime(time) {
+    return /** @type {UTCTimestamp} */ (time - (time % this.step));
+  }
+
+  /**
+   * Put a candle in by its open time: "changed", "earlier" where it is not the last one, "old"
+   * where it is outdated, "gap" where candles are missing before it.
+   *
+   * @param {Candle} candle
+   * @returns {Change}
+   */
   upsert(candle) {
     const next = drawn(candle);
     const { last } = this;
@@ -46,14 +99,25 @@ export class Candles {
     return "changed";
   }
 
+  /**
+   * @param {DrawnCandle} candle
+   * @returns {Change}
+   */
   replace(candle) {
     const at = this.list.findIndex((each) => each.time === candle.time);
-    if (at < 0 || (this.list[at].closed && !candle.closed)) return "old";
+    const known = this.list[at];
+    if (!known || (known.closed && !candle.closed)) return "old";
     this.list[at] = candle;
     return "earlier";
   }
 
-  /** A tick of another interval's message: it moves the open candle, but tells no volume. */
+  /**
+   * A tick of another interval's message: it moves the open candle, but tells no volume.
+   *
+   * @param {number} price
+   * @param {UTCTimestamp} time
+   * @returns {Change}
+   */
   touch(price, time) {
     const { last } = this;
     if (!last || last.closed || time < last.time) return "old";
@@ -65,21 +129,48 @@ export class Candles {
   }
 }
 
-/** Both averages at every candle, oldest first; points exist once there are enough candles. */
-export function averages(list, smaPeriod, emaPeriod) {
-  const sma = [];
-  const ema = [];
-  const weight = 2 / (emaPeriod + 1);
+/**
+ * Both averages at every candle, oldest first; points exist once there are enough candles.
+ *
+ * @param {DrawnCandle[]} list
+ * @param {Periods} periods
+ * @returns {Averages}
+ */
+export function averages(list, periods) {
+  return { sma: simple(list, periods.sma), ema: exponential(list, periods.ema) };
+}
+
+/**
+ * @param {DrawnCandle[]} list
+ * @param {number} period
+ */
+function simple(list, period) {
+  /** @type {Point[]} */
+  const points = [];
   let sum = 0;
-  let emaSum = 0;
-  let value = null;
-  list.forEach(({ time, close }, at) => {
-    sum += close - (at >= smaPeriod ? list[at - smaPeriod].close : 0);
-    if (at >= smaPeriod - 1) sma.push({ time, value: sum / smaPeriod });
-    emaSum += close;
-    if (at === emaPeriod - 1) value = emaSum / emaPeriod;
-    else if (at >= emaPeriod) value += weight * (close - value);
-    if (value !== null) ema.push({ time, value });
-  });
-  return { sma, ema };
+  for (const [at, { time, close }] of list.entries()) {
+    sum += close - (list[at - period]?.close ?? 0);
+    if (at >= period - 1) points.push({ time, value: sum / period });
+  }
+  return points;
+}
+
+/**
+ * Begins with the simple average of the first `period` candles.
+ *
+ * @param {DrawnCandle[]} list
+ * @param {number} period
+ */
+function exponential(list, period) {
+  /** @type {Point[]} */
+  const points = [];
+  const weight = 2 / (period + 1);
+  let sum = 0;
+  let value = 0;
+  for (const [at, { time, close }] of list.entries()) {
+    sum += close;
+    value = at < period ? sum / period : value + weight * (close - value);
+    if (at >= period - 1) points.push({ time, value });
+  }
+  return points;
 }

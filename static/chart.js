@@ -1,6 +1,11 @@
 // The candle chart: draws what it is given. Times are seconds, prices numbers.
 
+/** @import { IPriceLine, Time, UTCTimestamp } from "lightweight-charts" */
+/** @import { Candles, DrawnCandle, Periods } from "./candles.js" */
+/** @import { Side } from "./messages.js" */
+
 import { averages } from "./candles.js";
+import { create } from "./dom.js";
 import { compact, price } from "./format.js";
 import {
   CandlestickSeries,
@@ -12,27 +17,71 @@ import {
   LineStyle,
 } from "./vendor/lightweight-charts/lightweight-charts.standalone.production.mjs";
 
+/** @typedef {{time: UTCTimestamp, side: Side, text: string}} Mark */
+/** @typedef {{price: number, title: string}} Stop */
+
 const STILL = { lastValueVisible: false, priceLineVisible: false, crosshairMarkerVisible: false };
 
+/** The colours of the page's theme. */
+function themeColors() {
+  const style = getComputedStyle(document.documentElement);
+  /** @param {string} name */
+  const color = (name) => style.getPropertyValue(`--${name}`).trim();
+  return {
+    up: color("up"),
+    down: color("down"),
+    upFaint: color("up-faint"),
+    downFaint: color("down-faint"),
+    sma: color("sma"),
+    ema: color("ema"),
+    ink: color("ink"),
+    muted: color("muted"),
+    grid: color("grid"),
+    stop: color("stop"),
+  };
+}
+
+/** @param {HTMLElement} element */
+function emptyChart(element) {
+  return createChart(element, {
+    autoSize: true,
+    layout: {
+      attributionLogo: false,
+      fontFamily: getComputedStyle(element).fontFamily,
+      fontSize: 12,
+    },
+    crosshair: { mode: CrosshairMode.Normal },
+    rightPriceScale: { borderVisible: false, scaleMargins: { top: 0.14, bottom: 0.24 } },
+    timeScale: { borderVisible: false, timeVisible: true, rightOffset: 4, barSpacing: 8 },
+    localization: { locale: "en" },
+  });
+}
+
 export class Chart {
-  /** `legend` is an element that follows the cursor in words. */
+  places = 2;
+  /** @type {Periods} */
+  periods = { sma: 10, ema: 5 };
+  /** @type {Candles | null} */
+  series = null;
+  lines = averages([], this.periods);
+  /** @type {Mark[]} */
+  marked = [];
+  /** @type {Stop[]} */
+  stopped = [];
+  /** @type {IPriceLine[]} */
+  stops = [];
+  /** @type {Time | null} */
+  hovered = null;
+  colors = themeColors();
+
+  /**
+   * @param {HTMLElement} element
+   * @param {HTMLElement} legend follows the cursor in words
+   */
   constructor(element, legend) {
     this.element = element;
     this.legend = legend;
-    this.places = 2;
-    this.periods = { sma: 10, ema: 5 };
-    this.chart = createChart(element, {
-      autoSize: true,
-      layout: {
-        attributionLogo: false,
-        fontFamily: getComputedStyle(element).fontFamily,
-        fontSize: 12,
-      },
-      crosshair: { mode: CrosshairMode.Normal },
-      rightPriceScale: { borderVisible: false, scaleMargins: { top: 0.14, bottom: 0.24 } },
-      timeScale: { borderVisible: false, timeVisible: true, rightOffset: 4, barSpacing: 8 },
-      localization: { locale: "en" },
-    });
+    this.chart = emptyChart(element);
     this.volume = this.chart.addSeries(HistogramSeries, {
       ...STILL,
       priceScaleId: "",
@@ -43,8 +92,6 @@ export class Chart {
     this.sma = this.chart.addSeries(LineSeries, { ...STILL, lineWidth: 2 });
     this.ema = this.chart.addSeries(LineSeries, { ...STILL, lineWidth: 2 });
     this.markers = createSeriesMarkers(this.candles, []);
-    this.stops = [];
-    this.hovered = null;
     this.chart.subscribeCrosshairMove(({ time }) => {
       this.hovered = time ?? null;
       this.describe();
@@ -54,20 +101,14 @@ export class Chart {
 
   /** Take the colours of the page's theme. */
   paint() {
-    const style = getComputedStyle(document.documentElement);
-    const color = (name) => style.getPropertyValue(`--${name}`).trim();
-    this.colors = Object.fromEntries(
-      ["up", "down", "sma", "ema", "ink", "muted", "grid", "stop", "up-faint", "down-faint"].map(
-        (name) => [name, color(name)],
-      ),
-    );
-    const { up, down, muted, grid } = this.colors;
+    this.colors = themeColors();
+    const { up, down, ink, muted, grid } = this.colors;
     this.chart.applyOptions({
       layout: { background: { color: "transparent" }, textColor: muted },
       grid: { vertLines: { color: grid }, horzLines: { color: grid } },
       crosshair: {
-        vertLine: { color: muted, labelBackgroundColor: this.colors.ink },
-        horzLine: { color: muted, labelBackgroundColor: this.colors.ink },
+        vertLine: { color: muted, labelBackgroundColor: ink },
+        horzLine: { color: muted, labelBackgroundColor: ink },
       },
     });
     this.candles.applyOptions({
@@ -80,22 +121,30 @@ export class Chart {
     this.sma.applyOptions({ color: this.colors.sma });
     this.ema.applyOptions({ color: this.colors.ema });
     if (this.series) this.show(this.series, { keepPlace: true });
-    this.mark(this.marked ?? []);
-    this.drawStops(this.stopped ?? []);
+    this.mark(this.marked);
+    this.drawStops(this.stopped);
   }
 
+  /** @param {{places: number, step: number, periods: Periods}} scale */
   scale({ places, step, periods }) {
     this.places = places;
     this.periods = periods;
-    const priceFormat = {
-      type: "custom",
-      minMove: step,
-      formatter: (value) => price(value.toFixed(places)),
-    };
-    for (const series of [this.candles, this.sma, this.ema]) series.applyOptions({ priceFormat });
+    for (const series of [this.candles, this.sma, this.ema]) {
+      series.applyOptions({
+        priceFormat: {
+          type: "custom",
+          minMove: step,
+          formatter: (/** @type {number} */ value) => price(value.toFixed(places)),
+        },
+      });
+    }
   }
 
-  /** Draw a whole series; the view jumps to its end unless told to keep its place. */
+  /**
+   * Draw a whole series; the view jumps to its end unless told to keep its place.
+   *
+   * @param {Candles} series
+   */
   show(series, { keepPlace = false } = {}) {
     this.series = series;
     const timeScale = this.chart.timeScale();
@@ -103,50 +152,55 @@ export class Chart {
     timeScale.applyOptions({ secondsVisible: series.step < 60 });
     this.candles.setData(series.list);
     this.volume.setData(series.list.map((candle) => this.bar(candle)));
-    this.lines = averages(series.list, this.periods.sma, this.periods.ema);
+    this.lines = averages(series.list, this.periods);
     this.sma.setData(this.lines.sma);
     this.ema.setData(this.lines.ema);
     if (range) timeScale.setVisibleLogicalRange(range);
-    else this.showEnd();
+    else this.showEnd(series.list.length);
     this.describe();
   }
 
-  showEnd() {
-    const { length } = this.series.list;
+  /** @param {number} length */
+  showEnd(length) {
     const bars = Math.max(40, Math.floor(this.element.clientWidth / 9));
     this.chart.timeScale().setVisibleLogicalRange({ from: length - bars, to: length + 4 });
   }
 
   /** Redraw the newest candle alone. */
   showLast() {
-    const { list, last } = this.series;
+    const last = this.series?.last;
+    if (!this.series || !last) return;
     this.candles.update(last);
     this.volume.update(this.bar(last));
     const longest = Math.max(this.periods.sma, this.periods.ema * 10) + 1;
-    const recent = averages(list.slice(-longest), this.periods.sma, this.periods.ema);
-    for (const name of ["sma", "ema"]) {
-      const point = recent[name].at(-1);
-      if (!point) continue;
-      if (this.lines[name].at(-1)?.time === point.time) this.lines[name].pop();
-      this.lines[name].push(point);
-      this[name].update(point);
-    }
+    const recent = averages(this.series.list.slice(-longest), this.periods);
+    this.extend("sma", recent);
+    this.extend("ema", recent);
     this.describe();
   }
 
-  bar({ time, volume, open, close }) {
-    return {
-      time,
-      value: volume,
-      color: close >= open ? this.colors["up-faint"] : this.colors["down-faint"],
-    };
+  /**
+   * @param {"sma" | "ema"} name
+   * @param {ReturnType<typeof averages>} recent
+   */
+  extend(name, recent) {
+    const point = recent[name].at(-1);
+    if (!point) return;
+    if (this.lines[name].at(-1)?.time === point.time) this.lines[name].pop();
+    this.lines[name].push(point);
+    this[name].update(point);
   }
 
-  /** Signals as `{time, side, text}`, oldest first. */
-  mark(signals) {
-    this.marked = signals;
+  /** @param {DrawnCandle} candle */
+  bar({ time, volume, open, close }) {
+    return { time, value: volume, color: this.colors[close >= open ? "upFaint" : "downFaint"] };
+  }
+
+  /** @param {Mark[]} marks the signals, oldest first */
+  mark(marks) {
+    this.marked = marks;
     this.markers.setMarkers(
-      signals.map(({ time, side, text }) => ({
+      marks.map(({ time, side, text }) => ({
         time,
         text,
         position: side === "BUY" ? "belowBar" : "aboveBar",
@@ -156,7 +210,7 @@ export class Chart {
     );
   }
 
-  /** Stop prices as `{price, title}`. */
+  /** @param {Stop[]} stops */
   drawStops(stops) {
     this.stopped = stops;
     for (const line of this.stops) this.candles.removePriceLine(line);
@@ -175,24 +229,27 @@ export class Chart {
     const list = this.series?.list ?? [];
     const candle = list.find(({ time }) => time === this.hovered) ?? list.at(-1);
     if (!candle) return this.legend.replaceChildren();
+    /** @param {number | undefined} value */
     const shown = (value) => (value === undefined ? "–" : price(value.toFixed(this.places)));
-    const at = (name) => this.lines[name].find(({ time }) => time === candle.time)?.value;
-    const parts = [
-      ["", "O", shown(candle.open)],
-      ["", "H", shown(candle.high)],
-      ["", "L", shown(candle.low)],
-      [candle.close >= candle.open ? "up" : "down", "C", shown(candle.close)],
-      ["wide", "V", compact(candle.volume)],
-      ["sma", `SMA ${this.periods.sma}`, shown(at("sma"))],
-      ["ema", `EMA ${this.periods.ema}`, shown(at("ema"))],
-    ];
-    this.legend.replaceChildren(
-      ...parts.map(([kind, name, value]) => {
-        const item = document.createElement("span");
-        item.className = kind;
-        item.append(Object.assign(document.createElement("b"), { textContent: name }), ` ${value}`);
-        return item;
-      }),
+    /** @param {"sma" | "ema"} name */
+    const at = (name) => shown(this.lines[name].find(({ time }) => time === candle.time)?.value);
+    return this.legend.replaceChildren(
+      part("", "O", shown(candle.open)),
+      part("", "H", shown(candle.high)),
+      part("", "L", shown(candle.low)),
+      part(candle.close >= candle.open ? "up" : "down", "C", shown(candle.close)),
+      part("wide", "V", compact(candle.volume)),
+      part("sma", `SMA ${this.periods.sma}`, at("sma")),
+      part("ema", `EMA ${this.periods.ema}`, at("ema")),
     );
   }
+}
+
+/**
+ * @param {string} className
+ * @param {string} name
+ * @param {string} value
+ */
+function part(className, name, value) {
+  return create("span", { className }, create("b", {}, name), ` ${value}`);
 }

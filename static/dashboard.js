@@ -1,87 +1,106 @@
 // The page: asks the API how things stand, then follows the socket, and asks again after a gap.
 
-import { get } from "./api.js";
+/** @import { Candle, FormingCandle, Kind, Message, Records, Strategy } from "./messages.js" */
+/** @import { Mark } from "./chart.js" */
+
+import { getCandles, getRecords, getStrategies, getSymbols } from "./api.js";
 import { Book, KINDS } from "./book.js";
-import { Candles } from "./candles.js";
+import { Candles, timestamp } from "./candles.js";
 import { Chart } from "./chart.js";
+import { create, find, findIn } from "./dom.js";
 import { FeedLine } from "./feed.js";
 import { age, percent, price, signed } from "./format.js";
 import { HaltControl } from "./halt.js";
 import { Live } from "./live.js";
 import { Market } from "./market.js";
 import { StateLine } from "./state.js";
-import { makeTables, unrealised } from "./tables.js";
+import { ordersTable, positionsTable, signalsTable, tradesTable, unrealised } from "./tables.js";
 
 const SHOWN_ROWS = 30;
 const RELOAD_AT_MOST_EVERY_MS = 2000;
-const LISTS = {
-  position: "/positions?status=open&limit=200",
-  order: "/orders?limit=100",
-  signal: "/signals?limit=100",
-  trade: "/trades?limit=100",
-};
-
-const find = (id) => document.getElementById(id);
-const intervals = document.body.dataset.intervals.split(",");
+const intervals = (document.body.dataset.intervals ?? "").split(",");
 const market = new Market();
 const book = new Book();
-const tables = makeTables(market);
+const tables = {
+  positions: positionsTable(market),
+  orders: ordersTable(market),
+  signals: signalsTable(market),
+  trades: tradesTable(market),
+};
 const stateLine = new StateLine();
-const chart = new Chart(find("chart"), find("legend"));
-const feedLine = new FeedLine(find("feed"));
+const chart = new Chart(find("chart", HTMLElement), find("legend", HTMLElement));
+const feedLine = new FeedLine(find("feed", HTMLElement));
 const haltControl = new HaltControl({
   staff: document.body.dataset.staff === "true",
   onChange: (level) => stateLine.told({ ...stateLine.status, halt: level }),
 });
 
+/** @typedef {{symbol: string, interval: string, strategy: string}} View "" where there is none */
+/** @type {View} */
 const view = {
-  symbol: localStorage.getItem("symbol"),
-  interval: localStorage.getItem("interval") ?? intervals[0],
-  strategy: localStorage.getItem("strategy"),
+  symbol: localStorage.getItem("symbol") ?? "",
+  interval: localStorage.getItem("interval") ?? "",
+  strategy: localStorage.getItem("strategy") ?? "",
 };
-if (!intervals.includes(view.interval)) [view.interval] = intervals;
+if (!intervals.includes(view.interval)) view.interval = intervals[0] ?? "";
 
+/** @type {Strategy[]} */
 let strategies = [];
+/** @type {Candles | null} */
 let series = null;
-let loading = null; // messages that came since the API was last asked and has not answered
+let seriesShown = "";
+/** @type {Message[] | null} those that came since the API was last asked and has not answered */
+let loading = null;
 let loads = 0;
 let reloadIsDue = false;
+/** @type {Set<"prices" | "book" | "series" | "last">} */
 const dirty = new Set();
 
 // --- From the API ---------------------------------------------------------------------------
 
 /** Ask for everything anew. Messages that arrive meanwhile are applied again on top. */
 async function reload({ keepPlace = true } = {}) {
-  const mine = ++loads;
+  loads += 1;
+  const mine = loads;
   loading = [];
   try {
-    const [{ symbols }, answer] = await Promise.all([
-      get("/symbols"),
-      get("/strategy"),
-      haltControl.load(),
-    ]);
+    const [known, decided] = await Promise.all([getSymbols(), getStrategies(), haltControl.load()]);
     if (mine !== loads) return;
-    market.load(symbols);
-    ({ strategies } = answer);
+    market.load(known.symbols);
+    ({ strategies } = decided);
     chooseWhatThereIs();
-    const [candles, ...lists] = await Promise.all([
-      view.symbol
-        ? get(`/candles/${view.symbol}?interval=${view.interval}&limit=500&forming=true`)
-        : { candles: [] },
-      ...KINDS.map((kind) => get(LISTS[kind])),
-    ]);
+    const [candles, records] = await Promise.all([newestCandles(), newestRecords()]);
     if (mine !== loads) return;
-    for (const [at, kind] of KINDS.entries()) book.load(kind, lists[at].results);
+    for (const load of records) load();
     showSeries(candles, keepPlace);
     const missed = loading;
     loading = null;
-    missed.forEach(apply);
+    for (const message of missed) apply(message);
     showAll();
   } catch (error) {
     if (mine !== loads) return;
-    console.warn(`not loaded: ${error.message}`);
+    console.warn("not loaded:", error);
     reloadSoon(5000);
   }
+}
+
+/** @returns {Promise<Candle[]>} */
+async function newestCandles() {
+  if (!view.symbol) return [];
+  return (await getCandles(view.symbol, view.interval)).candles;
+}
+
+function newestRecords() {
+  return Promise.all(KINDS.map(newestOf));
+}
+
+/**
+ * @template {Kind} K
+ * @param {K} kind
+ */
+async function newestOf(kind) {
+  const { results } = await getRecords(kind);
+  return () => book.load(kind, results);
 }
 
 function reloadSoon(wait = RELOAD_AT_MOST_EVERY_MS) {
@@ -94,65 +113,113 @@ function reloadSoon(wait = RELOAD_AT_MOST_EVERY_MS) {
 }
 
 function chooseWhatThereIs() {
-  if (!market.symbols.has(view.symbol)) [view.symbol] = market.names;
-  if (!strategies.some(({ name }) => name === view.strategy))
-    view.strategy = strategies[0]?.name ?? null;
+  if (!market.symbols.has(view.symbol)) view.symbol = market.names[0] ?? "";
+  if (!strategies.some(({ name }) => name === view.strategy)) {
+    view.strategy = strategies[0]?.name ?? "";
+  }
 }
 
 // --- From the socket ------------------------------------------------------------------------
 
+/** @param {Message} message */
 function take(message) {
   loading?.push(message);
   apply(message);
 }
 
-function apply({ type, data }) {
-  if (type === "snapshot") {
-    stateLine.told(data.status);
-    for (const candle of data.forming) apply({ type: "forming", data: candle });
-  } else if (type === "status") {
-    if (data.halt !== stateLine.status.halt) haltControl.load().catch(() => reloadSoon());
-    stateLine.told(data);
-  } else if (type === "forming") {
-    if (market.tick(data)) dirty.add("prices");
-    draw(data);
-  } else if (type === "candle") {
-    draw(data);
-  } else if (KINDS.includes(type)) {
-    book.upsert(type, data);
-    dirty.add("book");
+/** @param {Message} message */
+function apply(message) {
+  switch (message.type) {
+    case "snapshot":
+      stateLine.told(message.data.status);
+      for (const candle of message.data.forming) applyForming(candle);
+      break;
+    case "status":
+      if (message.data.halt !== stateLine.status.halt) haltControl.load().catch(() => reloadSoon());
+      stateLine.told(message.data);
+      break;
+    case "forming":
+      applyForming(message.data);
+      break;
+    case "candle":
+      draw(message.data);
+      break;
+    case "order":
+      book.upsertOrder(message.data);
+      dirty.add("book");
+      break;
+    case "position":
+      applyRecord("position", message.data);
+      break;
+    case "signal":
+      applyRecord("signal", message.data);
+      break;
+    case "trade":
+      applyRecord("trade", message.data);
+      break;
   }
 }
 
-/** Bring one candle into the chart, if it is one of those shown. */
+/**
+ * @template {Kind} K
+ * @param {K} kind
+ * @param {Records[K]} row
+ */
+function applyRecord(kind, row) {
+  book.upsert(kind, row);
+  dirty.add("book");
+}
+
+/** @param {FormingCandle} candle */
+function applyForming(candle) {
+  if (market.tick(candle)) dirty.add("prices");
+  draw(candle);
+}
+
+/**
+ * Bring one candle into the chart, if it is one of those shown.
+ *
+ * @param {Candle | FormingCandle} candle
+ */
 function draw(candle) {
   if (!series || candle.symbol !== view.symbol) return;
-  let result = "old";
-  if (candle.interval === view.interval) result = series.upsert(candle);
-  else if (candle.closed)
-    reloadSoon(5000); // for the volume of the longer interval
-  else result = series.touch(Number(candle.last_price), Date.parse(candle.time) / 1000);
+  const result = merge(series, candle);
   if (result === "gap") reloadSoon();
-  else if (result !== "old")
-    dirty.add(result === "earlier" || dirty.has("series") ? "series" : "last");
+  else if (result !== "old") dirty.add(result === "earlier" ? "series" : "last");
+}
+
+/**
+ * @param {Candles} shown
+ * @param {Candle | FormingCandle} candle
+ */
+function merge(shown, candle) {
+  if (candle.interval === view.interval) return shown.upsert(candle);
+  if ("last_price" in candle) return shown.touch(Number(candle.last_price), timestamp(candle.time));
+  reloadSoon(5000); // for the volume of the longer interval
+  return "old";
 }
 
 // --- On the screen --------------------------------------------------------------------------
 
-function showSeries({ candles }, keepPlace) {
-  const same = chart.shown === `${view.symbol} ${view.interval}`;
-  chart.shown = `${view.symbol} ${view.interval}`;
+/**
+ * @param {Candle[]} candles
+ * @param {boolean} keepPlace
+ */
+function showSeries(candles, keepPlace) {
+  const name = `${view.symbol} ${view.interval}`;
+  const same = seriesShown === name;
+  seriesShown = name;
   series = new Candles(view.interval, candles);
-  const strategy = strategies.find(({ name }) => name === view.strategy);
+  const strategy = strategies.find((each) => each.name === view.strategy);
   chart.scale({
     places: market.places(view.symbol),
     step: market.step(view.symbol),
     periods: { sma: strategy?.sma_period ?? 10, ema: strategy?.ema_period ?? 5 },
   });
   chart.show(series, { keepPlace: keepPlace && same });
-  find("chart-empty").hidden = candles.length > 0;
+  find("chart-empty", HTMLElement).hidden = candles.length > 0;
   const words = `${view.symbol}, ${view.interval} candles, with SMA and EMA, signals and stop prices`;
-  find("chart").setAttribute("aria-label", words);
+  find("chart", HTMLElement).setAttribute("aria-label", words);
 }
 
 function showAll() {
@@ -161,56 +228,75 @@ function showAll() {
   showPrices();
 }
 
+/**
+ * @param {Element} element
+ * @param {boolean} on
+ */
 function pressed(element, on) {
   element.setAttribute("aria-pressed", String(on));
 }
 
+/**
+ * @param {string} text
+ * @param {boolean} on
+ * @param {() => void} onClick
+ */
 function button(text, on, onClick) {
-  const element = Object.assign(document.createElement("button"), {
-    type: "button",
-    textContent: text,
-  });
+  const element = create("button", {}, text);
+  element.type = "button";
   pressed(element, on);
   element.addEventListener("click", onClick);
   return element;
 }
 
+function symbolButtons() {
+  const buttons = find("symbols", HTMLElement).querySelectorAll("button");
+  return [...buttons].map((element) => ({ element, symbol: element.dataset.symbol ?? "" }));
+}
+
 function showChoices() {
-  const symbols = find("symbols");
+  const symbols = find("symbols", HTMLElement);
   if (symbols.dataset.names !== market.names.join()) {
     symbols.dataset.names = market.names.join();
     symbols.replaceChildren(...market.names.map(symbolButton));
   }
-  for (const each of symbols.children) pressed(each, each.dataset.symbol === view.symbol);
-  find("intervals").hidden = intervals.length === 1;
-  find("intervals").replaceChildren(
-    ...intervals.map((name) =>
-      button(name, name === view.interval, () => choose({ interval: name })),
-    ),
-  );
-  const select = find("strategy");
+  for (const { element, symbol } of symbolButtons()) pressed(element, symbol === view.symbol);
+  showIntervals();
+  const select = find("strategy", HTMLSelectElement);
   select.replaceChildren(
     ...strategies.map(
       ({ name, sma_period: sma, ema_period: ema }) =>
         new Option(`${name} · SMA ${sma}, EMA ${ema}`, name),
     ),
   );
-  select.value = view.strategy ?? "";
-  find("chart-title").textContent = view.symbol
-    ? `${view.symbol} ${view.interval}`
-    : "No symbol is followed";
+  select.value = view.strategy;
+  const title = view.symbol ? `${view.symbol} ${view.interval}` : "No symbol is followed";
+  find("chart-title", HTMLElement).textContent = title;
 }
 
-function symbolButton(name) {
-  const element = button("", false, () => choose({ symbol: name }));
-  element.dataset.symbol = name;
-  const { base, quote } = market.symbols.get(name);
-  const title = Object.assign(document.createElement("b"), { textContent: base });
-  title.append(Object.assign(document.createElement("small"), { textContent: `/${quote}` }));
-  element.append(title, Object.assign(document.createElement("span"), { className: "price num" }));
+function showIntervals() {
+  const element = find("intervals", HTMLElement);
+  element.hidden = intervals.length === 1;
+  element.replaceChildren(
+    ...intervals.map((interval) =>
+      button(interval, interval === view.interval, () => choose({ interval })),
+    ),
+  );
+}
+
+/** @param {string} symbol */
+function symbolButton(symbol) {
+  const element = button("", false, () => choose({ symbol }));
+  element.dataset.symbol = symbol;
+  const known = market.symbols.get(symbol);
+  element.append(
+    create("b", {}, known?.base ?? "", create("small", {}, `/${known?.quote}`)),
+    create("span", { className: "price num" }),
+  );
   return element;
 }
 
+/** @param {Partial<View>} change */
 function choose(change) {
   Object.assign(view, change);
   for (const [name, value] of Object.entries(change)) localStorage.setItem(name, value);
@@ -221,24 +307,28 @@ function choose(change) {
 }
 
 function showPrices() {
-  for (const each of find("symbols").children) {
-    const { symbol } = each.dataset;
-    each.lastChild.textContent = price(market.lastText(symbol), market.places(symbol));
+  for (const { element, symbol } of symbolButtons()) {
+    findIn(element, ".price").textContent = lastPrice(symbol);
   }
-  const last = price(market.lastText(view.symbol), market.places(view.symbol));
-  find("last-price").textContent = last;
+  const last = lastPrice(view.symbol);
+  find("last-price", HTMLElement).textContent = last;
   document.title = view.symbol ? `${last} ${view.symbol}` : "Trading";
   showPositions();
   showAge();
+}
+
+/** @param {string} symbol */
+function lastPrice(symbol) {
+  return price(market.lastText(symbol), market.places(symbol));
 }
 
 function showPositions() {
   const { open } = book;
   tables.positions.show(open);
   const gains = open.map((row) => unrealised(row, market.lastPrice(row.symbol)));
-  const total = gains.reduce((sum, gain) => sum + (gain ?? 0), 0);
+  const total = gains.reduce((/** @type {number} */ sum, gain) => sum + (gain ?? 0), 0);
   const cost = open.reduce((sum, row) => sum + Number(row.cost), 0);
-  const element = find("positions-total");
+  const element = find("positions-total", HTMLElement);
   element.textContent = open.length ? `${signed(total)} (${percent(total / cost)})` : "";
   element.classList.toggle("up", total > 0);
   element.classList.toggle("down", total < 0);
@@ -246,7 +336,7 @@ function showPositions() {
 
 function showAge() {
   const seconds = market.age(view.symbol);
-  find("last-age").textContent = seconds === null ? "no tick yet" : age(seconds);
+  find("last-age", HTMLElement).textContent = seconds === null ? "no tick yet" : age(seconds);
   feedLine.show({
     symbol: view.symbol,
     status: stateLine.status,
@@ -262,24 +352,33 @@ function showBook() {
   tables.signals.show(book.list("signal").slice(0, SHOWN_ROWS));
   tables.trades.show(book.list("trade").slice(0, SHOWN_ROWS));
   showPositions();
-  const places = market.places(view.symbol);
-  const stops = book.open.filter((row) => row.symbol === view.symbol && row.stop_price !== null);
-  chart.drawStops(
-    stops.map((row) => ({
-      price: Number(Number(row.stop_price).toFixed(places)),
-      title: `Stop ${row.strategy}`,
-    })),
-  );
+  chart.drawStops(stops());
   chart.mark(marks());
 }
 
-/** The shown symbol's signals as marks; those of one candle and side share an arrow. */
+/** The shown symbol's stop prices. */
+function stops() {
+  const places = market.places(view.symbol);
+  return book.open
+    .filter((row) => row.symbol === view.symbol && row.stop_price !== null)
+    .map((row) => ({
+      price: Number(Number(row.stop_price).toFixed(places)),
+      title: `Stop ${row.strategy}`,
+    }));
+}
+
+/**
+ * The shown symbol's signals as marks; those of one candle and side share an arrow.
+ *
+ * @returns {Mark[]}
+ */
 function marks() {
-  const first = series?.list[0]?.time ?? Number.POSITIVE_INFINITY;
+  if (!series) return [];
+  const first = series.list[0]?.time ?? Number.POSITIVE_INFINITY;
+  /** @type {Map<string, Omit<Mark, "text"> & {names: Set<string>}>} */
   const found = new Map();
   for (const signal of book.list("signal").filter(({ symbol }) => symbol === view.symbol)) {
-    const at = Date.parse(signal.candle_open_time ?? signal.created_at) / 1000;
-    const time = at - (at % (series?.step ?? 60));
+    const time = series.openTime(timestamp(signal.candle_open_time ?? signal.created_at));
     if (time < first) continue;
     const key = `${time} ${signal.side}`;
     const names = found.get(key)?.names ?? new Set();
@@ -287,11 +386,15 @@ function marks() {
   }
   return [...found.values()]
     .sort((a, b) => a.time - b.time)
-    .map(({ time, side, names }) => ({
-      time,
-      side,
-      text: [...names].sort((a, b) => a.localeCompare(b)).join(" "),
-    }));
+    .map(({ time, side, names }) => ({ time, side, text: [...names].sort(byName).join(" ") }));
+}
+
+/**
+ * @param {string} a
+ * @param {string} b
+ */
+function byName(a, b) {
+  return a.localeCompare(b);
 }
 
 function frame() {
@@ -311,9 +414,10 @@ function changeTheme() {
   chart.paint();
 }
 
-find("theme").addEventListener("click", changeTheme);
+find("theme", HTMLElement).addEventListener("click", changeTheme);
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => chart.paint());
-find("strategy").addEventListener("change", ({ target }) => choose({ strategy: target.value }));
+const select = find("strategy", HTMLSelectElement);
+select.addEventListener("change", () => choose({ strategy: select.value }));
 setInterval(() => {
   showAge();
   stateLine.tell();

@@ -1,17 +1,36 @@
 // The socket: stays connected, and says when what it brought may have a hole.
 
+/** @import { Message } from "./messages.js" */
+
+/** @typedef {"connecting" | "live" | "lost"} Connection */
+/**
+ * @typedef {object} Listeners
+ * @property {(message: Message) => void} onMessage
+ * @property {() => void} onCatchUp after connecting and after any gap: ask the API
+ * @property {(connection: Connection) => void} onState
+ */
+
 const FIRST_WAIT_MS = 500;
 const LONGEST_WAIT_MS = 20_000;
 const SILENT_AFTER_MS = 25_000; // the server says something every ten seconds
 
 export class Live {
+  failures = 0;
+  seq = 0;
+  /** @type {WebSocket | null} */
+  socket = null;
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  retry;
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  silence;
+
   /**
-   * `onMessage(message)`; `onCatchUp()` after connecting and after any gap: ask the API;
-   * `onState("connecting" | "live" | "lost")`.
+   * @param {string} url
+   * @param {Listeners} listeners
    */
-  constructor(url, { onMessage, onCatchUp, onState }) {
-    Object.assign(this, { url, onMessage, onCatchUp, onState });
-    this.failures = 0;
+  constructor(url, listeners) {
+    this.url = url;
+    this.listeners = listeners;
     this.open();
     // A device that wakes up, or is back online, need not wait its turn.
     addEventListener("online", () => this.hurry());
@@ -25,25 +44,26 @@ export class Live {
     this.socket = socket;
     socket.onmessage = ({ data }) => this.take(JSON.parse(data));
     socket.onclose = () => socket === this.socket && this.closed();
-    this.listenForLife();
+    this.listenForLife(socket);
   }
 
+  /** @param {Message} message */
   take(message) {
     const expected = this.seq + 1;
     this.seq = message.seq;
-    this.listenForLife();
+    if (this.socket) this.listenForLife(this.socket);
     if (message.type === "snapshot") {
       this.failures = 0;
-      this.onState("live");
+      this.listeners.onState("live");
     }
-    if (message.type === "snapshot" || message.seq !== expected) this.onCatchUp();
-    this.onMessage(message);
+    if (message.type === "snapshot" || message.seq !== expected) this.listeners.onCatchUp();
+    this.listeners.onMessage(message);
   }
 
   closed() {
     clearTimeout(this.silence);
     this.socket = null;
-    this.onState("lost");
+    this.listeners.onState("lost");
     const wait = Math.min(LONGEST_WAIT_MS, FIRST_WAIT_MS * 2 ** this.failures);
     this.failures += 1;
     this.retry = setTimeout(() => this.open(), wait * (0.5 + Math.random()));
@@ -53,9 +73,9 @@ export class Live {
     if (!this.socket) this.open();
   }
 
-  listenForLife() {
+  /** @param {WebSocket} socket */
+  listenForLife(socket) {
     clearTimeout(this.silence);
-    const { socket } = this;
     this.silence = setTimeout(() => {
       if (socket !== this.socket) return;
       socket.close(); // a dead line answers no close, so we do not wait for one

@@ -1,12 +1,26 @@
 // The state line: is what the page shows true right now, and if not, since when?
 
+/** @import { Connection } from "./live.js" */
+/** @import { HaltLevel, Status, StreamState, WorkerState } from "./messages.js" */
+
+import { find, findIn, setText } from "./dom.js";
 import { clock } from "./format.js";
 
-const WORDS = {
-  page: { connecting: ["connecting", "idle"], live: ["live", "ok"], lost: ["offline", "bad"] },
-  stream: { up: ["up", "ok"], down: ["down", "bad"], stale: ["stale", "bad"] },
-  worker: { up: ["up", "ok"], down: ["down", "bad"] },
-  halt: { off: ["off", "ok"], no_entries: ["no entries", "warn"], flatten: ["flatten", "bad"] },
+/** @typedef {[word: string, level: "ok" | "warn" | "bad" | "idle"]} Word */
+
+/** @type {Word} */
+const UNKNOWN = ["unknown", "idle"];
+/** @type {Record<Connection, Word>} */
+const PAGE = { connecting: ["connecting", "idle"], live: ["live", "ok"], lost: ["offline", "bad"] };
+/** @type {Record<StreamState, Word>} */
+const STREAM = { up: ["up", "ok"], down: ["down", "bad"], stale: ["stale", "bad"] };
+/** @type {Record<WorkerState, Word>} */
+const WORKER = { up: ["up", "ok"], down: ["down", "bad"] };
+/** @type {Record<HaltLevel, Word>} */
+const HALT = {
+  off: ["off", "ok"],
+  no_entries: ["no entries", "warn"],
+  flatten: ["flatten", "bad"],
 };
 const NOTICES = {
   lost: "Connection lost, trying again. Nothing on this page is newer than",
@@ -15,44 +29,45 @@ const NOTICES = {
 };
 
 export class StateLine {
-  constructor(find = (id) => document.getElementById(id)) {
-    this.find = find;
-    this.connection = "connecting";
-    this.status = {};
-    this.freshAt = null; // when all was well for the last time
-  }
+  /** @type {Connection} */
+  connection = "connecting";
+  /** @type {Partial<Status>} */
+  status = {};
+  /** @type {string | null} when all was well for the last time */
+  freshAt = null;
 
-  connected(state) {
-    this.connection = state;
+  /** @param {Connection} connection */
+  connected(connection) {
+    this.connection = connection;
     this.show();
   }
 
+  /** @param {Partial<Status>} status */
   told(status) {
     this.status = status;
     this.show();
   }
 
+  /** Why what the page shows may not be true; null where it is. */
   get trouble() {
     if (this.connection !== "live") return this.connection;
-    return this.status.stream === "up" ? null : this.status.stream;
+    return this.status.stream === "up" ? null : (this.status.stream ?? "connecting");
   }
 
   show() {
     // What was told last is not known to hold any more once the connection is lost.
-    const {
-      stream,
-      worker,
-      halt,
-      lag_ms: lag,
-      refilling = {},
-    } = this.connection === "lost" ? {} : this.status;
-    const missing = Object.values(refilling).reduce((sum, ticks) => sum + ticks, 0);
-    const delay = lag === null || lag === undefined ? "" : `lag ${lag} ms`;
-    const detail = missing ? `${missing} ticks to fetch` : delay;
-    this.set("page", WORDS.page[this.connection]);
-    this.set("stream", WORDS.stream[stream] ?? ["unknown", "idle"], detail);
-    this.set("worker", WORDS.worker[worker] ?? ["unknown", "idle"]);
-    this.set("halt", WORDS.halt[halt] ?? ["unknown", "idle"]);
+    const known = this.connection === "lost" ? {} : this.status;
+    const missing = Object.values(known.refilling ?? {}).reduce((sum, ticks) => sum + ticks, 0);
+    const lag = known.lag_ms ?? null;
+    const delay = lag === null ? "" : `lag ${lag} ms`;
+    set("page", PAGE[this.connection]);
+    set(
+      "stream",
+      known.stream ? STREAM[known.stream] : UNKNOWN,
+      missing ? `${missing} ticks to fetch` : delay,
+    );
+    set("worker", known.worker ? WORKER[known.worker] : UNKNOWN);
+    set("halt", known.halt ? HALT[known.halt] : UNKNOWN);
     this.tell();
   }
 
@@ -62,27 +77,29 @@ export class StateLine {
     if (!trouble) this.freshAt = new Date().toISOString();
     document.body.dataset.connection = this.connection;
     document.body.dataset.fresh = trouble ? "no" : "yes";
-    const text = [
-      this.notice(NOTICES[trouble]),
-      ...(this.status.alarms ?? []).map((alarm) => `${alarm}.`),
-    ]
-      .filter(Boolean)
-      .join(" ");
-    const notice = this.find("notice");
-    if (notice.textContent !== text) notice.textContent = text;
-    notice.classList.toggle("shown", text !== "");
+    const alarms = (this.status.alarms ?? []).map((alarm) => `${alarm}.`);
+    const text = [this.notice(), ...alarms].filter(Boolean).join(" ");
+    const element = find("notice", HTMLElement);
+    setText(element, text);
+    element.classList.toggle("shown", text !== "");
   }
 
-  /** `words`, and since when they hold where that is known. */
-  notice(words) {
-    if (!words) return "";
-    return this.freshAt ? `${words} ${clock(this.freshAt)} UTC.` : `${words.split(".")[0]}.`;
+  /** The trouble in words, and since when there is any where that is known. */
+  notice() {
+    const { trouble, freshAt } = this;
+    if (!trouble || trouble === "connecting") return "";
+    const words = NOTICES[trouble];
+    return freshAt ? `${words} ${clock(freshAt)} UTC.` : `${words.split(".")[0]}.`;
   }
+}
 
-  set(name, [word, level], detail = "") {
-    const element = this.find(`state-${name}`);
-    element.dataset.level = level;
-    element.title = detail;
-    element.querySelector("dd").textContent = word;
-  }
+/**
+ * @param {string} name
+ * @param {Word} word
+ */
+function set(name, [word, level], detail = "") {
+  const element = find(`state-${name}`, HTMLElement);
+  element.dataset.level = level;
+  element.title = detail;
+  findIn(element, "dd").textContent = word;
 }
