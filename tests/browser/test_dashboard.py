@@ -59,12 +59,12 @@ def test_ticks_and_candles_arrive_without_reloading(page: Page, complaints: list
 
 
 def test_the_feed_line_says_how_ticks_come_in_and_what_is_proven(page: Page) -> None:
-    expect(page.locator("#feed .proof")).to_have_text("120 of 120 candles exact")
-    expect(page.locator("#feed .holder")).to_have_text("held by here:1, 1 standing by")
+    expect(page.locator("#feed .verification")).to_have_text("120 of 120 candles exact")
+    expect(page.locator("#feed .leader")).to_have_text("held by here:1, 1 standing by")
     newest = Candle.objects.filter(symbol__name="BTCUSDT").latest("open_time")
     repaired = candle_json(newest) | {"verdict": "repaired"}
     publish([Message("candle", "BTCUSDT", repaired)])
-    expect(page.locator("#feed .proof")).to_have_text("119 of 120 candles exact, 1 repaired")
+    expect(page.locator("#feed .verification")).to_have_text("119 of 120 candles exact, 1 repaired")
     now = datetime.now(UTC).isoformat()
     publish([Message("forming", "BTCUSDT", forming("60123.4") | {"time": now})])
     expect(page.locator("#feed .state")).to_have_text("live")

@@ -13,7 +13,7 @@ from tests.clients import schema
 from tests.servers import ROOT
 from tradingsite.snapshot import snapshot_json
 
-MESSAGES = (ROOT / "static" / "messages.js").read_text()
+MESSAGES = (ROOT / "static" / "js" / "messages.js").read_text()
 OBJECT = re.compile(r"@typedef \{object\} (\w+)\n((?: \* @property .*\n)+)")
 PROPERTY = re.compile(r"@property \{(.+)\} (\w+)")
 OBJECTS = {

@@ -1,10 +1,10 @@
-// The halt: shows the one that governs and lets staff change it.
+// The trading halt: its level, and the buttons by which staff change it.
 
 /** @import { Halt, HaltLevel } from "./messages.js" */
 
 import { getHalt, postHalt } from "./api.js";
 import { find } from "./dom.js";
-import { clock } from "./format.js";
+import { formatTime } from "./format.js";
 
 /** @type {HaltLevel[]} */
 const LEVELS = ["off", "no_entries", "flatten"];
@@ -12,7 +12,7 @@ const LEVELS = ["off", "no_entries", "flatten"];
 export class HaltControl {
   /**
    * @param {object} options
-   * @param {boolean} options.staff who else looks may not change it
+   * @param {boolean} options.staff whether the buttons work
    * @param {(level: HaltLevel) => void} options.onChange
    */
   constructor({ staff, onChange }) {
@@ -23,12 +23,12 @@ export class HaltControl {
     this.hint = find("halt-hint", HTMLElement);
     for (const button of this.buttons) {
       button.disabled = !staff;
-      const level = LEVELS.find((each) => each === button.value);
-      if (level) button.addEventListener("click", () => this.choose(level));
+      const level = LEVELS.find((name) => name === button.value);
+      if (level) button.addEventListener("click", () => this.setLevel(level));
     }
   }
 
-  async load() {
+  async reload() {
     this.show(await getHalt());
   }
 
@@ -38,14 +38,14 @@ export class HaltControl {
     for (const button of this.buttons) {
       button.setAttribute("aria-pressed", String(button.value === level));
     }
-    const since = at ? `since ${clock(at)} UTC${by ? ` by ${by}` : ""}` : "";
+    const since = at ? `since ${formatTime(at)} UTC${by ? ` by ${by}` : ""}` : "";
     find("halt-since", HTMLElement).textContent = since;
   }
 
   /** @param {HaltLevel} level */
-  async choose(level) {
+  async setLevel(level) {
     if (level === this.level) return;
-    if (level === "flatten" && !(await this.confirmed())) return;
+    if (level === "flatten" && !(await this.confirmFlatten())) return;
     for (const button of this.buttons) button.disabled = true;
     try {
       this.show(await postHalt(level));
@@ -59,7 +59,7 @@ export class HaltControl {
   }
 
   /** @returns {Promise<boolean>} */
-  confirmed() {
+  confirmFlatten() {
     const dialog = find("confirm", HTMLDialogElement);
     dialog.returnValue = "no";
     dialog.showModal();

@@ -1,8 +1,8 @@
 // The REST API, as this page asks it.
 
-/** @import { Candle, Followed, Halt, HaltLevel, Kind, Records, Strategy } from "./messages.js" */
+/** @import { Candle, Followed, Halt, HaltLevel, RecordType, Records, Strategy } from "./messages.js" */
 
-const LISTS = {
+const RECORD_PATHS = {
   position: "/positions?status=open&limit=200",
   order: "/orders?limit=100",
   signal: "/signals?limit=100",
@@ -29,11 +29,13 @@ export const getCandles = (symbol, interval) =>
   request(`/candles/${symbol}?interval=${interval}&limit=500&forming=true`);
 
 /**
- * @template {Kind} K
- * @param {K} kind
- * @returns {Promise<{results: Records[K][]}>}
+ * The newest records of a type.
+ *
+ * @template {RecordType} T
+ * @param {T} type
+ * @returns {Promise<{results: Records[T][]}>}
  */
-export const getRecords = (kind) => request(LISTS[kind]);
+export const getRecords = (type) => request(RECORD_PATHS[type]);
 
 /**
  * @param {HaltLevel} level

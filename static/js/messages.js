@@ -143,7 +143,7 @@
  */
 
 /** @typedef {{position: Position, order: Order, signal: Signal, trade: Trade}} Records */
-/** @typedef {keyof Records} Kind */
+/** @typedef {keyof Records} RecordType */
 
 /**
  * What each type of socket message carries.
