@@ -230,8 +230,8 @@ function showSeries(candles, keepRange) {
   });
   chart.setSeries(series, { keepRange: keepRange && same });
   find("chart-empty", HTMLElement).hidden = candles.length > 0;
-  const words = `${selection.symbol}, ${selection.interval} candles, with SMA and EMA, signals and stop prices`;
-  find("chart", HTMLElement).setAttribute("aria-label", words);
+  const label = `${name} candles with SMA, EMA, signals and stop prices`;
+  find("chart", HTMLElement).setAttribute("aria-label", label);
 }
 
 function showAll() {
@@ -285,7 +285,7 @@ function showSelection() {
   strategySelect.value = selection.strategy;
   const title = selection.symbol
     ? `${selection.symbol} ${selection.interval}`
-    : "No symbol is followed";
+    : "No symbols followed";
   find("chart-title", HTMLElement).textContent = title;
 }
 

@@ -12,7 +12,7 @@ const STALE_AFTER_S = 60;
 /** @type {Record<FeedState, [text: string, level: string]>} */
 const LABELS = {
   live: ["live", "ok"],
-  refilling: ["refilling", "warn"],
+  refilling: ["filling a gap", "warn"],
   stale: ["no tick for a minute", "warn"],
   down: ["down", "bad"],
   unknown: ["unknown", "idle"],
@@ -53,7 +53,7 @@ export function verificationText(candles) {
  * @param {number} standbys
  */
 function leaderText(leader, standbys) {
-  return `held by ${leader}, ${standbys ? `${standbys} standing by` : "nobody standing by"}`;
+  return `Leader ${leader}, ${standbys || "no"} ${standbys > 1 ? "standbys" : "standby"}`;
 }
 
 export class FeedStatus {
@@ -78,7 +78,7 @@ export class FeedStatus {
     const [text, level] = LABELS[state];
     const missing = state === "refilling" && status.refilling?.[symbol];
     this.state.dataset.level = level;
-    setText(this.state, missing ? `${text}, ${missing} ticks to fetch` : text);
+    setText(this.state, missing ? `${text}, ${missing} ticks missing` : text);
     setText(this.verification, verificationText(candles));
     setText(this.leader, stream?.holder ? leaderText(stream.holder, status.standbys ?? 0) : "");
   }

@@ -49,7 +49,7 @@ export class HaltControl {
     for (const button of this.buttons) button.disabled = true;
     try {
       this.show(await postHalt(level));
-      this.hint.textContent = "Takes effect at once, on every strategy.";
+      this.hint.textContent = "Takes effect at once, for all strategies.";
       this.onChange(level);
     } catch (error) {
       this.hint.textContent = `Not changed: ${error instanceof Error ? error.message : error}`;

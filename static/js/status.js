@@ -24,9 +24,9 @@ const HALT = {
 };
 const NOTICES = {
   connecting: "",
-  lost: "Connection lost, trying again. Nothing on this page is newer than",
-  down: "The stream has no connection to the exchange. Prices are stale since",
-  stale: "Nothing is heard from the stream process. Prices are stale since",
+  lost: "Connection lost, reconnecting. This page shows data as of",
+  down: "No connection to the exchange. Prices are stale since",
+  stale: "The stream process is not responding. Prices are stale since",
 };
 
 export class StatusBar {
@@ -60,8 +60,8 @@ export class StatusBar {
     const status = this.connection === "lost" ? {} : this.status;
     const missing = Object.values(status.refilling ?? {}).reduce((sum, ticks) => sum + ticks, 0);
     const lag = status.lag_ms ?? null;
-    const lagText = lag === null ? "" : `lag ${lag} ms`;
-    const detail = missing ? `${missing} ticks to fetch` : lagText;
+    const latency = lag === null ? "" : `latency ${lag} ms`;
+    const detail = missing ? `${missing} ticks missing` : latency;
     showLabel("page", PAGE[this.connection]);
     showLabel("stream", status.stream ? STREAM[status.stream] : UNKNOWN, detail);
     showLabel("worker", status.worker ? WORKER[status.worker] : UNKNOWN);

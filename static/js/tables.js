@@ -75,7 +75,7 @@ export class Table {
 }
 
 /**
- * What a position would bring over its cost at `last`, without fees; for looking at.
+ * What a position would bring at `last` over its cost, which includes the fees of its entry.
  *
  * @param {Position} position
  * @param {number | null} last
@@ -142,23 +142,26 @@ export function createOrdersTable(market) {
     ["Sent", "num time", (row) => formatTime(row.submitted_at ?? row.created_at)],
     ["Order", "", (row) => [sideChip(row.side), ` ${row.symbol}`, secondary(strategyAndStop(row))]],
     ["Quantity", "num", (row) => formatDecimal(row.quantity)],
-    ["State", "", (row) => formatCode(row.status)],
+    ["Status", "", (row) => formatCode(row.status)],
   ];
-  return new Table(find("orders", HTMLTableElement), columns, "No orders in flight.");
+  return new Table(find("orders", HTMLTableElement), columns, "No open orders.");
 }
 
 /** @param {Market} market */
 export function createSignalsTable(market) {
   /** @param {Signal} row */
   const strategyAndReason = (row) => secondary(`${row.strategy} · ${formatCode(row.reason)}`);
+  /** @param {Signal} row */
+  const outcome = ({ order_status: status, outcome: reason }) =>
+    status === null || status === "DENIED" ? reason : formatCode(status);
   /** @type {Column<Signal>[]} */
   const columns = [
     ["Time", "num time", (row) => formatTime(row.created_at)],
     ["Signal", "", (row) => [sideChip(row.side), ` ${row.symbol}`, strategyAndReason(row)]],
     ["Price", "num", (row) => formatPrice(market, row, row.price)],
-    ["Outcome", "words", (row) => row.outcome || formatCode(row.order_status ?? "")],
+    ["Outcome", "outcome", outcome],
   ];
-  const empty = "No signals yet. They come with closed candles.";
+  const empty = "No signals yet. Strategies are evaluated as candles close.";
   return new Table(find("signals", HTMLTableElement), columns, empty);
 }
 

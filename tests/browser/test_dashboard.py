@@ -58,9 +58,9 @@ def test_ticks_and_candles_arrive_without_reloading(page: Page, complaints: list
     assert complaints == []
 
 
-def test_the_feed_line_says_how_ticks_come_in_and_what_is_proven(page: Page) -> None:
+def test_the_feed_line_shows_state_verification_and_leader(page: Page) -> None:
     expect(page.locator("#feed .verification")).to_have_text("120 of 120 candles exact")
-    expect(page.locator("#feed .leader")).to_have_text("held by here:1, 1 standing by")
+    expect(page.locator("#feed .leader")).to_have_text("Leader here:1, 1 standby")
     newest = Candle.objects.filter(symbol__name="BTCUSDT").latest("open_time")
     repaired = candle_json(newest) | {"verdict": "repaired"}
     publish([Message("candle", "BTCUSDT", repaired)])
