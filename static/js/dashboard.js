@@ -1,97 +1,79 @@
-// The page: asks the API how things stand, then follows the socket, and asks again after a gap.
+// The dashboard: asks the API for everything, then follows the socket, and asks again after a gap.
 
-/** @import { Candle, FormingCandle, RecordType, Message, Records, Strategy } from "./messages.js" */
-/** @import { SignalMarker } from "./chart/chart.js" */
+/** @import { Candle, FormingCandle, Message, Records, RecordType } from "./messages.js" */
+/** @import { Choice } from "./selection.js" */
+/** @import { State } from "./view.js" */
 
 import { getCandles, getRecords, getStrategies, getSymbols } from "./api.js";
-import { Chart } from "./chart/chart.js";
 import { CandleSeries, timestamp } from "./chart/series.js";
-import { create, find, findIn } from "./dom.js";
-import { FeedStatus } from "./feed.js";
-import { formatAge, formatDecimal, formatPercent, formatPnl } from "./format.js";
+import { find } from "./dom.js";
 import { HaltControl } from "./halt.js";
 import { Market } from "./market.js";
+import { Selection } from "./selection.js";
 import { LiveSocket } from "./socket.js";
 import { StatusBar } from "./status.js";
 import { RECORD_TYPES, RecordStore } from "./store.js";
-import {
-  createOrdersTable,
-  createPositionsTable,
-  createSignalsTable,
-  createTradesTable,
-  unrealisedPnl,
-} from "./tables.js";
+import { View } from "./view.js";
 
-const MAX_ROWS = 30;
 const MIN_RELOAD_INTERVAL_MS = 2000;
+const RETRY_AFTER_MS = 5000;
+
 const intervals = (document.body.dataset.intervals ?? "").split(",");
 const market = new Market();
 const store = new RecordStore();
-const tables = {
-  positions: createPositionsTable(market),
-  orders: createOrdersTable(market),
-  signals: createSignalsTable(market),
-  trades: createTradesTable(market),
-};
+const selection = new Selection(intervals);
 const statusBar = new StatusBar();
-const chart = new Chart(find("chart", HTMLElement), find("legend", HTMLElement));
-const feedStatus = new FeedStatus(find("feed", HTMLElement));
+/** @type {State} */
+const state = { market, store, selection, strategies: [], series: null, statusBar };
+const view = new View(state, intervals, select);
 const haltControl = new HaltControl({
   staff: document.body.dataset.staff === "true",
   onChange: (level) => statusBar.setStatus({ ...statusBar.status, halt: level }),
 });
 
-/** @typedef {{symbol: string, interval: string, strategy: string}} Selection "" where there is none */
-/** @type {Selection} */
-const selection = {
-  symbol: localStorage.getItem("symbol") ?? "",
-  interval: localStorage.getItem("interval") ?? "",
-  strategy: localStorage.getItem("strategy") ?? "",
-};
-if (!intervals.includes(selection.interval)) selection.interval = intervals[0] ?? "";
-
-/** @type {Strategy[]} */
-let strategies = [];
-/** @type {CandleSeries | null} */
-let series = null;
-let seriesShown = "";
-/** @type {Message[] | null} those that came since the API was last asked and has not answered */
-let loading = null;
-let loads = 0;
+/** @type {Message[] | null} those that came while the API has not answered */
+let pending = null;
+let reloads = 0;
 let reloadIsDue = false;
-/** @type {Set<"prices" | "records" | "series" | "last">} */
-const dirty = new Set();
+/** @type {Set<"prices" | "records" | "candles" | "last candle">} */
+const changed = new Set();
 
 // --- From the API ---------------------------------------------------------------------------
 
 /** Ask for everything anew. Messages that arrive meanwhile are applied again on top. */
 async function reload({ keepRange = true } = {}) {
-  loads += 1;
-  const mine = loads;
-  loading = [];
+  reloads += 1;
+  const mine = reloads;
+  pending = [];
   try {
-    const [known, decided] = await Promise.all([
+    const [{ symbols }, { strategies }] = await Promise.all([
       getSymbols(),
       getStrategies(),
       haltControl.reload(),
     ]);
-    if (mine !== loads) return;
-    market.setSymbols(known.symbols);
-    ({ strategies } = decided);
-    ensureSelectionExists();
-    const [candles, records] = await Promise.all([fetchCandles(), fetchAllRecords()]);
-    if (mine !== loads) return;
-    for (const load of records) load();
-    showSeries(candles, keepRange);
-    const missed = loading;
-    loading = null;
+    if (mine !== reloads) return;
+    market.setSymbols(symbols);
+    state.strategies = strategies;
+    selection.restrictTo(market.names, strategies.map(nameOf));
+    const [candles, records] = await Promise.all([fetchCandles(), fetchRecords()]);
+    if (mine !== reloads) return;
+    for (const replace of records) replace();
+    state.series = new CandleSeries(selection.interval, candles);
+    const missed = pending;
+    pending = null;
     for (const message of missed) apply(message);
-    showAll();
+    changed.clear();
+    view.showAll({ keepRange });
   } catch (error) {
-    if (mine !== loads) return;
+    if (mine !== reloads) return;
     console.warn("not loaded:", error);
-    reloadSoon(5000);
+    reloadSoon(RETRY_AFTER_MS);
   }
+}
+
+/** @param {{name: string}} strategy */
+function nameOf({ name }) {
+  return name;
 }
 
 /** @returns {Promise<Candle[]>} */
@@ -100,15 +82,16 @@ async function fetchCandles() {
   return (await getCandles(selection.symbol, selection.interval)).candles;
 }
 
-function fetchAllRecords() {
-  return Promise.all(RECORD_TYPES.map(fetchRecords));
+/** All types of records, each as a function that puts them into the store. */
+function fetchRecords() {
+  return Promise.all(RECORD_TYPES.map(fetchRecordsOf));
 }
 
 /**
  * @template {RecordType} T
  * @param {T} type
  */
-async function fetchRecords(type) {
+async function fetchRecordsOf(type) {
   const { results } = await getRecords(type);
   return () => store.replaceAll(type, results);
 }
@@ -122,18 +105,20 @@ function reloadSoon(wait = MIN_RELOAD_INTERVAL_MS) {
   }, wait);
 }
 
-function ensureSelectionExists() {
-  if (!market.symbols.has(selection.symbol)) selection.symbol = market.names[0] ?? "";
-  if (!strategies.some(({ name }) => name === selection.strategy)) {
-    selection.strategy = strategies[0]?.name ?? "";
-  }
+/** @param {Partial<Choice>} choice */
+function select(choice) {
+  selection.change(choice);
+  state.series = null;
+  view.showSelection();
+  view.showPrices();
+  reload({ keepRange: "strategy" in choice });
 }
 
 // --- From the socket ------------------------------------------------------------------------
 
 /** @param {Message} message */
 function receive(message) {
-  loading?.push(message);
+  pending?.push(message);
   apply(message);
 }
 
@@ -145,19 +130,18 @@ function apply(message) {
       for (const candle of message.data.forming) applyForming(candle);
       break;
     case "status":
-      if (message.data.halt !== statusBar.status.halt)
-        haltControl.reload().catch(() => reloadSoon());
+      if (message.data.halt !== statusBar.status.halt) reloadHalt();
       statusBar.setStatus(message.data);
       break;
     case "forming":
       applyForming(message.data);
       break;
     case "candle":
-      updateSeries(message.data);
+      applyCandle(message.data);
       break;
     case "order":
       store.upsertOrder(message.data);
-      dirty.add("records");
+      changed.add("records");
       break;
     case "position":
       applyRecord("position", message.data);
@@ -171,272 +155,72 @@ function apply(message) {
   }
 }
 
+function reloadHalt() {
+  haltControl.reload().catch(() => reloadSoon());
+}
+
 /**
  * @template {RecordType} T
  * @param {T} type
- * @param {Records[T]} row
+ * @param {Records[T]} record
  */
-function applyRecord(type, row) {
-  store.upsert(type, row);
-  dirty.add("records");
+function applyRecord(type, record) {
+  store.upsert(type, record);
+  changed.add("records");
 }
 
 /** @param {FormingCandle} candle */
 function applyForming(candle) {
-  if (market.applyTick(candle)) dirty.add("prices");
-  updateSeries(candle);
+  if (market.applyTick(candle)) changed.add("prices");
+  applyCandle(candle);
+}
+
+/** @param {Candle | FormingCandle} candle */
+function applyCandle(candle) {
+  if (!state.series || candle.symbol !== selection.symbol) return;
+  const change = updateSeries(state.series, candle);
+  if (change === "gap") reloadSoon();
+  else if (change !== "none") changed.add(change === "earlier" ? "candles" : "last candle");
 }
 
 /**
- * Bring one candle into the chart, if it is one of those shown.
- *
- * @param {Candle | FormingCandle} candle
+ * @param {CandleSeries} series
+ * @param {Candle | FormingCandle} candle of its symbol
  */
-function updateSeries(candle) {
-  if (!series || candle.symbol !== selection.symbol) return;
-  const result = applyCandle(series, candle);
-  if (result === "gap") reloadSoon();
-  else if (result !== "none") dirty.add(result === "earlier" ? "series" : "last");
-}
-
-/**
- * @param {CandleSeries} shown
- * @param {Candle | FormingCandle} candle
- */
-function applyCandle(shown, candle) {
-  if (candle.interval === selection.interval) return shown.upsert(candle);
-  if ("last_price" in candle)
-    return shown.applyTick(Number(candle.last_price), timestamp(candle.time));
-  reloadSoon(5000); // for the volume of the longer interval
+function updateSeries(series, candle) {
+  if (candle.interval === selection.interval) return series.upsert(candle);
+  if ("last_price" in candle) {
+    return series.applyTick(Number(candle.last_price), timestamp(candle.time));
+  }
+  reloadSoon(RETRY_AFTER_MS); // for the volume of the longer interval
   return "none";
 }
 
 // --- On the screen --------------------------------------------------------------------------
 
-/**
- * @param {Candle[]} candles
- * @param {boolean} keepRange
- */
-function showSeries(candles, keepRange) {
-  const name = `${selection.symbol} ${selection.interval}`;
-  const same = seriesShown === name;
-  seriesShown = name;
-  series = new CandleSeries(selection.interval, candles);
-  const strategy = strategies.find((each) => each.name === selection.strategy);
-  chart.configure({
-    precision: market.precision(selection.symbol),
-    priceStep: market.priceStep(selection.symbol),
-    periods: { sma: strategy?.sma_period ?? 10, ema: strategy?.ema_period ?? 5 },
-  });
-  chart.setSeries(series, { keepRange: keepRange && same });
-  find("chart-empty", HTMLElement).hidden = candles.length > 0;
-  const label = `${name} candles with SMA, EMA, signals and stop prices`;
-  find("chart", HTMLElement).setAttribute("aria-label", label);
-}
-
-function showAll() {
-  showSelection();
-  showRecords();
-  showPrices();
-}
-
-/**
- * @param {Element} element
- * @param {boolean} on
- */
-function setPressed(element, on) {
-  element.setAttribute("aria-pressed", String(on));
-}
-
-/**
- * @param {string} text
- * @param {boolean} on
- * @param {() => void} onClick
- */
-function createButton(text, on, onClick) {
-  const element = create("button", {}, text);
-  element.type = "button";
-  setPressed(element, on);
-  element.addEventListener("click", onClick);
-  return element;
-}
-
-function symbolButtons() {
-  const buttons = find("symbols", HTMLElement).querySelectorAll("button");
-  return [...buttons].map((element) => ({ element, symbol: element.dataset.symbol ?? "" }));
-}
-
-function showSelection() {
-  const symbols = find("symbols", HTMLElement);
-  if (symbols.dataset.names !== market.names.join()) {
-    symbols.dataset.names = market.names.join();
-    symbols.replaceChildren(...market.names.map(createSymbolButton));
-  }
-  for (const { element, symbol } of symbolButtons())
-    setPressed(element, symbol === selection.symbol);
-  showIntervals();
-  const strategySelect = find("strategy", HTMLSelectElement);
-  strategySelect.replaceChildren(
-    ...strategies.map(
-      ({ name, sma_period: sma, ema_period: ema }) =>
-        new Option(`${name} · SMA ${sma}, EMA ${ema}`, name),
-    ),
-  );
-  strategySelect.value = selection.strategy;
-  const title = selection.symbol
-    ? `${selection.symbol} ${selection.interval}`
-    : "No symbols followed";
-  find("chart-title", HTMLElement).textContent = title;
-}
-
-function showIntervals() {
-  const element = find("intervals", HTMLElement);
-  element.hidden = intervals.length === 1;
-  element.replaceChildren(
-    ...intervals.map((interval) =>
-      createButton(interval, interval === selection.interval, () => select({ interval })),
-    ),
-  );
-}
-
-/** @param {string} symbol */
-function createSymbolButton(symbol) {
-  const element = createButton("", false, () => select({ symbol }));
-  element.dataset.symbol = symbol;
-  const known = market.symbols.get(symbol);
-  element.append(
-    create("b", {}, known?.base ?? "", create("small", {}, `/${known?.quote}`)),
-    create("span", { className: "price num" }),
-  );
-  return element;
-}
-
-/** @param {Partial<Selection>} change */
-function select(change) {
-  Object.assign(selection, change);
-  for (const [name, value] of Object.entries(change)) localStorage.setItem(name, value);
-  series = null;
-  showSelection();
-  showPrices();
-  reload({ keepRange: "strategy" in change });
-}
-
-function showPrices() {
-  for (const { element, symbol } of symbolButtons()) {
-    findIn(element, ".price").textContent = lastPriceOf(symbol);
-  }
-  const last = lastPriceOf(selection.symbol);
-  find("last-price", HTMLElement).textContent = last;
-  document.title = selection.symbol ? `${last} ${selection.symbol}` : "Trading";
-  showPositions();
-  showAge();
-}
-
-/** @param {string} symbol */
-function lastPriceOf(symbol) {
-  return formatDecimal(market.lastPriceText(symbol), market.precision(symbol));
-}
-
-function showPositions() {
-  const { openPositions: open } = store;
-  tables.positions.setRows(open);
-  const gains = open.map((row) => unrealisedPnl(row, market.lastPrice(row.symbol)));
-  const total = gains.reduce((/** @type {number} */ sum, gain) => sum + (gain ?? 0), 0);
-  const cost = open.reduce((sum, row) => sum + Number(row.cost), 0);
-  const element = find("positions-total", HTMLElement);
-  element.textContent = open.length ? `${formatPnl(total)} (${formatPercent(total / cost)})` : "";
-  element.classList.toggle("up", total > 0);
-  element.classList.toggle("down", total < 0);
-}
-
-function showAge() {
-  const tickAge = market.tickAge(selection.symbol);
-  find("last-age", HTMLElement).textContent = tickAge === null ? "no tick yet" : formatAge(tickAge);
-  feedStatus.show({
-    symbol: selection.symbol,
-    status: statusBar.status,
-    connection: statusBar.connection,
-    tickAge,
-    candles: series?.candles ?? [],
-    stream: market.stream(selection.symbol),
-  });
-}
-
-function showRecords() {
-  tables.orders.setRows(store.openOrders);
-  tables.signals.setRows(store.newestFirst("signal").slice(0, MAX_ROWS));
-  tables.trades.setRows(store.newestFirst("trade").slice(0, MAX_ROWS));
-  showPositions();
-  chart.setStops(stopLines());
-  chart.setSignals(signalMarkers());
-}
-
-/** The shown symbol's stop prices. */
-function stopLines() {
-  const precision = market.precision(selection.symbol);
-  return store.openPositions
-    .filter((row) => row.symbol === selection.symbol && row.stop_price !== null)
-    .map((row) => ({
-      price: Number(Number(row.stop_price).toFixed(precision)),
-      title: `Stop ${row.strategy}`,
-    }));
-}
-
-/**
- * The shown symbol's signals as marks; those of one candle and side share an arrow.
- *
- * @returns {SignalMarker[]}
- */
-function signalMarkers() {
-  if (!series) return [];
-  const first = series.candles[0]?.time ?? Number.POSITIVE_INFINITY;
-  /** @type {Map<string, Omit<SignalMarker, "text"> & {names: Set<string>}>} */
-  const found = new Map();
-  for (const signal of store
-    .newestFirst("signal")
-    .filter(({ symbol }) => symbol === selection.symbol)) {
-    const time = series.openTime(timestamp(signal.candle_open_time ?? signal.created_at));
-    if (time < first) continue;
-    const key = `${time} ${signal.side}`;
-    const names = found.get(key)?.names ?? new Set();
-    found.set(key, { time, side: signal.side, names: names.add(signal.strategy) });
-  }
-  return [...found.values()]
-    .sort((a, b) => a.time - b.time)
-    .map(({ time, side, names }) => ({ time, side, text: [...names].sort(byName).join(" ") }));
-}
-
-/**
- * @param {string} a
- * @param {string} b
- */
-function byName(a, b) {
-  return a.localeCompare(b);
-}
-
+/** Once a frame, so that many messages cost one redraw. */
 function showChanges() {
-  if (dirty.has("series") && series) chart.setSeries(series, { keepRange: true });
-  else if (dirty.has("last") && series) chart.updateLast();
-  if (dirty.has("records")) showRecords();
-  if (dirty.has("prices")) showPrices();
-  dirty.clear();
+  if (changed.has("candles")) view.showCandles("all");
+  else if (changed.has("last candle")) view.showCandles("last");
+  if (changed.has("records")) view.showRecords();
+  if (changed.has("prices")) view.showPrices();
+  changed.clear();
   requestAnimationFrame(showChanges);
 }
 
 function changeTheme() {
   const { dataset } = document.documentElement;
-  const next = dataset.theme === "dark" ? "light" : "dark";
-  dataset.theme = next;
-  localStorage.setItem("theme", next);
-  chart.applyTheme();
+  dataset.theme = dataset.theme === "dark" ? "light" : "dark";
+  localStorage.setItem("theme", dataset.theme);
+  view.chart.applyTheme();
 }
 
 find("theme", HTMLElement).addEventListener("click", changeTheme);
-matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => chart.applyTheme());
-const strategySelect = find("strategy", HTMLSelectElement);
-strategySelect.addEventListener("change", () => select({ strategy: strategySelect.value }));
+matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () =>
+  view.chart.applyTheme(),
+);
 setInterval(() => {
-  showAge();
+  view.showAge();
   statusBar.showFreshness();
 }, 500);
 requestAnimationFrame(showChanges);

@@ -80,7 +80,7 @@ export class Table {
  * @param {Position} position
  * @param {number | null} last
  */
-export function unrealisedPnl({ quantity, cost }, last) {
+function unrealisedPnl({ quantity, cost }, last) {
   return last === null ? null : Number(quantity) * last - Number(cost);
 }
 
@@ -104,6 +104,24 @@ function pnlCell(market, row) {
   if (value === null) return stacked(formatPnl(value), "");
   const parts = stacked(formatPnl(value), formatPercent(value / Number(row.cost)));
   return create("span", { className: value < 0 ? "down" : "up" }, ...parts);
+}
+
+/**
+ * @param {HTMLElement} element
+ * @param {Position[]} positions
+ * @param {Market} market
+ */
+export function showTotalPnl(element, positions, market) {
+  let total = 0;
+  let cost = 0;
+  for (const position of positions) {
+    total += unrealisedPnl(position, market.lastPrice(position.symbol)) ?? 0;
+    cost += Number(position.cost);
+  }
+  const text = `${formatPnl(total)} (${formatPercent(total / cost)})`;
+  element.textContent = positions.length ? text : "";
+  element.classList.toggle("up", total > 0);
+  element.classList.toggle("down", total < 0);
 }
 
 /** @param {Market} market */
