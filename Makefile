@@ -3,7 +3,6 @@
 
 VENV := .venv
 BIN := $(VENV)/bin
-CHART := static/vendor/lightweight-charts
 # The newest Python the machine has; any from 3.11 on will do. Looked for by the set-up alone.
 PYTHON ?= $(shell for name in python3 python3.14 python3.13 python3.12 python3.11; do \
 	$$name -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$name && break; done)
@@ -11,11 +10,13 @@ STEP = $(PYTHON) launcher/step.py
 # Many tests wait for real processes, so more of them run at once than there are processors.
 PYTEST := $(BIN)/python -m pytest -n 3 --dist loadfile
 PIP := $(BIN)/python -m pip install --require-hashes --disable-pip-version-check
+# The machine's npm, else the one that requirements-node.txt puts into the virtual environment.
+NPM := PATH="$$PATH:$(CURDIR)/$(BIN)" npm
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help run test check bench pins set-up set-up-tests clean
+.PHONY: help run test check bench pins chart set-up set-up-tests clean
 
 help: ## This list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -30,11 +31,12 @@ test: set-up set-up-tests check ## Set everything up and run all checks and test
 	@if $(BIN)/python -m tests.postgres; then TEST_DATABASE=postgres $(PYTEST); \
 	else test -z "$$CI"; fi
 
-check: set-up set-up-tests ## Linters, types and import rules alone
+check: set-up set-up-tests node_modules/.installed ## Linters, types and import rules alone
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy .
 	$(BIN)/lint-imports
+	$(NPM) run --silent check
 
 bench: set-up set-up-tests ## The benchmarks
 	$(BIN)/python -m benchmarks
@@ -45,10 +47,15 @@ pins: set-up-tests ## Renew the pinned requirements from the .in files
 			--no-annotate --no-header $$list.in --output-file $$list.txt || exit; \
 	done
 
-clean: ## Remove what the set-up installed; var/ stays
-	rm -rf $(VENV) node_modules static/vendor
+chart: node_modules/.installed ## Renew the committed chart library: [CHART_VERSION=5.3.0] [CHART_SHA256=…]
+	$(if $(CHART_VERSION),$(NPM) install --save-dev --save-exact --ignore-scripts --no-audit \
+		--no-fund lightweight-charts@$(CHART_VERSION))
+	$(BIN)/python tools/vendor_chart.py $(if $(CHART_SHA256),--sha256 $(CHART_SHA256))
 
-set-up: $(VENV)/.packages $(CHART)/.installed
+clean: ## Remove what the set-up installed; var/ stays
+	rm -rf $(VENV) node_modules
+
+set-up: $(VENV)/.packages
 
 set-up-tests: $(VENV)/.test-packages $(VENV)/.test-servers
 
@@ -67,11 +74,8 @@ $(VENV)/.test-servers: tests/install_servers.sh
 	@$(STEP) "PostgreSQL and Chromium" bash tests/install_servers.sh
 	@touch $@
 
-$(CHART)/.installed: package-lock.json $(VENV)/.packages
+node_modules/.installed: package-lock.json $(VENV)/.packages
 	@command -v npm >/dev/null || test -x $(BIN)/npm || \
 		$(STEP) "Node.js, for npm" $(PIP) -r requirements-node.txt
-	@PATH="$$PATH:$(CURDIR)/$(BIN)" $(STEP) "Front-end packages" npm ci --ignore-scripts --no-audit --no-fund
-	@mkdir -p $(CHART)
-	@cp node_modules/lightweight-charts/dist/lightweight-charts.standalone.production.mjs \
-		node_modules/lightweight-charts/LICENSE $(CHART)
+	@$(STEP) "Front-end packages" env $(NPM) ci --ignore-scripts --no-audit --no-fund
 	@touch $@

@@ -28,6 +28,12 @@ COLOURED_PIXELS = """() => {
   return Math.max(...[...document.querySelectorAll("#chart canvas")].map(coloured));
 }"""
 
+LONGEST_STATES = """() => {
+  const longest = { page: "connecting", stream: "unknown", worker: "unknown", halt: "no entries" };
+  for (const [name, text] of Object.entries(longest))
+    document.querySelector(`#state-${name} dd`).textContent = text;
+}"""
+
 
 def forming(price: str) -> dict[str, Any]:
     """The open candle after the newest one that the database has."""
@@ -58,13 +64,13 @@ def test_ticks_and_candles_arrive_without_reloading(page: Page, complaints: list
     assert complaints == []
 
 
-def test_the_feed_line_says_how_ticks_come_in_and_what_is_proven(page: Page) -> None:
-    expect(page.locator("#feed .proof")).to_have_text("120 of 120 candles exact")
-    expect(page.locator("#feed .holder")).to_have_text("held by here:1, 1 standing by")
+def test_the_feed_line_shows_state_verification_and_leader(page: Page) -> None:
+    expect(page.locator("#feed .verification")).to_have_text("120 of 120 candles exact")
+    expect(page.locator("#feed .leader")).to_have_text("Leader here:1, 1 standby")
     newest = Candle.objects.filter(symbol__name="BTCUSDT").latest("open_time")
     repaired = candle_json(newest) | {"verdict": "repaired"}
     publish([Message("candle", "BTCUSDT", repaired)])
-    expect(page.locator("#feed .proof")).to_have_text("119 of 120 candles exact, 1 repaired")
+    expect(page.locator("#feed .verification")).to_have_text("119 of 120 candles exact, 1 repaired")
     now = datetime.now(UTC).isoformat()
     publish([Message("forming", "BTCUSDT", forming("60123.4") | {"time": now})])
     expect(page.locator("#feed .state")).to_have_text("live")
@@ -110,7 +116,8 @@ def test_staff_can_halt_and_is_asked_before_selling(page: Page, web: Web) -> Non
 
 
 def test_nothing_sticks_out_at_any_width(page: Page) -> None:
-    for width in (360, 375, 600, 768, 1024, 1440, 1920):
+    page.evaluate(LONGEST_STATES)
+    for width in (360, 375, 600, 768, 1024, 1120, 1440, 1920):
         page.set_viewport_size({"width": width, "height": 800})
         assert page.evaluate("document.documentElement.scrollWidth") == width
 
