@@ -13,7 +13,7 @@ from foundation.admin import ReadOnlyAdmin
 from market.admin import SymbolFilter
 
 
-class OfInterval(admin.SimpleListFilter):
+class IntervalFilter(admin.SimpleListFilter):
     """By interval. Django's own filter would look through every candle to find which exist."""
 
     title = "interval"
@@ -26,8 +26,8 @@ class OfInterval(admin.SimpleListFilter):
         return queryset.filter(interval=self.value()) if self.value() else queryset
 
 
-class Revisions(admin.TabularInline[CandleRevision, Candle]):
-    """What a candle was before."""
+class RevisionsInline(admin.TabularInline[CandleRevision, Candle]):
+    """Former revisions of a candle."""
 
     model = CandleRevision
     fields = readonly_fields = ("revision", "cause", "at", "numbers")
@@ -57,15 +57,15 @@ class CandleAdmin(ReadOnlyAdmin[Candle]):
         "symbol", "interval", "open_time", "open", "high", "low", "close", "volume", "trades",
         "verdict", "revision", "difference",
     )  # fmt: skip
-    list_filter = (SymbolFilter, OfInterval, "verdict")
+    list_filter = (SymbolFilter, IntervalFilter, "verdict")
     list_select_related = ("symbol",)
     search_fields = ("=symbol__name",)
     search_help_text = "A symbol's whole name"
-    inlines = (Revisions,)
+    inlines = (RevisionsInline,)
 
     @admin.display(description="differed", empty_value="-")
     def difference(self, row: Candle) -> str:
-        """Where the exchange's kline differs, or did before the repair."""
+        """Fields in which the exchange's kline differs, or did before the repair."""
         fields = row.differed.items()
         return ", ".join(f"{name} {ours}, exchange {theirs}" for name, (ours, theirs) in fields)
 

@@ -124,7 +124,7 @@ def _closed_rows(symbol: Symbol, asked: dict[str, Any], limit: int) -> list[Row]
 
 
 def _read_differed(text: str) -> Json:
-    """What differed, as the database writes it: nearly always nothing."""
+    """Differences as the database writes them: nearly always none."""
     return {} if text == "{}" else dict(msgspec.json.decode(text))
 
 

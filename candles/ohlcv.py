@@ -100,7 +100,7 @@ class CandleBuilder:
     """Folds one symbol's ticks, in the order of their ids, into candles of one interval.
 
     `forming` is the candle still taking ticks; it exists from the first tick or price on.
-    `late_at` is the place of the tick that `add` stopped at: its candle had closed before.
+    `late_at` is the index of the tick that `fold` stopped at: its candle had closed before.
     """
 
     def __init__(self, interval_ms: int, forming: OHLCV | None = None) -> None:
@@ -108,7 +108,7 @@ class CandleBuilder:
         self.forming = forming
         self.late_at: int | None = None
 
-    def add(self, ticks: Sequence[Tick], start: int = 0) -> list[OHLCV]:
+    def fold(self, ticks: Sequence[Tick], start: int = 0) -> list[OHLCV]:
         """Fold `ticks` from `start` up to the first late one; return what closed, empty or not."""
         closed: list[OHLCV] = []
         self.late_at = None
@@ -214,7 +214,7 @@ class SymbolCandles:
         self.newest_ms = newest_ms
         self.late: list[Tick] = []
 
-    def add(self, ticks: Sequence[Tick]) -> list[OHLCV]:
+    def fold(self, ticks: Sequence[Tick]) -> list[OHLCV]:
         """Fold ticks in the order of their ids; return what closed, of all intervals, in order."""
         closed = self._folded(ticks, 0)
         while self.builder.late_at is not None:
@@ -233,7 +233,7 @@ class SymbolCandles:
         return {} if base is None else forming_of(base, self.parts, self.intervals)
 
     def _folded(self, ticks: Sequence[Tick], start: int) -> list[OHLCV]:
-        closed = self._rolled_up(self.builder.add(ticks, start))
+        closed = self._rolled_up(self.builder.fold(ticks, start))
         forming = self.builder.forming
         if forming is not None and forming.trades:
             self.newest_ms = max(self.newest_ms, forming.open_ms)

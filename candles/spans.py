@@ -11,7 +11,7 @@ class Spans:
         self.starts: list[int] = []
         self.ends: list[int] = []
 
-    def add(self, start: int, end: int) -> bool:
+    def cover(self, start: int, end: int) -> bool:
         """Cover a span, in any order; False where its start was covered already."""
         starts, ends = self.starts, self.ends
         if not ends or start >= ends[-1] + self.near:
@@ -31,5 +31,5 @@ class Spans:
         return new
 
     def gaps(self) -> list[tuple[int, int]]:
-        """What lies between the spans, as `(start, end)`."""
+        """The gaps between the spans, as `(start, end)`."""
         return list(zip(self.ends, self.starts[1:], strict=False))

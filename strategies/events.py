@@ -1,4 +1,4 @@
-"""Facts about signals."""
+"""Events of strategies."""
 
 from foundation.events import Event
 from strategies.models import Signal

@@ -124,7 +124,7 @@ def write_stream(client: redis.Redis, ticks: list[Tick], **fields: Any) -> None:
 
 def _state(symbol: str, ticks: list[Tick]) -> SymbolState:
     candles = SymbolCandles(["1m"])
-    candles.add(ticks)
+    candles.fold(ticks)
     assert candles.builder.forming is not None
     last = ticks[-1]
     return SymbolState(

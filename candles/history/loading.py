@@ -71,10 +71,10 @@ def _candles(archive: Archive, now_ms: int, report: LoadReport) -> Iterator[Arch
         open_ms, end_ms = row.candle.open_ms, row.candle.end_ms
         if end_ms > now_ms:
             report.reject(row.line, f"not closed before {to_time(end_ms):%Y-%m-%d %H:%M:%S}")
-        elif not seen[open_ms % interval_ms].add(open_ms, end_ms):
+        elif not seen[open_ms % interval_ms].cover(open_ms, end_ms):
             report.duplicates += 1
         else:
-            covered.add(open_ms, end_ms)
+            covered.cover(open_ms, end_ms)
             report.off_boundary += open_ms % interval_ms != 0
             report.without_volume += not row.candle.volume
             report.out_of_order += open_ms < (report.last_ms or 0)

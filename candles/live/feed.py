@@ -243,10 +243,10 @@ class SymbolFeed:
     def _fold(self, ticks: list[Tick]) -> Folded:
         if not ticks or self.candles is None:
             return NOTHING
-        closed = self.candles.add(ticks)
+        closed = self.candles.fold(ticks)
         self.last_tick_id = ticks[-1].tick_id
         self.last_time_ms = max(self.last_time_ms, ticks[-1].time_ms)
-        self.recent.add(ticks)
+        self.recent.append(ticks)
         folded = Folded(closed, ticks, self._late(self.candles))
         if self.missing_trades is None:
             return folded

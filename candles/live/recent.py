@@ -21,7 +21,7 @@ class _TickTexts:
         self.runs: deque[_TickText] = deque()
         self.ticks = 0
 
-    def add(self, run: _TickText) -> None:
+    def append(self, run: _TickText) -> None:
         self.runs.append(run)
         self.ticks += run.ticks
         while self.ticks - self.runs[0].ticks >= KEPT_TICKS:
@@ -41,24 +41,24 @@ class RecentTicks:
         self._saved = _TickTexts()  # run by run as they stand in Redis
         self._new = _TickTexts()
         # What was read from Redis goes back as one run, so that lengths need not be remembered.
-        self.add(ticks)
+        self.append(ticks)
 
     def __iter__(self) -> Iterator[Tick]:
         """Oldest first."""
         for run in chain(self._saved.runs, self._new.runs):
             yield from decode_ticks(run.text)
 
-    def add(self, ticks: Sequence[Tick]) -> None:
+    def append(self, ticks: Sequence[Tick]) -> None:
         if ticks:
             newest = ticks[-KEPT_TICKS:]
-            self._new.add(_TickText(encode_ticks(newest), len(newest)))
+            self._new.append(_TickText(encode_ticks(newest), len(newest)))
 
     def drain(self) -> TickRun | None:
         """Ticks that came since the last call, for Redis; None where there are none."""
         if not self._new.runs:
             return None
         text = b"[" + b",".join(run.text[1:-1] for run in self._new.runs) + b"]"
-        self._saved.add(_TickText(text, self._new.ticks))
+        self._saved.append(_TickText(text, self._new.ticks))
         self._new = _TickTexts()
         return TickRun(self.symbol, text, keep=len(self._saved.runs))
 
@@ -69,5 +69,5 @@ class RecentTicks:
         """
         new = _TickTexts()
         for run in chain(self._saved.runs, self._new.runs):
-            new.add(run)
+            new.append(run)
         self._saved, self._new = _TickTexts(), new

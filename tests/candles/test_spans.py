@@ -14,7 +14,7 @@ def test_spans_say_of_each_start_whether_it_was_covered(
 ) -> None:
     spans, covered = Spans(near), set[int]()
     for start in starts:
-        spans.add(start, start + length)
+        spans.cover(start, start + length)
         covered |= set(range(start, start + length))
     bounds = [*zip(spans.starts, spans.ends, strict=True)]
     assert bounds == sorted(bounds)
@@ -29,7 +29,7 @@ def test_the_order_of_candles_changes_neither_gaps_nor_duplicates(
 ) -> None:
     def seen(order: list[int]) -> tuple[list[tuple[int, int]], int]:
         spans = Spans(near=1)
-        new = [spans.add(start * 3, start * 3 + 3) for start in order]
+        new = [spans.cover(start * 3, start * 3 + 3) for start in order]
         return spans.gaps(), new.count(False)
 
     shuffled = starts.copy()

@@ -60,15 +60,15 @@ class Leader:
         self._heard = dict(heard)
         self._closing = Pace(CLOSE_EVERY_S)
 
-    def step(self, arrived: StreamBatch) -> None:
+    def step(self, batch: StreamBatch) -> None:
         """One turn. Raises Fenced, Disconnected or UnsavedOverflow where another should lead."""
         self._follow_symbols()
         answers = self._collect_fetched()
-        folded = self._fold(arrived, answers)
+        folded = self._fold(batch, answers)
         # As they arrive: a stop does not wait for a gap to be refilled.
-        self.stops.check([arrived.ticks, *(answer.ticks for answer in answers)])
-        self.recorder.record(folded, arrived.klines)
-        self.checkpointer.measure_lag(arrived.ticks)
+        self.stops.check([batch.ticks, *(answer.ticks for answer in answers)])
+        self.recorder.record(folded, batch.klines)
+        self.checkpointer.measure_lag(batch.ticks)
         self.checkpointer.save(folded)
         self.display.show(folded)
 
@@ -119,12 +119,12 @@ class Leader:
 
     # --- Folding -----------------------------------------------------------------------------
 
-    def _fold(self, arrived: StreamBatch, answers: list[Fetched]) -> Steps:
+    def _fold(self, batch: StreamBatch, answers: list[Fetched]) -> Steps:
         return _merged(
             self._follow_connection(),
-            self.ingest.receive(arrived.ticks) if arrived.ticks else {},
+            self.ingest.receive(batch.ticks) if batch.ticks else {},
             self.ingest.receive_fetched(answers) if answers else {},
-            self.ingest.receive_klines(arrived.klines) if arrived.klines else {},
+            self.ingest.receive_klines(batch.klines) if batch.klines else {},
             self._close_proven(),
         )
 

@@ -55,32 +55,32 @@ class StreamProcess:
     def run(self) -> None:
         """Until `stop`."""
         threading.Thread(target=self._sync_clock, name="clock", daemon=True).start()
-        for arrived in self.context.stream.batches():
+        for batch in self.context.stream.batches():
             self.context.database.collect()
             self.context.exits.collect()
             self._refresh_symbols()
-            self._step(arrived)
+            self._step(batch)
         if isinstance(self._role, Leader):
             self._role.release()
         for worker in (self.context.exits, self.context.database):
             worker.stop(STOP_WITHIN_S / 2)
 
-    def _step(self, arrived: StreamBatch) -> None:
+    def _step(self, batch: StreamBatch) -> None:
         if isinstance(self._role, Standby):
-            self._stand_by(self._role, arrived)
+            self._stand_by(self._role, batch)
         else:
-            self._lead(self._role, arrived)
+            self._lead(self._role, batch)
 
-    def _stand_by(self, standby: Standby, arrived: StreamBatch) -> None:
-        standby.remember(arrived)
+    def _stand_by(self, standby: Standby, batch: StreamBatch) -> None:
+        standby.remember(batch)
         if standby.is_due() and standby.take_over():
             shard, holder = str(self.context.shard), self.context.writer.lease.holder
             logger.info("stream.became_leader", shard=shard, holder=holder)
             self._role = Leader(self.context, standby.heard)
 
-    def _lead(self, leader: Leader, arrived: StreamBatch) -> None:
+    def _lead(self, leader: Leader, batch: StreamBatch) -> None:
         try:
-            leader.step(arrived)
+            leader.step(batch)
         except (Fenced, Disconnected, UnsavedOverflow) as reason:
             logger.warning(
                 "stream.became_standby", shard=str(self.context.shard), reason=str(reason)

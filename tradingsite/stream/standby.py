@@ -29,13 +29,13 @@ class Standby:
         self.heard: dict[str, deque[Tick]] = {}
         self._polled_s = time.monotonic()
 
-    def remember(self, arrived: StreamBatch) -> None:
+    def remember(self, batch: StreamBatch) -> None:
         """Keep the batch's ticks of symbols that come without interruption."""
         for symbol in self.stream.newly_silent:
             self.heard.pop(symbol, None)
         self.stream.newly_silent.clear()
         self.stream.newly_live.clear()  # whoever is live when we take over is asked for then
-        for symbol, ticks in grouped(arrived.ticks).items():
+        for symbol, ticks in grouped(batch.ticks).items():
             if symbol in self.stream.live:
                 self.heard.setdefault(symbol, deque(maxlen=MAX_HEARD_TICKS)).extend(ticks)
 

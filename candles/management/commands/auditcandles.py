@@ -80,7 +80,7 @@ class Command(BaseCommand):
         progress = Progress(self.stdout.write, str(span), total, "candles")
         try:
             for page in audit(rest, span, now, self.stopping, repair=self.repair):
-                self.report.add(span, page, self.repair)
+                self.report.count(span, page, self.repair)
                 progress.show(span.candles_before(page.until_ms))
                 if self.stopping.is_set():
                     break
@@ -107,7 +107,7 @@ class Report:
         self.different = 0
         self.differences: list[str] = []  # the first of them
 
-    def add(self, span: SeriesSpan, page: AuditPage, repaired: bool) -> None:
+    def count(self, span: SeriesSpan, page: AuditPage, repaired: bool) -> None:
         self.until_ms[span] = page.until_ms
         found = {
             "checked": page.checked,

@@ -25,7 +25,7 @@ STREAM = StreamState(True, 1, 2, 3, 4, {"ETHUSDT": 5})
 
 def state(last_tick_id: int) -> SymbolState:
     candles = SymbolCandles(["1m", "5m"])
-    candles.add(
+    candles.fold(
         [tick("10.50", tick_id=1, time_ms=0), tick("9", tick_id=last_tick_id, time_ms=70_000)]
     )
     assert candles.builder.forming is not None

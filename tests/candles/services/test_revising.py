@@ -31,7 +31,7 @@ def btc() -> Symbol:
 
 def folded(ticks: Sequence[Tick], interval_ms: int = MINUTE_MS) -> OHLCV:
     builder = CandleBuilder(interval_ms)
-    builder.add(ticks)
+    builder.fold(ticks)
     assert builder.forming is not None
     return builder.forming
 

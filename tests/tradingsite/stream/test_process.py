@@ -66,8 +66,8 @@ class Line:
         return 0
 
     def batches(self) -> Generator[StreamBatch, None, None]:
-        for arrived in self.script(self):
-            yield arrived
+        for batch in self.script(self):
+            yield batch
             time.sleep(0.002)
             if self.stopping:
                 return
