@@ -4,10 +4,10 @@ import re
 from typing import Any
 
 import pytest
-from orders.core.status import OrderStatus
 from redis import Redis
 
 from candles.models import Verdict
+from orders.core.status import OrderStatus
 from orders.models import HaltLevel
 from tests.clients import schema
 from tests.servers import ROOT
