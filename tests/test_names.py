@@ -37,8 +37,7 @@ GENERAL_BASES = {
 QUESTION = re.compile(r"(What|How|Who|Whether|When|Which|Where)\b")
 BANNED_WORDS = {"told", "most", "longest", "fewest", "desk", "clerk", "judge", "judged"}
 # Yet to be renamed; these lists only shrink.
-UNMENDED_CLASSES: set[str] = set()
-UNMENDED_METHODS = {"end", "sockets"}
+UNMENDED_METHODS = {"end"}
 UNMENDED_DOCSTRINGS = {"launcher", "market", "sandbox"}
 UNMENDED_WORDS = {"market", "sandbox"}
 CONSTANT = re.compile(r"_?[A-Z][A-Z0-9_]*")
@@ -107,9 +106,7 @@ def families(having: Iterable[Class], lineage: dict[Class, set[str]]) -> list[li
 
     groups: list[list[Class]] = []
     for one in having:
-        related = [
-            group for group in groups if any(_related(one, other, lineage) for other in group)
-        ]
+        related = [group for group in groups if any(related_to(one, other) for other in group)]
         groups = [group for group in groups if group not in related]
         groups.append([one, *(other for group in related for other in group)])
     return groups
