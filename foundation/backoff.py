@@ -19,6 +19,6 @@ class Backoff:
     jitter: bool = False
 
     def pause_s(self, failures: int) -> float:
-        """How long to wait for the next attempt, after so many failures before the latest."""
+        """The pause before the next attempt, after so many failures before the latest."""
         pause_s = min(self.max_s, self.first_s * 2.0 ** min(failures, MAX_DOUBLINGS))
         return random.uniform(0.5, 1) * pause_s if self.jitter else pause_s  # noqa: S311

@@ -51,7 +51,7 @@ class NotionalRule:
 
 @dataclass(frozen=True, slots=True)
 class SymbolRules:
-    """What a market or stop order on one symbol must obey. Source: Binance Spot, "Filters"."""
+    """Rules for a market or stop order on one symbol. Source: Binance Spot, "Filters"."""
 
     lots: tuple[LotRule, ...]
     notionals: tuple[NotionalRule, ...]
@@ -112,7 +112,7 @@ class SymbolRules:
         return next((text for text in broken if text), None)
 
     def order_quantity(self, base_asset: str, override: Decimal | None, price: Decimal) -> Decimal:
-        """How much of `base_asset` an entry buys at `price` (quote asset).
+        """The quantity of `base_asset` that an entry buys at `price` (quote asset).
 
         BTC and ETH have fixed sizes; of any other asset it is the smallest quantity worth at
         least ten times the smallest notional. `override` wins over both.

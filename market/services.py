@@ -87,7 +87,7 @@ def follow(name: str, rest: MarketRest | None = None) -> Symbol:
 
 
 def _ask(names: Sequence[str], rest: MarketRest) -> list[SymbolInfo]:
-    """What the exchange says of symbols. Raises UnknownSymbol for one that it doesn't know."""
+    """Ask the exchange about symbols. Raises UnknownSymbol for one that it doesn't know."""
     try:
         return rest.exchange_info(names)
     except Refused as error:

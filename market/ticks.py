@@ -51,5 +51,5 @@ class Tick(
 
     @property
     def trades(self) -> int:
-        """How many single trades it sums up; the ids of one taker order run without holes."""
+        """The number of single trades in it; the ids of one taker order run without holes."""
         return self.last_trade_id - self.first_trade_id + 1

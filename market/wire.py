@@ -1,4 +1,4 @@
-"""The exchange's spelling, read once at the border. Past it there are only our types."""
+"""Wire format of the exchange's public side, read once at the border into our types."""
 
 from collections.abc import Callable, Iterable
 from decimal import Decimal
@@ -15,7 +15,7 @@ class BadFrame(ValueError):
     """A frame or an answer that is not what the exchange documents."""
 
 
-# What msgspec raises for damage; bad UTF-8 comes as it is.
+# What msgspec raises for damaged text; bad UTF-8 comes as it is.
 DECODE_ERRORS = (msgspec.DecodeError, UnicodeDecodeError)
 
 
@@ -64,13 +64,18 @@ class Reply(msgspec.Struct):
 
 
 class StreamBatch(msgspec.Struct):
-    """What a run of frames held."""
+    """Events of a run of frames, and what changed of the symbols meanwhile.
+
+    `newly_silent` ceased to be live; of those `newly_live` something may have been missed.
+    """
 
     ticks: list[Tick] = []
     klines: list[KlineEvent] = []
     replies: list[Reply] = []
     shutdown: bool = False  # the server says that it will soon be gone
-    unread: list[bytes] = []  # none of these: events we did not ask for, and damage
+    unknown: list[bytes] = []  # frames that are none of these: not asked for, or damaged
+    newly_live: list[str] = []
+    newly_silent: list[str] = []
 
 
 class _TickFrame(msgspec.Struct, gc=False):
@@ -128,31 +133,31 @@ _reply = msgspec.json.Decoder(Reply, strict=False).decode
 
 def read_frames(frames: Iterable[bytes]) -> StreamBatch:
     """Read frames of a combined stream. Source: WebSocket Streams, "Aggregate Trade Streams"."""
-    arrived = StreamBatch()
-    add, rest = arrived.ticks.append, iter(frames)
+    batch = StreamBatch()
+    add, rest = batch.ticks.append, iter(frames)
     while True:
         frame = b""
         try:
             for frame in rest:  # nearly all are ticks: the others may cost an exception
                 add(_tick_frame(frame).data)
-            return arrived
+            return batch
         except DECODE_ERRORS:
-            _read_other(frame, arrived)
+            _read_other(frame, batch)
 
 
-def _read_other(frame: bytes, arrived: StreamBatch) -> None:
-    """A kline, a word of the server about itself, a reply, or what is none of these."""
+def _read_other(frame: bytes, batch: StreamBatch) -> None:
+    """Read a kline, a word of the server about itself, a reply, or what is none of these."""
     if (event := _decoded(_event_frame, frame)) is not None:
         if isinstance(event.data, _Shutdown):
-            arrived.shutdown = True
+            batch.shutdown = True
         else:
-            arrived.klines.append(event.data.event())
+            batch.klines.append(event.data.event())
     elif _decoded(_bare_shutdown, frame) is not None:
-        arrived.shutdown = True
+        batch.shutdown = True
     elif (reply := _control_reply(frame)) is not None:
-        arrived.replies.append(reply)
+        batch.replies.append(reply)
     else:
-        arrived.unread.append(frame)
+        batch.unknown.append(frame)
 
 
 def _decoded(decode: Callable[[bytes], T], frame: bytes) -> T | None:
@@ -181,7 +186,7 @@ class _AggTradeRow(msgspec.Struct):
 
 
 class SymbolInfo(msgspec.Struct, rename="camel"):
-    """What exchangeInfo tells of one symbol that we use."""
+    """One symbol in exchangeInfo, as far as we use it."""
 
     symbol: str
     status: str
@@ -201,7 +206,7 @@ class _RateLimit(msgspec.Struct, rename="camel"):
     limit: int
 
 
-SECONDS = {"SECOND": 1, "MINUTE": 60, "HOUR": 3_600, "DAY": 86_400}
+INTERVAL_SECONDS = {"SECOND": 1, "MINUTE": 60, "HOUR": 3_600, "DAY": 86_400}
 
 
 class _RateLimits(msgspec.Struct, rename="camel"):
@@ -221,7 +226,7 @@ QUOTE_UNIT = Decimal("1E-8")  # quote volumes are given to this, each trade's sh
 
 
 def contradicts_itself(row: KlineRow) -> bool:
-    """Whether a kline cannot be: its average price, for one, lies outside its range."""
+    """True for a kline that cannot be: its average price, for one, lies outside its range."""
     _, opened, high, low, close, volume, _, quote, trades, taker, taker_quote, _ = row
     slack = QUOTE_UNIT * max(trades, 1)
     return not (
@@ -265,19 +270,19 @@ def read_exchange_info(body: bytes) -> list[SymbolInfo]:
 
 def read_weight_limit(body: bytes) -> int | None:
     """The request weight of a minute, of exchange information; None where it tells none."""
-    return _read_limits(body, "REQUEST_WEIGHT").get(SECONDS["MINUTE"])
+    return _read_limits(body, "REQUEST_WEIGHT").get(INTERVAL_SECONDS["MINUTE"])
 
 
 def read_order_limits(body: bytes) -> dict[int, int]:
-    """How many orders are allowed in spans of so many seconds, of exchange information."""
+    """Orders that are allowed in spans of so many seconds, of exchange information."""
     return _read_limits(body, "ORDERS")
 
 
 def _read_limits(body: bytes, kind: str) -> dict[int, int]:
     return {
-        told.interval_num * SECONDS[told.interval]: told.limit
-        for told in _read(_rate_limits, body, "exchange information").rate_limits
-        if told.rate_limit_type == kind and told.interval in SECONDS
+        one.interval_num * INTERVAL_SECONDS[one.interval]: one.limit
+        for one in _read(_rate_limits, body, "exchange information").rate_limits
+        if one.rate_limit_type == kind and one.interval in INTERVAL_SECONDS
     }
 
 

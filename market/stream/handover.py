@@ -1,9 +1,9 @@
-"""Which connection carries which symbol, and how a symbol moves from one to another.
+"""Handover of symbols between connections: which one carries a symbol, and who succeeds it.
 
 Every followed symbol has one connection that carries it, its *primary*. Where that one is to
-go, or brings nothing of the symbol, another is subscribed first, the *heir*; both deliver
-meanwhile. The heir takes over once the old connection has brought all that came before the
-heir's first event: then nothing was missed. Where it doesn't come to that there is a gap.
+go, or is silent on the symbol, another is subscribed first, the *successor*; both deliver
+meanwhile. The successor takes over once the old connection has brought all that came before the
+successor's first event: then nothing was missed. Where it doesn't come to that there is a gap.
 """
 
 from collections.abc import Callable, Iterable, Set
@@ -12,29 +12,29 @@ from dataclasses import dataclass
 from foundation.backoff import Backoff
 from market.stream.connection import Connection, Timing
 
-MAX_TRIAL_PAUSE_S = 600.0
+MAX_PROBE_PAUSE_S = 600.0
 
 
 @dataclass(slots=True)
 class Route:
-    """Where a symbol comes from."""
+    """The connections that carry one symbol."""
 
     primary: Connection
-    heir: Connection | None = None
-    trials: int = 0  # how often another connection was no better, in a row
-    next_trial_s: float = 0.0
+    successor: Connection | None = None
+    failed_probes: int = 0  # how often another connection was no better, in a row
+    next_probe_s: float = 0.0
 
 
-class Routes:
-    """The routes of all followed symbols. `live` and the rest are as in MarketStream."""
+class Handover:
+    """Routes of all followed symbols. `live` is as in MarketStream."""
 
     def __init__(self, timing: Timing) -> None:
         self.timing = timing
         self.live: set[str] = set()
-        self.newly_live: list[str] = []
-        self.newly_silent: list[str] = []
+        self._newly_live: list[str] = []
+        self._newly_silent: list[str] = []
         self._routes: dict[str, Route] = {}
-        self._moving: set[str] = set()  # symbols that have an heir
+        self._moving: set[str] = set()  # symbols that have a successor
 
     def follow(self, symbols: Set[str], with_room: Callable[[], Connection]) -> None:
         """Follow exactly `symbols`; each new one goes to the connection that has room."""
@@ -48,8 +48,8 @@ class Routes:
     def _drop(self, symbol: str) -> None:
         route = self._routes.pop(symbol)
         route.primary.drop(symbol)
-        if route.heir is not None:
-            route.heir.drop(symbol)
+        if route.successor is not None:
+            route.successor.drop(symbol)
         self._moving.discard(symbol)
         self.live.discard(symbol)
         self._forget_newly_live(symbol)
@@ -58,140 +58,151 @@ class Routes:
         self._routes.clear()
         self._moving.clear()
         self.live.clear()
-        self.newly_live.clear()
-        self.newly_silent.clear()
+        self.pop_changes()
 
     def proven_ms(self, symbol: str) -> int:
-        """As in MarketStream. What an heir brings proves nothing before it has taken over."""
+        """As in MarketStream. A successor proves nothing before it has taken over."""
         route = self._routes.get(symbol)
         reception = route.primary.live.get(symbol) if route else None
         return reception.proven_ms if reception else 0
 
-    def acknowledged(self, connection: Connection, symbols: Iterable[str]) -> None:
+    # --- What is live ------------------------------------------------------------------------
+
+    def acknowledge(self, connection: Connection, symbols: Iterable[str]) -> None:
+        """Note that a connection has just begun to carry `symbols`."""
         for symbol in symbols:
             if self._routes[symbol].primary is connection:
-                self._tell(symbol)
+                self._note_gap(symbol)
+
+    def pop_changes(self) -> tuple[list[str], list[str]]:
+        """The symbols that became live, and those that ceased to be, since the last call."""
+        changes = self._newly_live, self._newly_silent
+        self._newly_live, self._newly_silent = [], []
+        return changes
+
+    def _note_gap(self, symbol: str) -> None:
+        """Note whether a symbol of which something may have been missed is live now."""
+        if symbol in self._routes[symbol].primary.live:
+            self.live.add(symbol)
+            self._newly_live.append(symbol)
+        elif symbol in self.live:
+            self.live.discard(symbol)
+            self._newly_silent.append(symbol)
+            self._forget_newly_live(symbol)
+
+    def _forget_newly_live(self, symbol: str) -> None:
+        self._newly_live = [name for name in self._newly_live if name != symbol]
 
     # --- Connections that go -----------------------------------------------------------------
 
     def relies_on(self, connection: Connection) -> bool:
         return any(self._routes[symbol].primary is connection for symbol in connection.wanted)
 
-    def lost(self, connection: Connection, now_s: float) -> list[str]:
-        """A connection has ended. Returns the symbols that need its successor."""
-        orphans = []
+    def on_lost(self, connection: Connection, now_s: float) -> list[str]:
+        """A connection has ended. Returns the symbols that need a replacement for it."""
+        unserved = []
         for symbol in list(connection.wanted):
             route = self._routes[symbol]
-            if route.primary is connection and route.heir is not None:
-                self._take_over(symbol, whole=False)
+            if route.primary is connection and route.successor is not None:
+                self._succeed(symbol, whole=False)
             elif route.primary is connection or route.primary.retiring:
-                orphans.append(symbol)
+                unserved.append(symbol)
             else:
-                self._end_trial(symbol, now_s)
-        return orphans
+                self._end_probe(symbol, now_s)
+        return unserved
 
-    def retires(self, connection: Connection, now_s: float) -> list[str]:
-        """A connection will end soon. Returns the symbols that need its successor."""
-        orphans = []
+    def on_retiring(self, connection: Connection, now_s: float) -> list[str]:
+        """A connection will end soon. Returns the symbols that need a replacement for it."""
+        unserved = []
         for symbol in list(connection.wanted):
             route = self._routes[symbol]
-            if route.heir is None or (route.heir is connection and route.primary.retiring):
-                orphans.append(symbol)
-            elif route.heir is connection:
-                self._end_trial(symbol, now_s)
-        return orphans
+            if route.successor is None or (
+                route.successor is connection and route.primary.retiring
+            ):
+                unserved.append(symbol)
+            elif route.successor is connection:
+                self._end_probe(symbol, now_s)
+        return unserved
 
-    def succeed(self, old: Connection, successor: Connection, symbols: Iterable[str]) -> None:
-        """Give symbols to a successor: as their heir, or at once where `old` has ended."""
+    def replace(self, old: Connection, new: Connection, symbols: Iterable[str]) -> None:
+        """Give symbols to a new connection: as their successor, or at once if `old` has ended."""
         for symbol in symbols:
             route = self._routes[symbol]
             if route.primary is old and not old.is_open:
-                successor.add(symbol)
-                route.primary = successor
-                self._tell(symbol)
+                new.add(symbol)
+                route.primary = new
+                self._note_gap(symbol)
             else:
-                if route.heir is old:
+                if route.successor is old:
                     old.drop(symbol)
-                self.set_heir(symbol, successor)
+                self.set_successor(symbol, new)
 
     # --- Symbols that move -------------------------------------------------------------------
 
-    def set_heir(self, symbol: str, heir: Connection) -> None:
+    def set_successor(self, symbol: str, successor: Connection) -> None:
         """Subscribe a symbol on another connection too, and see what comes."""
-        heir.add(symbol)
-        self._routes[symbol].heir = heir
+        successor.add(symbol)
+        self._routes[symbol].successor = successor
         self._moving.add(symbol)
 
     def hand_over(self, now_s: float) -> None:
-        """Let heirs take over where nothing is missed by that, or no more is to be hoped."""
+        """Let successors take over where nothing is missed by that, or nothing is left to gain."""
         for symbol in list(self._moving):
             self._hand_over_one(symbol, now_s)
 
     def _hand_over_one(self, symbol: str, now_s: float) -> None:
         route = self._routes[symbol]
-        assert route.heir is not None  # noqa: S101  # it is moving
-        old, new = route.primary.live.get(symbol), route.heir.live.get(symbol)
+        assert route.successor is not None  # noqa: S101  # it is moving
+        old, new = route.primary.live.get(symbol), route.successor.live.get(symbol)
         if new is None:
             return
         if old is None:
-            self._take_over(symbol, whole=False)
+            self._succeed(symbol, whole=False)
         elif new.first_ms and old.proven_ms >= new.first_ms:
-            self._take_over(symbol, whole=True)
+            self._succeed(symbol, whole=True)
         elif new.first_ms and now_s - old.heard_s > self.timing.quiet_s:
-            self._take_over(symbol, whole=False)
+            self._succeed(symbol, whole=False)
         elif now_s - new.live_s > self.timing.heartbeat_s:
             if route.primary.retiring:
-                self._take_over(symbol, whole=False)
+                self._succeed(symbol, whole=False)
             else:
-                self._end_trial(symbol, now_s)
+                self._end_probe(symbol, now_s)
 
-    def _take_over(self, symbol: str, whole: bool) -> None:
+    def _succeed(self, symbol: str, whole: bool) -> None:
+        """Make the successor the primary; `whole` where nothing was missed by that."""
         route = self._routes[symbol]
-        assert route.heir is not None  # noqa: S101  # it is moving
+        assert route.successor is not None  # noqa: S101  # it is moving
         route.primary.drop(symbol)
-        route.primary, route.heir = route.heir, None
+        route.primary, route.successor = route.successor, None
         self._moving.discard(symbol)
         if not whole:
-            self._tell(symbol)
+            self._note_gap(symbol)
 
-    def _tell(self, symbol: str) -> None:
-        """Say how it stands with a symbol of which something may have been missed."""
-        if symbol in self._routes[symbol].primary.live:
-            self.live.add(symbol)
-            self.newly_live.append(symbol)
-        elif symbol in self.live:
-            self.live.discard(symbol)
-            self.newly_silent.append(symbol)
-            self._forget_newly_live(symbol)
+    # --- Symbols on which a connection is silent ---------------------------------------------
 
-    def _forget_newly_live(self, symbol: str) -> None:
-        self.newly_live = [name for name in self.newly_live if name != symbol]
+    def silent_symbols(self, connection: Connection, now_s: float) -> list[str]:
+        """Symbols whose kline events have stopped there, so that another connection is probed.
 
-    # --- Symbols that are deaf ---------------------------------------------------------------
-
-    def deaf(self, connection: Connection, now_s: float) -> list[str]:
-        """Whose kline events have stopped there, so that another connection may be tried.
-
-        A market at a break sends none anywhere: it stays, and is tried ever more seldom.
+        A market at a break sends none anywhere: it stays, and is probed ever more seldom.
         """
         symbols = []
         for symbol, reception in connection.live.items():
             route = self._routes[symbol]
-            if route.primary is not connection or route.heir is not None:
+            if route.primary is not connection or route.successor is not None:
                 continue
             if now_s - reception.heard_s <= self.timing.heartbeat_s:
-                route.trials = 0
-            elif now_s >= route.next_trial_s:
+                route.failed_probes = 0
+            elif now_s >= route.next_probe_s:
                 symbols.append(symbol)
         return symbols
 
-    def _end_trial(self, symbol: str, now_s: float) -> None:
+    def _end_probe(self, symbol: str, now_s: float) -> None:
         """The other connection was no better, or is gone."""
         route = self._routes[symbol]
-        assert route.heir is not None  # noqa: S101  # it is being tried
-        route.heir.drop(symbol)
-        route.heir = None
+        assert route.successor is not None  # noqa: S101  # it is being probed
+        route.successor.drop(symbol)
+        route.successor = None
         self._moving.discard(symbol)
-        route.trials += 1
-        pause_s = Backoff(self.timing.heartbeat_s, MAX_TRIAL_PAUSE_S).pause_s(route.trials)
-        route.next_trial_s = now_s + pause_s
+        route.failed_probes += 1
+        backoff = Backoff(self.timing.heartbeat_s, MAX_PROBE_PAUSE_S)
+        route.next_probe_s = now_s + backoff.pause_s(route.failed_probes)

@@ -1,4 +1,4 @@
-"""A WebSocket that reads what the kernel holds instead of one message at a time."""
+"""WebSocket that reads what the kernel holds instead of one message at a time."""
 
 import socket
 import ssl
@@ -16,7 +16,7 @@ from websocket import (
 
 KERNEL_BYTES = 1 << 20  # what the kernel may hold for us, so that a burst waits there
 BATCH_BYTES = 16 * 65_536  # in a rush, many ticks a symbol at once are cheaper
-ERROR_CHARACTERS = 200
+MAX_ERROR_LENGTH = 200
 READ_BYTES = 65_536  # above 128 KiB a read under TLS costs a memory mapping
 TEXT, CLOSE, PING, PONG, CONTINUATION, FINAL = 0x1, 0x8, 0x9, 0xA, 0x0, 0x80
 # How a tick's frame begins: text, final, with a length of its own of 126 to 65,535 bytes.
@@ -47,8 +47,8 @@ class BatchSocket(WebSocket):
         self.settimeout(0)
         self.last_frame_s = time.monotonic()
 
-    def read_batch(self, most_bytes: int = BATCH_BYTES) -> list[bytes]:
-        """The messages that are there, `most_bytes` or a little more; possibly none.
+    def read_batch(self, max_bytes: int = BATCH_BYTES) -> list[bytes]:
+        """The messages that are there, `max_bytes` or a little more; possibly none.
 
         Answers pings. At the connection's end it raises OSError or WebSocketException, once
         all that came before has been handed over.
@@ -56,7 +56,7 @@ class BatchSocket(WebSocket):
         messages: list[bytes] = []
         if self._lost is None:
             try:
-                self._cut(self._read(most_bytes), messages)
+                self._cut(self._read(max_bytes), messages)
             except (OSError, WebSocketException) as error:
                 self._lost = error
         if self._lost is not None:
@@ -65,8 +65,8 @@ class BatchSocket(WebSocket):
                 raise self._lost
         return messages
 
-    def _read(self, most_bytes: int) -> bytes:
-        """What is left over, and what can be read without waiting.
+    def _read(self, max_bytes: int) -> bytes:
+        """The bytes left over, and those that can be read without waiting.
 
         Under TLS a read brings one record, often a single message, so the reads are gathered.
         """
@@ -75,7 +75,7 @@ class BatchSocket(WebSocket):
         read, parts, size = self.sock.recv, [self._rest], 0
         self.more_waiting = True
         try:
-            while size < most_bytes:
+            while size < max_bytes:
                 data: bytes = read(READ_BYTES)
                 if not data:
                     raise WebSocketConnectionClosedException("the exchange closed the connection")
@@ -129,7 +129,7 @@ class BatchSocket(WebSocket):
 
 
 def _bounds(data: bytes, at: int) -> tuple[int, int]:
-    """Where the payload of the frame at `at` begins and ends; the end may lie beyond `data`."""
+    """Beginning and end of the payload of the frame at `at`; the end may lie beyond `data`."""
     length = data[at + 1]
     if length < 126:
         return at + 2, at + 2 + length
@@ -158,7 +158,7 @@ class Dial:
             socket.dial(self._url, self._timeout_s)
         # The last two are what the library makes of an answer that is no HTTP.
         except (OSError, WebSocketException, ValueError, IndexError) as error:
-            self.error = str(error)[:ERROR_CHARACTERS].replace("\n", " ")
+            self.error = str(error)[:MAX_ERROR_LENGTH].replace("\n", " ")
             return
         with self._lock:
             if self._wanted:
@@ -166,15 +166,15 @@ class Dial:
                 return
         socket.shutdown()
 
-    def take(self) -> BatchSocket | None:
+    def pop_socket(self) -> BatchSocket | None:
         """The socket, once it is connected; from then on the caller's to close."""
         with self._lock:
-            taken, self._socket = self._socket, None
-            return taken
+            socket, self._socket = self._socket, None
+            return socket
 
-    def give_up(self) -> None:
+    def cancel(self) -> None:
         """Close what is open already or opens later."""
         with self._lock:
             self._wanted = False
-        if (socket := self.take()) is not None:
+        if (socket := self.pop_socket()) is not None:
             socket.shutdown()

@@ -52,10 +52,10 @@ def test_an_aggregate_trade_becomes_a_tick() -> None:
     ],
 )
 def test_control_replies_are_told_from_ticks(reply: bytes, refused: bool) -> None:
-    arrived = read_frames([FRAME, reply, FRAME])
-    assert len(arrived.ticks) == 2
-    assert [answer.id for answer in arrived.replies] == [1]
-    assert arrived.replies[0].refused is refused
+    batch = read_frames([FRAME, reply, FRAME])
+    assert len(batch.ticks) == 2
+    assert [answer.id for answer in batch.replies] == [1]
+    assert batch.replies[0].refused is refused
 
 
 @pytest.mark.parametrize(
@@ -71,16 +71,16 @@ def test_control_replies_are_told_from_ticks(reply: bytes, refused: bool) -> Non
     ],
 )
 def test_what_is_neither_is_set_aside_whole(frame: bytes) -> None:
-    arrived = read_frames([FRAME, frame])
-    assert len(arrived.ticks) == 1
-    assert arrived.unread == [frame]
+    batch = read_frames([FRAME, frame])
+    assert len(batch.ticks) == 1
+    assert batch.unknown == [frame]
 
 
 def test_a_kline_event_is_the_exchanges_own_candle() -> None:
-    arrived = read_frames([FRAME, KLINE, FRAME])
-    assert len(arrived.ticks) == 2
-    assert arrived.unread == []
-    (kline,) = arrived.klines
+    batch = read_frames([FRAME, KLINE, FRAME])
+    assert len(batch.ticks) == 2
+    assert batch.unknown == []
+    (kline,) = batch.klines
     assert kline == KlineEvent(
         symbol="BTCUSDT",
         event_ms=1723161302001,

@@ -5,7 +5,7 @@ the database before the offset in the stream moves on. Whoever takes over folds 
 after that offset, and what it writes twice stands once.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Set
 from functools import partial
 
 import structlog
@@ -62,9 +62,9 @@ class Leader:
 
     def step(self, batch: StreamBatch) -> None:
         """One turn. Raises Fenced, Disconnected or UnsavedOverflow where another should lead."""
-        self._follow_symbols()
+        already_live = self._follow_symbols()
         answers = self._collect_fetched()
-        folded = self._fold(batch, answers)
+        folded = self._fold(batch, [*batch.newly_live, *already_live], answers)
         # As they arrive: a stop does not wait for a gap to be refilled.
         self.stops.check([batch.ticks, *(answer.ticks for answer in answers)])
         self.recorder.record(folded, batch.klines)
@@ -88,10 +88,11 @@ class Leader:
 
     # --- Symbols and connections -------------------------------------------------------------
 
-    def _follow_symbols(self) -> None:
+    def _follow_symbols(self) -> Set[str]:
+        """Follow the shard's symbols; returns the new ones that are live already."""
         followed = self.context.symbols
         if followed.keys() == self.ingest.feeds.keys():
-            return
+            return set()
         client, new = self.context.writer.client, followed.keys() - self.ingest.feeds.keys()
         try:
             states = read_states(client, sorted(new))
@@ -100,17 +101,15 @@ class Leader:
                 forget(client, symbol)
         except RedisError as error:
             logger.warning("redis.unreachable", error=str(error))
-            return
-        self.stream.newly_live.extend(new & self.stream.live)
+            return set()
+        return new & self.stream.live
 
-    def _follow_connection(self) -> Steps:
-        if self.stream.newly_silent:
-            self.ingest.on_silent(self.stream.newly_silent)
-            for symbol in self.stream.newly_silent:
+    def _follow_connection(self, newly_live: list[str], newly_silent: list[str]) -> Steps:
+        if newly_silent:
+            self.ingest.on_silent(newly_silent)
+            for symbol in newly_silent:
                 self._heard.pop(symbol, None)
-            self.stream.newly_silent.clear()
-        known = [symbol for symbol in self.stream.newly_live if symbol in self.ingest.feeds]
-        self.stream.newly_live.clear()
+        known = [symbol for symbol in newly_live if symbol in self.ingest.feeds]
         if not known:
             return {}
         heard = {symbol: self._heard.pop(symbol, ()) for symbol in known}
@@ -119,9 +118,9 @@ class Leader:
 
     # --- Folding -----------------------------------------------------------------------------
 
-    def _fold(self, batch: StreamBatch, answers: list[Fetched]) -> Steps:
+    def _fold(self, batch: StreamBatch, newly_live: list[str], answers: list[Fetched]) -> Steps:
         return _merged(
-            self._follow_connection(),
+            self._follow_connection(newly_live, batch.newly_silent),
             self.ingest.receive(batch.ticks) if batch.ticks else {},
             self.ingest.receive_fetched(answers) if answers else {},
             self.ingest.receive_klines(batch.klines) if batch.klines else {},

@@ -31,10 +31,8 @@ class Standby:
 
     def remember(self, batch: StreamBatch) -> None:
         """Keep the batch's ticks of symbols that come without interruption."""
-        for symbol in self.stream.newly_silent:
+        for symbol in batch.newly_silent:
             self.heard.pop(symbol, None)
-        self.stream.newly_silent.clear()
-        self.stream.newly_live.clear()  # whoever is live when we take over is asked for then
         for symbol, ticks in grouped(batch.ticks).items():
             if symbol in self.stream.live:
                 self.heard.setdefault(symbol, deque(maxlen=MAX_HEARD_TICKS)).extend(ticks)

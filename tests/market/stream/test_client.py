@@ -24,9 +24,9 @@ class Reader:
     """Runs a stream in a thread and keeps what it brings."""
 
     def __init__(
-        self, url: str, *symbols: str, timing: Timing = QUICK, most_streams: int = 1000
+        self, url: str, *symbols: str, timing: Timing = QUICK, max_streams: int = 1000
     ) -> None:
-        self.stream = MarketStream(url, ["1m"], timing, most_streams)
+        self.stream = MarketStream(url, ["1m"], timing, max_streams)
         self.stream.follow(symbols)
         self.ticks: list[Tick] = []
         self.klines = 0
@@ -38,14 +38,12 @@ class Reader:
         self._thread.start()
 
     def _run(self) -> None:
-        for arrived in self.stream.batches():
-            self.ticks += arrived.ticks
-            self.klines += len(arrived.klines)
-            self.went_silent += self.stream.newly_silent
-            self.stream.newly_silent.clear()
-            self.went_live += self.stream.newly_live
-            self.told_ms += [(symbol, now_ms()) for symbol in self.stream.newly_live]
-            self.stream.newly_live.clear()
+        for batch in self.stream.batches():
+            self.ticks += batch.ticks
+            self.klines += len(batch.klines)
+            self.went_silent += batch.newly_silent
+            self.told_ms += [(symbol, now_ms()) for symbol in batch.newly_live]
+            self.went_live += batch.newly_live
             for symbol in self.stream.live:
                 self.proven_ms.append((symbol, now_ms(), self.stream.proven_ms(symbol)))
 
@@ -144,7 +142,7 @@ def test_many_symbols_are_asked_for_in_portions_and_at_a_pace(
 
 
 def test_symbols_spread_over_connections_with_room(venue: Venue, readers: list[Reader]) -> None:
-    reader = Reader(venue.url, "AUSDT", "BUSDT", "CUSDT", most_streams=4)
+    reader = Reader(venue.url, "AUSDT", "BUSDT", "CUSDT", max_streams=4)
     readers.append(reader)
     assert eventually(lambda: reader.symbols() == {"AUSDT", "BUSDT", "CUSDT"})
     assert sorted(len(peer.names) for peer in venue.peers) == [2, 4]
@@ -263,7 +261,7 @@ def test_a_cut_in_the_middle_of_a_frame_loses_only_that_frame(venue: Venue, read
 
 
 def test_one_cut_line_does_not_trouble_the_others(venue: Venue, readers: list[Reader]) -> None:
-    reader = Reader(venue.url, "AUSDT", "BUSDT", most_streams=2)
+    reader = Reader(venue.url, "AUSDT", "BUSDT", max_streams=2)
     readers.append(reader)
     assert eventually(lambda: reader.symbols() == {"AUSDT", "BUSDT"})
     lost = next(peer for peer in venue.peers if peer.symbols() == {"AUSDT"})
@@ -313,7 +311,7 @@ def test_a_dead_exchange_is_waited_for(readers: list[Reader]) -> None:
 
 def test_dialling_is_rationed(monkeypatch: pytest.MonkeyPatch, readers: list[Reader]) -> None:
     monkeypatch.setattr("market.stream.client.BACKOFF", Backoff(0.0, 0.0))
-    monkeypatch.setattr("market.stream.client.MOST_DIALS", 10)
+    monkeypatch.setattr("market.stream.client.MAX_DIALS", 10)
     reader = Reader("ws://127.0.0.1:9", "BTCUSDT")
     readers.append(reader)
     dials = reader.stream._dials
@@ -346,7 +344,7 @@ def test_whatever_befalls_the_lines_no_proof_is_false(
 ) -> None:
     chance = random.Random(seed)
     quick = Timing(lifetime_s=2, answer_s=0.5, silence_s=1.5, quiet_s=0.4, heartbeat_s=0.6)
-    readers.append(reader := Reader(venue.url, *SYMBOLS, timing=quick, most_streams=4))
+    readers.append(reader := Reader(venue.url, *SYMBOLS, timing=quick, max_streams=4))
     for _ in range(20):
         time.sleep(chance.uniform(0, 0.6))
         strike(venue, reader.stream, chance)
@@ -386,11 +384,11 @@ def test_nothing_is_proven_by_the_replacement_of_a_stalled_line_before_the_gap_i
     venue.peers[0].stalled = True
     time.sleep(0.1)
     stalled = reader.stream.proven_ms("BTCUSDT")
-    while not reader.went_live:
-        proven = reader.stream.proven_ms("BTCUSDT")
-        assert proven == stalled or reader.stream.newly_live or reader.went_live
-        time.sleep(0.005)
-    assert reader.stream.proven_ms("BTCUSDT") > stalled
+    reader.proven_ms.clear()
+    assert eventually(lambda: reader.stream.proven_ms("BTCUSDT") > stalled)
+    (gap_ms,) = (ms for symbol, ms in reader.told_ms[2:] if symbol == "BTCUSDT")
+    proofs = [(ms, until) for symbol, ms, until in reader.proven_ms if symbol == "BTCUSDT"]
+    assert all(until == stalled for ms, until in proofs if ms < gap_ms)
 
 
 def test_what_comes_before_the_acknowledgement_proves_nothing(

@@ -116,14 +116,14 @@ def test_dialling_keeps_nobody_waiting(venue: Venue) -> None:
     dial = Dial(venue.url, timeout_s=2)
     assert eventually(lambda: venue.peers)
     assert eventually(lambda: dial._socket is not None)
-    socket = dial.take()
+    socket = dial.pop_socket()
     assert socket is not None
     assert socket.read_batch() == []
     socket.shutdown()
 
 
 def test_a_dial_given_up_closes_what_it_opens(venue: Venue) -> None:
-    Dial(venue.url, timeout_s=2).give_up()
+    Dial(venue.url, timeout_s=2).cancel()
     assert eventually(lambda: venue.peers and not venue.peers[0].open)
 
 
@@ -146,4 +146,4 @@ def test_an_answer_that_is_no_websocket_is_one_line(answer: bytes, error: str) -
     assert dial.error is not None
     assert re.search(error, dial.error)
     assert "\n" not in dial.error
-    assert dial.take() is None
+    assert dial.pop_socket() is None

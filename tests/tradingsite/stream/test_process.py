@@ -49,15 +49,14 @@ class Line:
     def __init__(self, script: Script) -> None:
         self.script = script
         self.live: set[str] = set()
-        self.newly_live: list[str] = []
+        self.followed: set[str] = set()
         self.newly_silent: list[str] = []
         self.connected = True
         self.last_frame_s = time.monotonic()
         self.stopping = False
 
     def follow(self, symbols: Any) -> None:
-        self.newly_live += set(symbols) - self.live
-        self.live |= set(symbols)
+        self.followed = set(symbols)
 
     def stop(self) -> None:
         self.stopping = True
@@ -67,6 +66,9 @@ class Line:
 
     def batches(self) -> Generator[StreamBatch, None, None]:
         for batch in self.script(self):
+            batch.newly_live = sorted(self.followed - self.live)
+            self.live |= self.followed
+            batch.newly_silent, self.newly_silent = self.newly_silent, []
             yield batch
             time.sleep(0.002)
             if self.stopping:
