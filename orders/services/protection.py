@@ -17,13 +17,15 @@ from django.db import transaction
 from django.utils import timezone
 
 from foundation.decimals import floor_to_step
+from foundation.times import Clock
 from market.rules import SymbolRules
 from market.ticks import Side
 from orders.core.status import ENDED, OrderStatus
 from orders.models import Order, Position
 from orders.services.booking import record
+from orders.services.lookup import reconcile
 from orders.services.pre_trade import write_orders
-from orders.services.sending import Answer, Clock, reconcile, senders, submit
+from orders.services.sending import Answer, senders, submit
 from orders.services.transitions import lock_order, transition
 from orders.venue.exchange import Busy, Exchange, ExecutionReport, OutcomeUnknown, Refused
 
