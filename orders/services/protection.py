@@ -127,7 +127,7 @@ def _terms(position: Position) -> StopTerms | None:
     if position.stop_price is None:
         return None
     rules = _rules(position)
-    price = floor_to_step(position.stop_price, rules.tick)
+    price = floor_to_step(position.stop_price, rules.price_step)
     quantity = rules.sellable(position.quantity, price)
     return StopTerms(quantity, price) if quantity and price else None
 
