@@ -1,10 +1,12 @@
 """Times: milliseconds since the epoch in the core, aware UTC datetimes in models."""
 
 import time as clock
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 EPOCH = datetime.fromtimestamp(0, UTC)
 MILLISECOND = timedelta(milliseconds=1)
+Clock = Callable[[], datetime]  # gives the aware UTC time; tests hand in their own
 
 
 def now_ms() -> int:

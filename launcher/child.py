@@ -29,7 +29,7 @@ class Lines:
             self.end()
 
     def end(self) -> None:
-        """What has come of a line that never ended."""
+        """Hand over the rest, a line that never ended."""
         if self._rest:
             self._receive(self._rest)
         self._rest = b""

@@ -29,6 +29,6 @@ class Configuration:
 
 
 def as_json(settings: ModuleType) -> str:
-    """What `Configuration.from_json` reads, in one line."""
+    """Settings as one line of JSON, which `Configuration.from_json` reads."""
     names = [field.name for field in fields(Configuration)]
     return json.dumps({name: getattr(settings, name.upper()) for name in names}, default=str)

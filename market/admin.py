@@ -40,7 +40,7 @@ class SymbolForm(forms.ModelForm[Symbol]):
             return None
         if quantity <= 0:
             raise forms.ValidationError("Give a quantity above 0, or none for the default.")
-        step = SymbolRules.from_filters(self.instance.filters).step
+        step = SymbolRules.from_filters(self.instance.filters).quantity_step
         if floor_to_step(quantity, step) != quantity:
             raise forms.ValidationError(f"Give a multiple of {plain(step)}, the quantity step.")
         return quantity

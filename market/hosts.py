@@ -1,4 +1,4 @@
-"""The only exchange hosts this system speaks to: Binance's Spot Testnet and loopback.
+"""Hosts of the exchange that are allowed: Binance's Spot Testnet and loopback.
 
 Source: Binance Spot Testnet, "General Info". Two production hosts end in `.binance.vision`
 just like the testnet's, so names are compared whole, never by their ending.

@@ -48,19 +48,17 @@ def symbol_json(symbol: Symbol, last_price: Decimal | None) -> Json:
         "status": symbol.status,
         "followed": symbol.followed,
         "order_quantity": plain_or_null(quantity),
-        "rules": _rules_json(rules, symbol),
+        "rules": _rules_json(rules),
     }
 
 
-def _rules_json(rules: SymbolRules, symbol: Symbol) -> Json:
-    by_type: dict[str, Json] = {one["filterType"]: one for one in symbol.filters}
-    price_step = by_type.get("PRICE_FILTER", {}).get("tickSize", "0")
-    most = [lot.most for lot in rules.lots if lot.most]
+def _rules_json(rules: SymbolRules) -> Json:
+    largest = [lot.max_quantity for lot in rules.lots if lot.max_quantity]
     return {
-        "price_step": plain(Decimal(price_step)),
-        "quantity_step": plain(rules.step),
-        "min_quantity": plain(max((lot.least for lot in rules.lots), default=ZERO)),
-        "max_quantity": plain(min(most)) if most else None,
+        "price_step": plain(rules.price_step),
+        "quantity_step": plain(rules.quantity_step),
+        "min_quantity": plain(max((lot.min_quantity for lot in rules.lots), default=ZERO)),
+        "max_quantity": plain(min(largest)) if largest else None,
         "min_notional": plain(rules.min_notional),
     }
 

@@ -1,4 +1,4 @@
-"""The exchange's public REST: server time, symbols, missed ticks, past klines."""
+"""Public REST of the exchange: server time, symbols, missed ticks, past klines."""
 
 import json
 import threading

@@ -1,4 +1,4 @@
-"""A symbol's trading rules: which quantities and amounts the exchange takes."""
+"""Trading rules of a symbol: the quantities and amounts that the exchange takes."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -17,15 +17,15 @@ class LotRule:
     """Bounds of a quantity in base asset. A bound or step of 0 is switched off."""
 
     name: str  # LOT_SIZE for every order, MARKET_LOT_SIZE for market orders in addition
-    least: Decimal
-    most: Decimal
+    min_quantity: Decimal
+    max_quantity: Decimal
     step: Decimal
 
-    def why_not(self, quantity: Decimal) -> str | None:
-        if quantity < self.least:
-            return f"{self.name}: {plain(quantity)} is below minQty {plain(self.least)}"
-        if self.most and quantity > self.most:
-            return f"{self.name}: {plain(quantity)} is above maxQty {plain(self.most)}"
+    def violation(self, quantity: Decimal) -> str | None:
+        if quantity < self.min_quantity:
+            return f"{self.name}: {plain(quantity)} is below minQty {plain(self.min_quantity)}"
+        if self.max_quantity and quantity > self.max_quantity:
+            return f"{self.name}: {plain(quantity)} is above maxQty {plain(self.max_quantity)}"
         if floor_to_step(quantity, self.step) != quantity:
             return f"{self.name}: {plain(quantity)} is no multiple of {plain(self.step)}"
         return None
@@ -33,19 +33,19 @@ class LotRule:
 
 @dataclass(frozen=True, slots=True)
 class NotionalRule:
-    """Bounds of price x quantity in quote asset; each may leave market orders alone."""
+    """Bounds of price x quantity in quote asset; neither need hold for market orders."""
 
     name: str  # NOTIONAL, or MIN_NOTIONAL on older symbols
-    least: Decimal
-    most: Decimal
-    least_for_market: bool
-    most_for_market: bool
+    min_notional: Decimal
+    max_notional: Decimal
+    min_for_market: bool
+    max_for_market: bool
 
-    def why_not(self, notional: Decimal) -> str | None:
-        if self.least_for_market and notional < self.least:
-            return f"{self.name}: {plain(notional)} is below minNotional {plain(self.least)}"
-        if self.most_for_market and self.most and notional > self.most:
-            return f"{self.name}: {plain(notional)} is above maxNotional {plain(self.most)}"
+    def violation(self, notional: Decimal) -> str | None:
+        if self.min_for_market and notional < self.min_notional:
+            return f"{self.name}: {plain(notional)} is below minNotional {plain(self.min_notional)}"
+        if self.max_for_market and self.max_notional and notional > self.max_notional:
+            return f"{self.name}: {plain(notional)} is above maxNotional {plain(self.max_notional)}"
         return None
 
 
@@ -55,14 +55,14 @@ class SymbolRules:
 
     lots: tuple[LotRule, ...]
     notionals: tuple[NotionalRule, ...]
-    tick: Decimal = ZERO  # of prices, in quote asset; 0 is switched off
+    price_step: Decimal = ZERO  # in quote asset; 0 is switched off
     max_stops: int | None = None  # open orders with a trigger, None where there is no bound
 
     @classmethod
     def from_filters(cls, filters: Sequence[Mapping[str, Any]]) -> "SymbolRules":
         """Read the exchange's filters; unknown ones and those for other orders are ignored."""
         lots, notionals = [], []
-        tick, max_stops = ZERO, None
+        price_step, max_stops = ZERO, None
         for wire in filters:
             name = wire.get("filterType")
             if name in ("LOT_SIZE", "MARKET_LOT_SIZE"):
@@ -70,13 +70,13 @@ class SymbolRules:
             elif name in ("NOTIONAL", "MIN_NOTIONAL"):
                 notionals.append(_notional(name, wire))
             elif name == "PRICE_FILTER":
-                tick = _amount(wire, "tickSize")
+                price_step = _amount(wire, "tickSize")
             elif name == "MAX_NUM_ALGO_ORDERS":
                 max_stops = int(wire["maxNumAlgoOrders"])
-        return cls(tuple(lots), tuple(notionals), tick, max_stops)
+        return cls(tuple(lots), tuple(notionals), price_step, max_stops)
 
     @property
-    def step(self) -> Decimal:
+    def quantity_step(self) -> Decimal:
         """The smallest step that suits every lot rule; 0 where none has one."""
         steps = [lot.step for lot in self.lots if lot.step]
         if not steps:
@@ -87,28 +87,29 @@ class SymbolRules:
 
     @property
     def min_notional(self) -> Decimal:
-        return max((rule.least for rule in self.notionals), default=ZERO)
+        """The smallest notional that suits every rule, in quote asset."""
+        return max((rule.min_notional for rule in self.notionals), default=ZERO)
 
     def sellable(self, quantity: Decimal, price: Decimal | None = None) -> Decimal:
         """The most of `quantity` that one market order sells; 0 where it is too little.
 
         With a `price` (quote asset) the smallest notional counts too.
         """
-        most = [lot.most for lot in self.lots if lot.most]
-        amount = floor_to_step(min([quantity, *most]), self.step)
-        if amount <= 0 or any(amount < lot.least for lot in self.lots):
+        bounds = [lot.max_quantity for lot in self.lots if lot.max_quantity]
+        amount = floor_to_step(min([quantity, *bounds]), self.quantity_step)
+        if amount <= 0 or any(amount < lot.min_quantity for lot in self.lots):
             return ZERO
         if price is not None and self._too_small(EXACT.multiply(amount, price)):
             return ZERO
         return amount
 
-    def why_not(self, quantity: Decimal, price: Decimal) -> str | None:
+    def violation(self, quantity: Decimal, price: Decimal) -> str | None:
         """The first rule that a market order breaks, with its values; None where none."""
         if quantity <= 0:
             return f"quantity {plain(quantity)} is not above 0"
         notional = EXACT.multiply(quantity, price)
-        broken = [lot.why_not(quantity) for lot in self.lots]
-        broken += [rule.why_not(notional) for rule in self.notionals]
+        broken = [lot.violation(quantity) for lot in self.lots]
+        broken += [rule.violation(notional) for rule in self.notionals]
         return next((text for text in broken if text), None)
 
     def order_quantity(self, base_asset: str, override: Decimal | None, price: Decimal) -> Decimal:
@@ -121,34 +122,34 @@ class SymbolRules:
             return override
         if base_asset in ORDER_QUANTITY:
             return ORDER_QUANTITY[base_asset]
-        least = max((lot.least for lot in self.lots), default=ZERO)
+        smallest = max((lot.min_quantity for lot in self.lots), default=ZERO)
         if price <= 0:
-            return least
-        return self._smallest_worth(NOTIONALS_PER_ORDER * self.min_notional, price, least)
+            return smallest
+        return self._smallest_worth(NOTIONALS_PER_ORDER * self.min_notional, price, smallest)
 
-    def _smallest_worth(self, amount: Decimal, price: Decimal, least: Decimal) -> Decimal:
-        step = self.step or Decimal("1E-8")  # the exchange takes no more than 8 decimals
-        units = max(least, amount / price) // step
-        while (quantity := EXACT.multiply(units, step)) < least or quantity * price < amount:
+    def _smallest_worth(self, amount: Decimal, price: Decimal, smallest: Decimal) -> Decimal:
+        step = self.quantity_step or Decimal("1E-8")  # the exchange takes no more than 8 decimals
+        units = max(smallest, amount / price) // step
+        while (quantity := EXACT.multiply(units, step)) < smallest or quantity * price < amount:
             units += 1
         return quantity
 
     def _too_small(self, notional: Decimal) -> bool:
-        return any(rule.least_for_market and notional < rule.least for rule in self.notionals)
+        return any(rule.min_for_market and notional < rule.min_notional for rule in self.notionals)
 
 
 def _lot(name: str, wire: Mapping[str, Any]) -> LotRule:
-    least, most, step = (_amount(wire, key) for key in ("minQty", "maxQty", "stepSize"))
-    return LotRule(name, least, most, step)
+    smallest, largest, step = (_amount(wire, key) for key in ("minQty", "maxQty", "stepSize"))
+    return LotRule(name, smallest, largest, step)
 
 
 def _notional(name: str, wire: Mapping[str, Any]) -> NotionalRule:
-    least_for_market = wire.get("applyMinToMarket", wire.get("applyToMarket", True))
+    min_for_market = wire.get("applyMinToMarket", wire.get("applyToMarket", True))
     return NotionalRule(
         name,
         _amount(wire, "minNotional"),
         _amount(wire, "maxNotional"),
-        bool(least_for_market),
+        bool(min_for_market),
         bool(wire.get("applyMaxToMarket", False)),
     )
 

@@ -1,4 +1,4 @@
-"""Symbols: learned from the exchange, followed or not."""
+"""Services for symbols: read them from the exchange, follow them or not."""
 
 from collections.abc import Iterable, Sequence
 
@@ -14,13 +14,13 @@ from market.wire import SymbolInfo
 __all__ = [
     "UnknownSymbol",
     "follow",
-    "known",
+    "get_or_fetch_symbol",
     "load_symbols",
-    "recorded",
+    "symbol_of_records",
     "unfollow",
 ]
 
-BAD_SYMBOL_CODES = {-1121, -1100}
+UNKNOWN_SYMBOL_CODES = {-1121, -1100}
 GONE = "GONE"  # our word for a symbol that the exchange no longer lists
 UNLISTED = "UNLISTED"  # our word for one that the exchange has never told us of
 # Binance's quote assets; a longer one stands before what it ends in.
@@ -41,30 +41,30 @@ class UnknownSymbol(Exception):
 
 
 def refresh(name: str, rest: MarketRest) -> Symbol:
-    """Write down what the exchange says of a symbol now.
+    """Store what the exchange says of a symbol now.
 
     Raises UnknownSymbol, or ExchangeUnreachable where it can't be asked.
     """
-    (symbol,) = _write(_ask([name], rest))
+    (symbol,) = _store(_fetch([name], rest))
     return symbol
 
 
-def known(name: str, rest: MarketRest) -> Symbol:
-    """The symbol of that name, as it is stored or, for the first time, as the exchange tells it.
+def get_or_fetch_symbol(name: str, rest: MarketRest) -> Symbol:
+    """The symbol of that name, as it is stored or, for the first time, as the exchange has it.
 
     Raises UnknownSymbol, or ExchangeUnreachable where it can't be asked.
     """
     return Symbol.objects.filter(name=name).first() or refresh(name, rest)
 
 
-def recorded(name: str, rest: MarketRest) -> Symbol:
+def symbol_of_records(name: str, rest: MarketRest) -> Symbol:
     """The symbol of recorded data, which may be of another exchange than the one we ask.
 
     Where this one doesn't know it or doesn't answer, its name tells base and quote asset. Raises
     UnknownSymbol where it doesn't.
     """
     try:
-        return known(name, rest)
+        return get_or_fetch_symbol(name, rest)
     except (UnknownSymbol, ExchangeUnreachable):
         quote = next((one for one in QUOTES if name.endswith(one) and name != one), None)
         if quote is None:
@@ -86,20 +86,20 @@ def follow(name: str, rest: MarketRest | None = None) -> Symbol:
     return symbol
 
 
-def _ask(names: Sequence[str], rest: MarketRest) -> list[SymbolInfo]:
+def _fetch(names: Sequence[str], rest: MarketRest) -> list[SymbolInfo]:
     """Ask the exchange about symbols. Raises UnknownSymbol for one that it doesn't know."""
     try:
         return rest.exchange_info(names)
     except Refused as error:
-        if error.code not in BAD_SYMBOL_CODES:
+        if error.code not in UNKNOWN_SYMBOL_CODES:
             raise ExchangeUnreachable(str(error)) from error
         if len(names) == 1:
             raise UnknownSymbol(names[0]) from error
     # It doesn't say which of them.
-    return [info for name in names for info in _ask([name], rest)]
+    return [info for name in names for info in _fetch([name], rest)]
 
 
-def _write(infos: Iterable[SymbolInfo]) -> list[Symbol]:
+def _store(infos: Iterable[SymbolInfo]) -> list[Symbol]:
     return [
         Symbol.objects.update_or_create(
             name=info.symbol,
@@ -130,20 +130,20 @@ def load_symbols(rest: MarketRest) -> None:
     From then on the table of symbols governs, not the setting.
     """
     if not Symbol.objects.exists():
-        infos = _ask(settings.SYMBOLS, rest)
+        infos = _fetch(settings.SYMBOLS, rest)
         with transaction.atomic():  # all of them or none: half of them would count as a choice
-            keys = [symbol.pk for symbol in _write(infos)]
+            keys = [symbol.pk for symbol in _store(infos)]
             Symbol.objects.filter(pk__in=keys).update(followed=True)
         return
     names = list(Symbol.objects.followed().values_list("name", flat=True))
     try:
-        _write(_ask(names, rest))
+        _store(_fetch(names, rest))
     except UnknownSymbol:  # delisted: the others go on
         for name in names:
-            _refresh_or_miss(name, rest)
+            _refresh_or_mark_gone(name, rest)
 
 
-def _refresh_or_miss(name: str, rest: MarketRest) -> None:
+def _refresh_or_mark_gone(name: str, rest: MarketRest) -> None:
     try:
         refresh(name, rest)
     except UnknownSymbol:

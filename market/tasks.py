@@ -1,4 +1,4 @@
-"""Periodic work on what the exchange shows to everybody."""
+"""Periodic tasks on symbols."""
 
 import structlog
 from celery import shared_task

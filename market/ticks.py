@@ -1,4 +1,4 @@
-"""A tick: one aggregate trade as the exchange printed it."""
+"""Tick: one aggregate trade as the exchange printed it."""
 
 from decimal import Decimal
 from enum import StrEnum

@@ -7,7 +7,7 @@ name the thing, and names keep to the words of the field.
 import ast
 import re
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from functools import cache
 from pathlib import Path
 from typing import NamedTuple
@@ -36,10 +36,6 @@ GENERAL_BASES = {
 }  # fmt: skip
 QUESTION = re.compile(r"(What|How|Who|Whether|When|Which|Where)\b")
 BANNED_WORDS = {"told", "most", "longest", "fewest", "desk", "clerk", "judge", "judged"}
-# Yet to be renamed; these lists only shrink.
-UNMENDED_METHODS = {"end"}
-UNMENDED_DOCSTRINGS = {"launcher", "market", "sandbox"}
-UNMENDED_WORDS = {"market", "sandbox"}
 CONSTANT = re.compile(r"_?[A-Z][A-Z0-9_]*")
 
 
@@ -128,7 +124,7 @@ def test_a_class_name_stands_once():
 def test_a_method_name_stands_on_few_unrelated_classes(packages):
     by_method, lineage = defaultdict(list), lineages(classes(packages))
     for one in lineage:
-        for method in one.methods - FRAMEWORK_METHODS - UNMENDED_METHODS:
+        for method in one.methods - FRAMEWORK_METHODS:
             by_method[method].append(one)
     often = {
         method: sorted(f"{one.where}:{one.name}" for one in having)
@@ -142,7 +138,7 @@ def test_a_docstring_names_its_thing():
     documented = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
     asking = [
         f"{where}: {text.splitlines()[0]}"
-        for where, module in modules(_without(UNMENDED_DOCSTRINGS)).items()
+        for where, module in modules((*SYSTEM, "sandbox")).items()
         for node in ast.walk(module)
         if isinstance(node, documented)
         and (text := ast.get_docstring(node))
@@ -154,16 +150,12 @@ def test_a_docstring_names_its_thing():
 def test_functions_and_constants_keep_to_the_words_of_the_field():
     banned = [
         f"{where}:{name}"
-        for where, module in modules(_without(UNMENDED_WORDS)).items()
+        for where, module in modules((*SYSTEM, "sandbox")).items()
         for node in ast.walk(module)
         for name in _defined(node)
         if BANNED_WORDS & set(name.lower().split("_"))
     ]
     assert banned == []
-
-
-def _without(unmended: Collection[str]) -> tuple[str, ...]:
-    return tuple(package for package in (*SYSTEM, "sandbox") if package not in unmended)
 
 
 def _defined(node: ast.AST) -> Iterator[str]:

@@ -11,7 +11,7 @@ from django.core.management.base import CommandError
 from market.failures import ExchangeUnreachable, Refused
 from market.models import Symbol
 from market.rest import MarketRest
-from market.services import UnknownSymbol, known
+from market.services import UnknownSymbol, get_or_fetch_symbol
 from market.wire import BadFrame
 
 STOPPED = 130  # a shell's word for a program that SIGINT ended
@@ -20,7 +20,7 @@ STOPPED = 130  # a shell's word for a program that SIGINT ended
 def find_symbol(name: str, rest: MarketRest) -> Symbol:
     """The symbol, stored or learned from the exchange. May raise ExchangeUnreachable."""
     try:
-        return known(name, rest)
+        return get_or_fetch_symbol(name, rest)
     except UnknownSymbol as error:
         raise CommandError(f"{error}; give one that it trades, like BTCUSDT") from error
 

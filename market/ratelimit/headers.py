@@ -12,12 +12,12 @@ UNITS = {86_400: "D", 3_600: "H", 60: "M", 1: "S"}
 
 
 def used_weight(headers: Mapping[str, str]) -> int | None:
-    """Weight that the exchange has counted in its current minute; None where it isn't told."""
+    """Weight that the exchange has counted in its current minute; None where it doesn't say."""
     return _count(headers, USED_WEIGHT)
 
 
 def order_count(headers: Mapping[str, str], span_s: int) -> int | None:
-    """Orders that the exchange has counted in its current span; None where it isn't told."""
+    """Orders that the exchange has counted in its current span; None where it doesn't say."""
     unit = next(unit for unit in UNITS if span_s % unit == 0)
     return _count(headers, f"{ORDER_COUNT}{span_s // unit}{UNITS[unit]}")
 

@@ -17,7 +17,7 @@ logger = structlog.get_logger(__name__)
 
 @dataclass(frozen=True)
 class Timing:
-    """How long things may take, in seconds. Source of the bounds: protocol, B.1 and K 9-14."""
+    """Time limits of a connection, in seconds. Source of the bounds: protocol, B.1 and K 9-14."""
 
     lifetime_s: float = 23 * 3600.0  # the exchange cuts after 24 h
     connect_s: float = 3.0
@@ -151,7 +151,7 @@ class Connection:
     # --- Reading -----------------------------------------------------------------------------
 
     def read(self, now_s: float, max_bytes: int = BATCH_BYTES) -> tuple[StreamBatch, list[str]]:
-        """What has come, and which symbols have just been acknowledged.
+        """The events that have come, and the symbols that have just been acknowledged.
 
         Raises OSError or WebSocketException where the connection is of no further use.
         """

@@ -59,7 +59,7 @@ class Subscriptions:
         return None
 
     def unanswered_s(self, now_s: float) -> float:
-        """How long the oldest message without an answer has been waiting for one."""
+        """Seconds that the oldest message without an answer has been waiting for one."""
         return now_s - min(self._unanswered.values(), default=now_s)
 
     def acknowledge(self, reply: Reply) -> list[str]:

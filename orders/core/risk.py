@@ -159,7 +159,7 @@ def _check_position(_: Intent, context: RiskContext) -> Denial | None:
 
 
 def _check_filters(intent: Intent, context: RiskContext) -> Denial | None:
-    broken = context.rules.why_not(quantity_of(intent, context), intent.price)
+    broken = context.rules.violation(quantity_of(intent, context), intent.price)
     return Denial(DenialCode.FILTER_UNMET, broken) if broken else None
 
 
@@ -212,5 +212,5 @@ def _check_exit(intent: Intent, context: RiskContext) -> Denial | None:
     quantity = quantity_of(intent, context)
     if not quantity:
         return Denial(DenialCode.BELOW_MINIMUM, f"{plain(context.held)} is too little to sell")
-    broken = context.rules.why_not(quantity, intent.price)
+    broken = context.rules.violation(quantity, intent.price)
     return Denial(DenialCode.FILTER_UNMET, broken) if broken else None

@@ -6,6 +6,7 @@ from orders.services.booking import record
 from orders.services.daily_loss import record_day_result
 from orders.services.executions import apply_executions
 from orders.services.halt import current_halt, set_halt
+from orders.services.lookup import ANSWER_DUE, reconcile
 from orders.services.performance import position_results, timelines
 from orders.services.pre_trade import open_orders
 from orders.services.protection import (
@@ -15,7 +16,7 @@ from orders.services.protection import (
     unprotected_positions,
 )
 from orders.services.reconciliation import reconcile_account
-from orders.services.sending import ANSWER_DUE, reconcile, send_claimed, submit
+from orders.services.sending import send_claimed, submit
 from orders.services.stops import open_stops
 from orders.services.trade_log import append_trade_log
 

@@ -8,13 +8,13 @@ import structlog
 from django.db import transaction
 
 from foundation.decimals import EXACT, plain
-from foundation.times import to_ms
+from foundation.times import Clock, to_ms
 from market.models import Symbol
 from market.ticks import Side
 from orders.core.status import LIVE, OrderStatus
 from orders.events import alarm_changed, position_changed
 from orders.models import Alarm, Epoch, ForeignOrder, Order, OrdersCheck, Position, Trade
-from orders.services.sending import Clock, look_up
+from orders.services.lookup import look_up
 from orders.services.transitions import lock_order, transition
 from orders.venue.exchange import Exchange
 

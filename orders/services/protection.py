@@ -17,13 +17,15 @@ from django.db import transaction
 from django.utils import timezone
 
 from foundation.decimals import floor_to_step
+from foundation.times import Clock
 from market.rules import SymbolRules
 from market.ticks import Side
 from orders.core.status import ENDED, OrderStatus
 from orders.models import Order, Position
 from orders.services.booking import record
+from orders.services.lookup import reconcile
 from orders.services.pre_trade import write_orders
-from orders.services.sending import Answer, Clock, reconcile, senders, submit
+from orders.services.sending import Answer, senders, submit
 from orders.services.transitions import lock_order, transition
 from orders.venue.exchange import Busy, Exchange, ExecutionReport, OutcomeUnknown, Refused
 
@@ -125,7 +127,7 @@ def _terms(position: Position) -> StopTerms | None:
     if position.stop_price is None:
         return None
     rules = _rules(position)
-    price = floor_to_step(position.stop_price, rules.tick)
+    price = floor_to_step(position.stop_price, rules.price_step)
     quantity = rules.sellable(position.quantity, price)
     return StopTerms(quantity, price) if quantity and price else None
 

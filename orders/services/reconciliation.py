@@ -9,7 +9,7 @@ from django.db.models import Q
 from django.utils import timezone
 
 from foundation.decimals import EXACT, ZERO
-from foundation.times import to_ms
+from foundation.times import Clock, to_ms
 from market.models import Symbol
 from market.ticks import Side
 from orders.core.position import Fill
@@ -19,7 +19,7 @@ from orders.services.alarms import record_difference, settle_difference
 from orders.services.booking import record
 from orders.services.epochs import begin_epoch, booked_balances, current_epoch
 from orders.services.executions import record_foreign_order
-from orders.services.sending import Clock, look_up
+from orders.services.lookup import look_up
 from orders.venue.exchange import (
     Busy,
     Exchange,

@@ -1,27 +1,26 @@
-"""Orders sent, at most once, and looked up where no answer came."""
+"""Sending of orders, each at most once."""
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed, wait
-from datetime import datetime, timedelta
+from datetime import datetime
 from functools import cache
 from operator import attrgetter
 from typing import NamedTuple
 
-import structlog
 from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 
-from foundation.times import now_ms, to_ms
+from foundation.times import Clock, now_ms, to_ms
 from market.ticks import Side
-from orders.core.status import AT_EXCHANGE, UNANSWERED, OrderStatus
+from orders.core.status import OrderStatus
 from orders.core.timeline import Step, known_steps
 from orders.models import Order
 from orders.queries import HAS_RESTING_STOP
 from orders.services.booking import record
 from orders.services.halt import entries_halted
-from orders.services.transitions import lock_order, record_changes, transition, transition_by_id
+from orders.services.transitions import record_changes, transition, transition_by_id
 from orders.venue.exchange import (
     Busy,
     Exchange,
@@ -30,16 +29,9 @@ from orders.venue.exchange import (
     OutcomeUnknown,
     Refused,
 )
-from orders.venue.order_search import SearchResult, find
 
 MAX_SENDERS = 20  # threads; an order waits for the exchange, not for a processor
 HEAD_START_S = 0.25  # answers are booked from then on while others are still awaited
-ANSWER_DUE = timedelta(seconds=3)  # an order without an answer is looked up from then on
-# The exchange refuses a request 5 s after the time it bears, that of its claim, and gives its
-# engine 10 s more; the rest is margin. Source: Binance Spot REST, "Timing security" and
-# "General API Information".
-NEVER_PLACED_AFTER = timedelta(seconds=20)
-NOT_FOUND = "asked by its client order id, the exchange did not know it (-2013)"
 
 Answer = ExecutionReport | Refused | Busy | OutcomeUnknown
 
@@ -68,9 +60,7 @@ class Claim(NamedTuple):
     waiting: list[Order]
 
 
-Clock = Callable[[], datetime]
 _annotated = attrgetter("has_resting_stop")
-logger = structlog.get_logger(__name__)
 
 
 def submit(
@@ -132,73 +122,6 @@ def _lock_pending(order_ids: Sequence[int]) -> list[PendingOrder]:
     rows = rows.unsent().filter(pk__in=order_ids)
     found = rows.annotate(has_resting_stop=HAS_RESTING_STOP)
     return [PendingOrder(order, _annotated(order)) for order in found]
-
-
-def reconcile(order_id: int, exchange: Exchange, clock: Clock = timezone.now) -> bool:
-    """Ask the exchange what became of an order that has no answer. Never sends it again.
-
-    False where it was not asked at all, because it is busy: asking for others is no use either.
-    """
-    asked_at = clock()
-    order = Order.objects.select_related("symbol").get(pk=order_id)
-    if order.status not in (*UNANSWERED, *AT_EXCHANGE):
-        return True
-    name, client_order_id = order.symbol.name, order.client_order_id
-    try:
-        report = look_up(order, exchange)
-        searched = None
-        if report is None and order.submitted_at and _cannot_arrive(order, asked_at):
-            searched = find(exchange, name, client_order_id, to_ms(order.submitted_at))
-            report = searched.report
-    except (Refused, Busy, OutcomeUnknown) as failure:
-        logger.warning("order.lookup_failed", order=client_order_id, reason=str(failure))
-        return not isinstance(failure, Busy)
-    if report is not None:
-        record(order.pk, report, clock())
-    elif searched is not None and searched.absent:
-        _expire_never_placed(order.pk, asked_at, searched.evidence)
-    else:
-        _record_absence(order.pk, asked_at, searched)
-    return True
-
-
-def look_up(order: Order, exchange: Exchange) -> ExecutionReport | None:
-    """The exchange's report of an order; None where it knows none, or another by its number.
-
-    For after a reset it counts from the start. An order that was cancelled has another name, of
-    whoever cancelled it, so there the number has to do.
-    """
-    name, client_order_id = order.symbol.name, order.client_order_id
-    report = exchange.lookup(name, client_order_id, order.exchange_order_id)
-    if report is None or report.status == OrderStatus.CANCELED:
-        return report
-    return report if report.client_order_id == client_order_id else None
-
-
-def _cannot_arrive(order: Order, at: datetime) -> bool:
-    """True where an order that the exchange never confirmed can no longer arrive there."""
-    if order.submitted_at is None or order.exchange_order_id is not None:
-        return False  # put back for sending, or known to the exchange once
-    return order.status in UNANSWERED and at - order.submitted_at > NEVER_PLACED_AFTER
-
-
-@transaction.atomic
-def _expire_never_placed(order_id: int, asked_at: datetime, evidence: str) -> None:
-    """End an order that the exchange does not know, once it can no longer arrive there."""
-    order = lock_order(order_id)
-    if order.submitted_at and _cannot_arrive(order, asked_at):
-        seconds = (asked_at - order.submitted_at).total_seconds()
-        why = f"never placed: {NOT_FOUND} {seconds:.1f} s after it was to be sent; {evidence}"
-        transition(order, OrderStatus.EXPIRED_UNSENT, asked_at, f"{why}: it was in none of them")
-
-
-@transaction.atomic
-def _record_absence(order_id: int, asked_at: datetime, searched: SearchResult | None) -> None:
-    """Keep in the order's history, once, that it was asked for and not known."""
-    order = lock_order(order_id)
-    detail = NOT_FOUND if searched is None else f"{NOT_FOUND}, yet listed: {searched.evidence}"
-    if order.status in UNANSWERED and not order.changes.filter(detail=detail).exists():
-        record_changes([order], asked_at, detail)
 
 
 def _reason_not_to_send(order: Order, halted: bool, now: datetime) -> str | None:

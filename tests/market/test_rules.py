@@ -50,22 +50,22 @@ def test_an_amount_below_the_smallest_notional_cannot_be_sold_at_that_price() ->
     ],
 )
 def test_a_refusal_names_the_filter_and_its_values(quantity: str, price: str, named: str) -> None:
-    assert RULES.why_not(Decimal(quantity), Decimal(price)) == named
+    assert RULES.violation(Decimal(quantity), Decimal(price)) == named
 
 
 def test_what_obeys_every_filter_is_not_refused() -> None:
-    assert RULES.why_not(Decimal("0.001"), Decimal("5000")) is None
+    assert RULES.violation(Decimal("0.001"), Decimal("5000")) is None
 
 
 def test_an_older_symbol_has_min_notional() -> None:
     wire = {"filterType": "MIN_NOTIONAL", "minNotional": "10.0", "applyToMarket": True}
     rules = SymbolRules.from_filters([wire])
-    assert rules.why_not(Decimal(1), Decimal(9)) == "MIN_NOTIONAL: 9 is below minNotional 10"
+    assert rules.violation(Decimal(1), Decimal(9)) == "MIN_NOTIONAL: 9 is below minNotional 10"
 
 
 def test_a_bound_that_leaves_market_orders_alone_is_not_applied() -> None:
     rules = SymbolRules.from_filters([NOTIONAL | {"applyMinToMarket": False}])
-    assert rules.why_not(Decimal(1), Decimal(1)) is None
+    assert rules.violation(Decimal(1), Decimal(1)) is None
 
 
 def test_btc_and_eth_have_fixed_sizes_and_the_operator_overrides() -> None:

@@ -14,7 +14,7 @@ from candles.management.exchange import STOPPED, stop_on_signal
 from candles.management.output import table
 from foundation.times import now_ms, to_time
 from market.rest import MarketRest, market_rest
-from market.services import UnknownSymbol, recorded
+from market.services import UnknownSymbol, symbol_of_records
 
 
 class Command(BaseCommand):
@@ -42,7 +42,7 @@ class Command(BaseCommand):
         """Load one file and print a report; False where not all of it could be read."""
         try:
             archive = Archive(path)
-            symbol = recorded(archive.symbol, rest)
+            symbol = symbol_of_records(archive.symbol, rest)
         except BadArchive as error:
             self.stderr.write(str(error))
             return False

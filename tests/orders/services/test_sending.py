@@ -15,7 +15,7 @@ from orders.services import (
     set_halt,
     submit,
 )
-from orders.services.sending import NOT_FOUND
+from orders.services.lookup import NOT_FOUND
 from orders.venue.exchange import Busy, OutcomeUnknown, Refused
 from tests.builders import NOON, intent, opened, symbol
 from tests.fakes import FakeExchange
