@@ -27,7 +27,7 @@ ORDERS = st.fixed_dictionaries(
         "stop_price": PRICES,
         "time_in_force": st.sampled_from(("GTC", "IOC", "FOK")),
         "stp_mode": st.sampled_from(STP_MODES),
-        "course": st.sampled_from(
+        "timing": st.sampled_from(
             (ExecutionTiming(), ExecutionTiming(delay_ms=2), ExecutionTiming(fills_over_ms=5))
         ),
     }
