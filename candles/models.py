@@ -18,7 +18,7 @@ class Verdict(models.TextChoices):
 
 
 class CandleQuerySet(models.QuerySet["Candle"]):
-    """Candles are told apart by series, the candles of one symbol and interval."""
+    """Candles by series, that is by symbol and interval, by open time and by verdict."""
 
     def series(
         self, symbol: Symbol | int | str | models.OuterRef, interval: str

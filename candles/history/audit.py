@@ -82,6 +82,6 @@ def _proven(stored: QuerySet[Candle], klines: Sequence[OHLCV]) -> set[int]:
     Found without a lock, for which the stream would have to wait.
     """
     theirs = {one.open_ms: tuple(getattr(one, name) for name in FIELDS) for one in klines}
-    settled = stored.exclude(verdict=Verdict.UNVERIFIED).order_by()
-    rows = settled.values_list("open_time", *FIELDS)
+    verified = stored.exclude(verdict=Verdict.UNVERIFIED).order_by()
+    rows = verified.values_list("open_time", *FIELDS)
     return {ms for time, *ours in rows if theirs.get(ms := to_ms(time)) == tuple(ours)}
