@@ -134,7 +134,7 @@ class AlarmAdmin(ReadOnlyAdmin[Alarm]):
     def has_accept_permission(self, request: HttpRequest) -> bool:
         return bool(request.user.has_perm("orders.change_alarm"))
 
-    @admin.action(description="Accept: the account is right", permissions=["accept"])
+    @admin.action(description="Accept the account's balance", permissions=["accept"])
     def accept(self, request: HttpRequest, alarms: QuerySet[Alarm]) -> HttpResponse | None:
         """Ask first, and then accept no other difference than the one that was shown."""
         raised = Alarm.objects.raised().filter(pk__in=alarms).select_related("symbol")
@@ -159,7 +159,7 @@ class AlarmAdmin(ReadOnlyAdmin[Alarm]):
             self.message_user(request, f"Accepted: {alarm}", messages.SUCCESS)
         for alarm in alarms:
             if alarm not in accepted:
-                text = f"{alarm.symbol}: the alarm no longer stands as it was shown"
+                text = f"{alarm.symbol}: the alarm has changed since it was shown"
                 self.message_user(request, text, messages.WARNING)
 
 

@@ -118,9 +118,9 @@ def check_intent(intent: Intent, context: RiskContext) -> Denial | None:
     if not context.trading_enabled:
         return Denial(DenialCode.TRADING_DISABLED, "TRADING_ENABLED is false")
     if intent.side is Side.BUY and context.entries_halted:
-        return Denial(DenialCode.HALTED, "the trading halt lets no entries through")
+        return Denial(DenialCode.HALTED, "trading halt: no entries")
     if intent.side is Side.BUY and context.unreconciled:
-        return Denial(DenialCode.UNRECONCILED, "the account holds other than our books say")
+        return Denial(DenialCode.UNRECONCILED, "account balance and recorded positions differ")
     if context.now_ms > intent.expires_ms:
         late_s = (context.now_ms - intent.expires_ms) / 1000
         return Denial(DenialCode.STALE_SIGNAL, f"expired {late_s:.1f} s ago")
@@ -148,11 +148,11 @@ def _check_entry(intent: Intent, context: RiskContext) -> Denial | None:
 
 def _check_position(_: Intent, context: RiskContext) -> Denial | None:
     if context.held is not None:
-        return Denial(DenialCode.POSITION_OPEN, f"already holds {plain(context.held)}")
+        return Denial(DenialCode.POSITION_OPEN, f"a position of {plain(context.held)} is open")
     if Side.BUY in context.live_sides:
-        return Denial(DenialCode.POSITION_OPEN, "a BUY is under way")
+        return Denial(DenialCode.POSITION_OPEN, "a BUY order is open")
     if context.live_sides:
-        return Denial(DenialCode.ORDER_OPEN, "a SELL is under way")
+        return Denial(DenialCode.ORDER_OPEN, "a SELL order is open")
     if context.has_resting_stop:
         return Denial(DenialCode.ORDER_OPEN, "the last position's protective stop has not ended")
     return None
@@ -206,7 +206,7 @@ def _check_balance(intent: Intent, context: RiskContext) -> Denial | None:
 def _check_exit(intent: Intent, context: RiskContext) -> Denial | None:
     if context.live_sides:
         under_way = " and a ".join(sorted(context.live_sides))
-        return Denial(DenialCode.ORDER_OPEN, f"a {under_way} is under way")
+        return Denial(DenialCode.ORDER_OPEN, f"a {under_way} order is open")
     if context.held is None:
         return Denial(DenialCode.NOTHING_TO_SELL, "no position is open")
     quantity = quantity_of(intent, context)

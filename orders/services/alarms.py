@@ -28,7 +28,7 @@ def record_difference(symbol: Symbol, has: Decimal, expected: Decimal, now: date
         symbol=symbol, settled_at=None, defaults={"since": now}
     )
     asset = symbol.base_asset
-    text = f"the account holds {plain(has)} {asset}, our books say {plain(expected)}"
+    text = f"account balance {plain(has)} {asset}, expected {plain(expected)}"
     alarm.text, alarm.difference = text, EXACT.subtract(has, expected)
     if alarm.raised_at is None and now - alarm.since >= RAISED_AFTER:
         alarm.raised_at = now

@@ -130,7 +130,7 @@ def _reason_not_to_send(order: Order, halted: bool, now: datetime) -> str | None
     if not settings.TRADING_ENABLED:
         return "TRADING_ENABLED is false"
     if halted and order.side == Side.BUY:
-        return "the trading halt lets no entries through"
+        return "trading halt: no entries"
     return None
 
 

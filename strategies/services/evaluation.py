@@ -232,8 +232,8 @@ def outcome_of(order: Order) -> str:
 def _reason_not_acted_on(crossover: Crossover, now: datetime) -> str:
     late_s = (to_ms(now) - crossover.stale_ms) / 1000
     if late_s > 0:
-        return f"stale: evaluated {late_s:.1f} s after it was too late to act"
-    return "overtaken: a newer candle of the series signalled as well"
+        return f"stale: evaluated {late_s:.1f} s too late"
+    return "superseded: a newer candle of the series gave a signal too"
 
 
 def _offset_of(one: EvaluatedCandle) -> Offset:

@@ -100,7 +100,7 @@ class TestAlarms:
     def alarm(self, btc: Symbol) -> Alarm:
         Epoch.objects.create(started_at=at(0), reason="first look", balances={"BTC": "10"})
         return Alarm.objects.create(
-            symbol=btc, text="the account holds 12 BTC, our books say 10",
+            symbol=btc, text="account balance 12 BTC, expected 10",
             difference=Decimal(2), since=at(1), raised_at=at(2),
         )  # fmt: skip
 
@@ -113,9 +113,9 @@ class TestAlarms:
         return self.accept(client, alarm, sure="yes", **{f"difference-{alarm.pk}": difference})
 
     def test_whoever_knows_better_accepts_one(self, client: Client, alarm: Alarm) -> None:
-        assert "Accept: the account is right" in page(client, "orders_alarm")
+        assert "Accept the account's balance" in page(client, "orders_alarm")
         asked = self.accept(client, alarm)
-        assert "the account holds 12 BTC, our books say 10 (difference 2 BTC)" in asked
+        assert "account balance 12 BTC, expected 10 (difference 2 BTC)" in asked
         assert f'name="difference-{alarm.pk}" value="2"' in asked
         assert Epoch.objects.get().balances == {"BTC": "10"}
         assert "Accepted: BTCUSDT: the account holds 12 BTC" in self.confirm(client, alarm)
@@ -132,7 +132,7 @@ class TestAlarms:
     def test_no_other_difference_than_was_shown(
         self, client: Client, alarm: Alarm, shown: str
     ) -> None:
-        assert "no longer stands as it was shown" in self.confirm(client, alarm, shown)
+        assert "has changed since it was shown" in self.confirm(client, alarm, shown)
         assert Epoch.objects.get().balances == {"BTC": "10"}
 
     def test_who_may_only_look_may_not(self, alarm: Alarm) -> None:
@@ -140,6 +140,6 @@ class TestAlarms:
         looker.user_permissions.add(Permission.objects.get(codename="view_alarm"))
         client = Client()
         client.force_login(looker)
-        assert "Accept: the account is right" not in page(client, "orders_alarm")
+        assert "Accept the account's balance" not in page(client, "orders_alarm")
         self.confirm(client, alarm)
         assert Epoch.objects.get().balances == {"BTC": "10"}

@@ -93,7 +93,7 @@ def test_candles_that_were_missed_are_evaluated_first_and_in_order() -> None:
     evaluated(last)
     *_, last = closed(btc, ["11000", "9000"], first=len(FLAT))
     buy, sell = evaluate([CandleClose.from_candle(last)], after(last), FakeExchange())
-    assert (buy.side, buy.outcome[:9]) == (Side.BUY, "overtaken")
+    assert (buy.side, buy.outcome[:10]) == (Side.BUY, "superseded")
     assert (sell.side, sell.outcome) == (
         Side.SELL,
         "denied: nothing_to_sell: no position is open",
@@ -116,7 +116,7 @@ def test_a_signal_of_an_old_candle_is_kept_but_not_acted_on() -> None:
         [CandleClose.from_candle(last)], closed_at + timedelta(minutes=2, seconds=1), FakeExchange()
     )
     assert signal.order is None
-    assert signal.outcome == "stale: evaluated 1.0 s after it was too late to act"
+    assert signal.outcome == "stale: evaluated 1.0 s too late"
 
 
 def test_a_candle_of_two_intervals_is_still_acted_on() -> None:
@@ -260,7 +260,7 @@ class TestSweep:
         assert [s.outcome.split(":")[0] for s in signals[-4:]] == [
             "stale",
             "stale",
-            "overtaken",
+            "superseded",
             "denied",
         ]
 

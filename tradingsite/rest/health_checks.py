@@ -83,7 +83,7 @@ def stream() -> Report:
     wrong = {
         "up": None,
         "down": "not connected to the exchange; it keeps trying",
-        "stale": "nothing is heard of a stream process; is manage.py runstream running?",
+        "stale": "no stream process responds; is manage.py runstream running?",
     }
     return _checked(wrong[streams.availability], report)
 
@@ -102,7 +102,7 @@ def _shard(shard: StreamState, now_ms: int) -> Report:
 def worker() -> Report:
     beat = cast(bytes | None, connection().get(BEAT_KEY))
     if beat is None:
-        raise PartFailed("no worker has been heard of; start one with celery -A tradingsite worker")
+        raise PartFailed("no worker responds; start one with celery -A tradingsite worker")
     age_ms = now_ms() - int(beat)
     silent = f"no worker or no beat for {age_ms // 1000} s" if age_ms > MAX_BEAT_AGE_MS else None
     return _checked(silent, {"beat_age_ms": age_ms})
@@ -137,7 +137,7 @@ def account_stream() -> Report:
     """The account's own events, as the process that listens to them reports."""
     stored = cast(bytes | None, connection().get(STATE_KEY))
     if stored is None:
-        raise PartFailed("nothing is heard of it; is manage.py runstream running?")
+        raise PartFailed("no response; is manage.py runstream running?")
     state = orjson.loads(stored)
     last_frame_ms = state["last_frame_ms"]
     report = {

@@ -41,7 +41,7 @@ def test_of_two_wishes_at_once_the_second_finds_the_first_under_way() -> None:
         [intent(btc, number=1), intent(btc, number=2)], [btc], FakeExchange(), now=NOON
     )
     assert first.status == OrderStatus.PENDING
-    assert second.reason == "position_open: a BUY is under way"
+    assert second.reason == "position_open: a BUY order is open"
 
 
 def test_another_strategy_is_not_in_the_way() -> None:

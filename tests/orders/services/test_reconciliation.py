@@ -133,7 +133,7 @@ class TestAlarms:
         assert raised_alarms() == []
         reconcile_account(exchange, clock.at(60 + 90))
         [alarm] = raised_alarms()
-        assert alarm.text == "the account holds 9.750999 BTC, our books say 10.000999"
+        assert alarm.text == "account balance 9.750999 BTC, expected 10.000999"
         denied = opened(btc, number=2, strategy="B")
         assert (denied.status, denied.reason.split(":")[0]) == ("DENIED", "unreconciled")
         assert opened(btc, Side.SELL, number=3).status == OrderStatus.PENDING
