@@ -134,7 +134,7 @@ class AlarmAdmin(ReadOnlyAdmin[Alarm]):
     def has_accept_permission(self, request: HttpRequest) -> bool:
         return bool(request.user.has_perm("orders.change_alarm"))
 
-    @admin.action(description="Accept the account's balance", permissions=["accept"])
+    @admin.action(description="Accept the account balance", permissions=["accept"])
     def accept(self, request: HttpRequest, alarms: QuerySet[Alarm]) -> HttpResponse | None:
         """Ask first, and then accept no other difference than the one that was shown."""
         raised = Alarm.objects.raised().filter(pk__in=alarms).select_related("symbol")

@@ -113,19 +113,19 @@ class TestAlarms:
         return self.accept(client, alarm, sure="yes", **{f"difference-{alarm.pk}": difference})
 
     def test_whoever_knows_better_accepts_one(self, client: Client, alarm: Alarm) -> None:
-        assert "Accept the account's balance" in page(client, "orders_alarm")
+        assert "Accept the account balance" in page(client, "orders_alarm")
         asked = self.accept(client, alarm)
         assert "account balance 12 BTC, expected 10 (difference 2 BTC)" in asked
         assert f'name="difference-{alarm.pk}" value="2"' in asked
         assert Epoch.objects.get().balances == {"BTC": "10"}
-        assert "Accepted: BTCUSDT: the account holds 12 BTC" in self.confirm(client, alarm)
+        assert "Accepted: BTCUSDT: account balance 12 BTC" in self.confirm(client, alarm)
         assert Epoch.objects.get().balances == {"BTC": "12"}
         alarm.refresh_from_db()
         assert str(alarm.accepted_by) == "root"
 
     def test_twice_is_once(self, client: Client, alarm: Alarm) -> None:
         self.confirm(client, alarm)
-        assert "BTCUSDT: the alarm no longer stands" in self.confirm(client, alarm)
+        assert "BTCUSDT: the alarm has changed" in self.confirm(client, alarm)
         assert Epoch.objects.get().balances == {"BTC": "12"}
 
     @pytest.mark.parametrize("shown", ["1", "", "sNaN"])
@@ -140,6 +140,6 @@ class TestAlarms:
         looker.user_permissions.add(Permission.objects.get(codename="view_alarm"))
         client = Client()
         client.force_login(looker)
-        assert "Accept the account's balance" not in page(client, "orders_alarm")
+        assert "Accept the account balance" not in page(client, "orders_alarm")
         self.confirm(client, alarm)
         assert Epoch.objects.get().balances == {"BTC": "10"}

@@ -79,7 +79,7 @@ def test_a_stream_without_connection_is_failing(system: Redis) -> None:
 
 def test_a_stream_process_that_is_gone_is_failing(system: Redis) -> None:
     write_stream(system, [tick(tick_id=2, time_ms=now_ms())], beat_ms=now_ms() - 60_000)
-    assert "nothing is heard" in failing()["stream"]["error"]
+    assert "no stream process responds" in failing()["stream"]["error"]
 
 
 def test_a_quiet_market_is_no_failure(system: Redis) -> None:
