@@ -22,7 +22,7 @@ class FaultyTrades:
         self.clear_faults()
 
     def clear_faults(self) -> None:
-        """Alter nothing more. What is delayed comes now; ids that nobody has stay so."""
+        """Alter nothing more. What is delayed comes now; skipped ids stay skipped."""
         self._backdated_left, self._backdate_ms = 0, 0
         self._late_from_ms = self._late_until_ms = self._delay_ms = 0
         self._delayed = deque((0, group) for _, group in self._delayed)

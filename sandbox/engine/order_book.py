@@ -1,8 +1,7 @@
 """A seeded order book around the last price, for our own orders to fill against.
 
-The public trades do not come from it and our fills do not enter them. Its quantities are drawn
-anew after every trade and every second, once somebody looks; until then what was taken stays
-taken.
+The public trades do not come from it and our fills do not enter them. It is drawn anew after every
+trade and every second, once it is asked for; until then what was taken stays taken.
 """
 
 import random

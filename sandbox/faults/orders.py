@@ -85,13 +85,14 @@ class OutcomeFault(OrderFault):
             return error
 
     async def respond(self, request: ApiRequest, outcome: Json | ApiError) -> object:
+        """Answer, given the true outcome. Raises ApiError."""
         raise NotImplementedError
 
 
 class OrderTimeout(OutcomeFault, tag="order_timeout"):
     """No answer, or one only after `answer_after_ms` more.
 
-    A late answer is the true one, or -1007 where the order was not carried out.
+    A late answer is the true one, or -1007 where the order was not executed.
     """
 
     answer_after_ms: int | None = None
@@ -161,7 +162,7 @@ class OrderHalf(OutcomeFault, tag="order_half"):
 
 
 class HeldOrder(OrderFault, tag="held_order"):
-    """It gets to the engine only after `ms`, -1021 if its recvWindow is over; answered then."""
+    """It reaches the engine only after `ms`, -1021 if its recvWindow is over; answered then."""
 
     ms: Milliseconds = 500
 
@@ -202,7 +203,7 @@ class SlowFills(OrderFault, tag="slow_fills"):
 
 
 class EarlyReport(OrderFault, tag="early_report"):
-    """User data tells of the order `ms` before its answer comes."""
+    """User data reports the order `ms` before its answer comes."""
 
     ms: Milliseconds = 200
 
@@ -218,7 +219,7 @@ class EarlyReport(OrderFault, tag="early_report"):
 
 
 class Reject(OrderFault, tag="reject"):
-    """A plain refusal with the given code; nothing is carried out. `of` may be "cancel"."""
+    """A plain refusal with the given code; nothing is executed. `of` may be "cancel"."""
 
     of: Literal["place", "cancel"] = "place"
     code: int = -2010

@@ -10,7 +10,7 @@ from sandbox.wire import Json
 
 
 class HoleIds(Fault, tag="hole_ids"):
-    """The market's aggregate trades are numbered on by `count`: ids that nobody has.
+    """The market's aggregate trades skip `count` ids, which no trade has.
 
     No trade is lost, and the ids of trades go on as they were.
     """
