@@ -1,18 +1,17 @@
 """A request on its way, by whichever door it came, and the table of what can be asked."""
 
-import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
 from sandbox import signing
 from sandbox.carried import Sent
+from sandbox.clock import LOOK_EVERY_MS
 from sandbox.exchange import Exchange
 from sandbox.faults.fault import Places
 from sandbox.params import Params
 
-LOOK_EVERY_SECONDS = 0.05
-LONGEST_SILENCE_SECONDS = 300.0
+LONGEST_SILENCE_MS = 300_000
 
 
 class Caller(Protocol):
@@ -66,12 +65,12 @@ class Call:
 
     async def stay_silent(self, length_ms: int | None) -> None:
         """Say nothing for so long, or until the client gives up; where None, hang up in the end."""
-        length = LONGEST_SILENCE_SECONDS if length_ms is None else length_ms / 1000
-        until = asyncio.get_running_loop().time() + length
-        while (left := until - asyncio.get_running_loop().time()) > 0:
+        clock = self.exchange.clock
+        until_ms = clock.now_ms() + (LONGEST_SILENCE_MS if length_ms is None else length_ms)
+        while (left_ms := until_ms - clock.now_ms()) > 0:
             if self.caller.is_gone:
                 return
-            await asyncio.sleep(min(left, LOOK_EVERY_SECONDS))
+            await clock.sleep(min(left_ms, LOOK_EVERY_MS))
         if length_ms is None:
             self.caller.abort()
 

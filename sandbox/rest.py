@@ -52,7 +52,7 @@ class Rest:
         else:
             response = _unreadable(failed)
         if delay_ms := self.obstacles.delay_ms(request.path, now_ms):
-            await asyncio.sleep(delay_ms / 1000)
+            await self.desk.exchange.clock.sleep(delay_ms)
         return response
 
     async def _true_response(self, endpoint: Endpoint, request: web.Request) -> web.StreamResponse:

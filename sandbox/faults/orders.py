@@ -1,6 +1,5 @@
 """Faults of placements and cancels, by what comes of them and what is answered."""
 
-import asyncio
 from collections.abc import Callable, Sequence
 from random import Random
 from typing import Annotated, Literal, Self
@@ -56,7 +55,7 @@ class AnswerFault(OrderFault):
     async def _outcome(self, call: Call, act: Act) -> Json | ApiError:
         if not self.executed:
             return ApiError(-1007, TIMED_OUT, 504)
-        await asyncio.sleep(self.held_ms / 1000)
+        await call.exchange.clock.sleep(self.held_ms)
         try:
             if self.held_ms:
                 call.check_window()
@@ -146,7 +145,7 @@ class HeldOrder(OrderFault, tag="held_order"):
     ms: Milliseconds = 500
 
     async def befall(self, call: Call, act: Act) -> object:
-        await asyncio.sleep(self.ms / 1000)
+        await call.exchange.clock.sleep(self.ms)
         call.check_window()
         return act(Course())
 
