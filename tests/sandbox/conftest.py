@@ -6,13 +6,12 @@ import pytest
 
 from sandbox.exchange import Plan
 from sandbox.limits import Weights
-from tests.sandbox.venue import Venue, quick, running
+from tests.sandbox.venue import Venue, running, wall_ms
 
 
 @pytest.fixture(scope="module")
-def shared_venue(request: pytest.FixtureRequest) -> Iterator[Venue]:
-    pace = getattr(request.module, "PACE", 1)  # how much faster than ours its clock runs
-    with running(Plan(["BTCUSDT"], seed=7, rate=2.5), quick(pace)) as venue:
+def shared_venue() -> Iterator[Venue]:
+    with running(Plan(["BTCUSDT"], seed=7, rate=2.5)) as venue:
         yield venue
 
 
@@ -22,6 +21,13 @@ def venue(shared_venue: Venue) -> Iterator[Venue]:
     yield shared_venue
     shared_venue.inside(shared_venue.server.faults.clear)
     shared_venue.server.desk.weights = Weights()
+
+
+@pytest.fixture
+def living_venue() -> Iterator[Venue]:
+    """One whose time is ours, for clients that know no other."""
+    with running(Plan(["BTCUSDT"], seed=7, rate=2.5), wall_ms) as venue:
+        yield venue
 
 
 @pytest.fixture

@@ -5,8 +5,6 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-import websocket
-
 from sandbox.signing import SAMPLE_KEY, SAMPLE_SECRET, signature
 from tests.sandbox.venue import Json, Venue
 
@@ -27,7 +25,7 @@ class Api:
 
     def __init__(self, venue: Venue, path: str = "/ws-api/v3") -> None:
         self.venue = venue
-        self.socket: websocket.WebSocket = venue.socket(path)
+        self.socket = venue.socket(path)
         self.events: list[Json] = []
         self._ids = itertools.count(1)
 
@@ -41,8 +39,11 @@ class Api:
         return number
 
     def answer_to(self, number: int | str | None) -> Json:
+        """Time stands still meanwhile, or requests would grow too old on their way."""
+        self.socket.holds_time = True
         while "id" not in (message := json.loads(self.socket.recv())):
             self.events.append(message)
+        self.socket.holds_time = False
         assert message["id"] == number
         return message
 
@@ -55,8 +56,12 @@ class Api:
         return self
 
     def order(self, **params: Any) -> Json:
+        return self.answer_to(self.send_order(**params))
+
+    def send_order(self, **params: Any) -> int:
         order = {"symbol": "BTCUSDT", "side": "BUY", "type": "MARKET"} | params
-        return self.signed("order.place", **order)
+        order.setdefault("timestamp", self.venue.clock.now_ms())
+        return self.send("order.place", **signed(order))
 
     def until(self, wanted: Callable[[Json], bool]) -> list[Json]:
         """All events that have come, up to the first wanted one, without their envelopes."""

@@ -33,7 +33,7 @@ from strategies.services import finish_exits, guard, stop_out
 from tests.builders import intent, strategy, symbol
 from tests.environment import var_dir
 from tests.fakes import FakeExchange
-from tests.sandbox.venue import Held, Venue, running, wall_ms
+from tests.sandbox.venue import Venue, running, standing, wall_ms
 from tests.servers import Sandbox, eventually
 
 pytestmark = pytest.mark.django_db
@@ -75,7 +75,7 @@ def cliffs(tmp_path: Path) -> Iterator[Venue]:
         for n in range(500)
     ]
     file.write_text("\n".join(rows) + "\n")
-    clock = Held((wall_ms() // MINUTE_MS + 1) * MINUTE_MS - 1, pace=1)
+    clock = standing((wall_ms() // MINUTE_MS + 1) * MINUTE_MS - 1)
     with running(Plan([], replay=(file,)), clock) as venue:
         venue.exchange.market("BTCUSDT")
         venue.shift_ms += PHASE_MS // 2
@@ -151,7 +151,7 @@ def gained(venue: Sandbox | Venue) -> Decimal:
 
 def assert_sold_once(venue: Sandbox | Venue, account: BinanceExchange) -> None:
     """All but dust is sold, nothing rests, and the account agrees with our books."""
-    assert eventually(lambda: is_sold(account), 40)
+    assert eventually(lambda: is_sold(account))
     sweep(account)
     assert 0 <= gained(venue) < LOT
     assert "NEW" not in statuses(venue)

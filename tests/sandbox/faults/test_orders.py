@@ -1,6 +1,5 @@
 """Placements and cancels that go wrong on demand, and that nothing else does."""
 
-import time
 from collections.abc import Callable
 from decimal import Decimal
 from http.client import IncompleteRead
@@ -12,7 +11,7 @@ import websocket
 from sandbox.signing import SAMPLE_KEY, SAMPLE_SECRET, signature
 from tests.sandbox.venue import Json, Venue, events
 from tests.sandbox.wsapi import Api
-from tests.servers import eventually
+from tests.servers import HANG_S, eventually
 
 BROKEN = (requests.ConnectionError, requests.exceptions.ChunkedEncodingError, IncompleteRead)
 
@@ -35,13 +34,18 @@ def impatient(venue: Venue, name: str, **params: object) -> requests.Response:
     query += "".join(f"&{key}={value}" for key, value in params.items())
     query += f"&timestamp={venue.clock.now_ms()}"
     url = f"{venue.url}/api/v3/order?{query}&signature={signature(SAMPLE_SECRET, query)}"
-    return requests.post(url, headers={"X-MBX-APIKEY": SAMPLE_KEY}, timeout=0.2)
+    return requests.post(url, headers={"X-MBX-APIKEY": SAMPLE_KEY}, timeout=(HANG_S, 0.2))
 
 
 def request_of(venue: Venue, name: str) -> Json:
-    """How the ledger tells of the request that carried an order."""
-    rows = venue.ledger()["requests"]
-    return next(row for row in rows if row["params"].get("newClientOrderId") == name)
+    """How the ledger tells of the request that carried an order, as soon as it is there."""
+
+    def rows() -> list[Json]:
+        told = venue.ledger()["requests"]
+        return [row for row in told if row["params"].get("newClientOrderId") == name]
+
+    assert eventually(rows)
+    return rows()[0]
 
 
 @pytest.mark.parametrize("done", [True, False])
@@ -61,14 +65,15 @@ def test_an_order_may_never_be_answered(venue: Venue, done: bool) -> None:
     name = f"hung-{done}"
     with pytest.raises(requests.Timeout):
         impatient(venue, name)
+    assert request_of(venue, name)
     assert executed(venue, name) is done
 
 
 def test_an_order_may_be_answered_late(venue: Venue) -> None:
     venue.fault("order_timeout", answer_after_ms=200)
-    started = time.monotonic()
-    assert venue.order(quantity="0.001").json()["status"] == "FILLED"
-    assert time.monotonic() - started > 0.2
+    begun_ms = venue.clock.now_ms()
+    assert venue.held_order(quantity="0.001").json()["status"] == "FILLED"
+    assert venue.clock.now_ms() - begun_ms >= 200
 
 
 def test_the_next_order_may_be_refused_with_any_code(venue: Venue) -> None:
@@ -118,8 +123,10 @@ def test_an_order_may_be_carried_out_after_its_sender_gave_up(venue: Venue) -> N
     venue.fault("order_timeout", held_ms=400)
     with pytest.raises(requests.Timeout):
         impatient(venue, "late")
+    assert request_of(venue, "late")["orderId"] is None
     assert status(venue, "late") == -2013
-    assert eventually(lambda: status(venue, "late") == "FILLED", 2)
+    venue.pass_time(400)
+    assert eventually(lambda: status(venue, "late") == "FILLED")
     sent = request_of(venue, "late")
     assert (sent["fault"], sent["status"]) == ("order_timeout", None)
     assert sent["orderId"] is not None
@@ -127,15 +134,17 @@ def test_an_order_may_be_carried_out_after_its_sender_gave_up(venue: Venue) -> N
 
 def test_an_order_held_beyond_its_window_is_never_carried_out(venue: Venue) -> None:
     venue.fault("held_order", ms=250)
-    refused = venue.order(quantity="0.001", newClientOrderId="stale", recvWindow=100)
+    refused = venue.held_order(quantity="0.001", newClientOrderId="stale", recvWindow=100)
     assert refused.json()["code"] == -1021
     venue.fault("order_timeout", held_ms=250)
     with pytest.raises(requests.Timeout):
-        impatient(venue, "stale", recvWindow=100)
-    time.sleep(0.2)
-    assert not executed(venue, "stale")
+        impatient(venue, "staler", recvWindow=100)
+    assert request_of(venue, "staler")
+    venue.pass_time(250)
     venue.fault("held_order", ms=100)
-    assert venue.order(quantity="0.001").json()["status"] == "FILLED"
+    assert venue.held_order(quantity="0.001").json()["status"] == "FILLED"
+    assert not executed(venue, "stale")
+    assert not executed(venue, "staler")
 
 
 def test_an_accepted_order_may_be_executed_later(venue: Venue) -> None:
@@ -143,7 +152,8 @@ def test_an_accepted_order_may_be_executed_later(venue: Venue) -> None:
     answer = venue.order(quantity="0.001", newClientOrderId="slow").json()
     assert (answer["status"], answer["fills"]) == ("NEW", [])
     assert status(venue, "slow") == "NEW"
-    assert eventually(lambda: status(venue, "slow") == "FILLED", 2)
+    venue.pass_time(200)
+    assert status(venue, "slow") == "FILLED"
 
 
 def test_fills_may_be_spread_over_time(venue: Venue) -> None:
@@ -151,7 +161,8 @@ def test_fills_may_be_spread_over_time(venue: Venue) -> None:
     answer = venue.order(quantity="0.001", newClientOrderId="bits").json()
     assert answer["status"] == "PARTIALLY_FILLED"
     assert len(answer["fills"]) == 1
-    assert eventually(lambda: status(venue, "bits") == "FILLED", 2)
+    venue.pass_time(400)
+    assert status(venue, "bits") == "FILLED"
     (order,) = [o for o in venue.ledger()["orders"] if o["clientOrderId"] == "bits"]
     times = [fill["time"] for fill in order["fills"]]
     assert len(times) >= 4
@@ -195,7 +206,7 @@ def test_what_is_read_may_be_behind_what_was_done(venue: Venue) -> None:
     usdt = lagging(venue)
     venue.order(quantity="0.001", newClientOrderId="before")
     held = usdt()
-    time.sleep(0.4)
+    venue.pass_time(400)
     venue.fault("read_lag", seconds=30, ms=400)
     new = venue.order(quantity="0.001", newClientOrderId="new").json()
     assert status(venue, "before") == "FILLED"
@@ -203,7 +214,8 @@ def test_what_is_read_may_be_behind_what_was_done(venue: Venue) -> None:
     name = {"symbol": "BTCUSDT", "orderId": new["orderId"]}
     assert venue.signed("GET", "/api/v3/myTrades", **name).json() == []
     assert usdt() == held
-    assert eventually(lambda: status(venue, "new") == "FILLED", 2)
+    venue.pass_time(400)
+    assert status(venue, "new") == "FILLED"
     assert usdt() != held
     assert venue.signed("GET", "/api/v3/myTrades", **name).json()
 
@@ -244,7 +256,7 @@ def test_a_reset_leaves_nothing_but_the_keys(fresh_venue: Venue) -> None:
     ledger = venue.ledger()
     assert (ledger["orders"], ledger["balances"]["USDT"]["free"]) == ([], "1000000.00000000")
     assert ledger["past"][0]["orders"][0]["orderId"] == first["orderId"]
-    assert eventually(lambda: venue.get("/api/v3/trades", symbol="BTCUSDT"))
+    venue.step_until(lambda: venue.get("/api/v3/trades", symbol="BTCUSDT"))
     assert venue.get("/api/v3/trades", symbol="BTCUSDT")[-1]["id"] < newest["id"]
     klines = venue.get("/api/v3/klines", symbol="BTCUSDT", interval="1m")
     assert len(klines) <= 2

@@ -1,6 +1,5 @@
 """Faults at random moments, drawn by a seed."""
 
-import time
 from collections.abc import Iterator
 from random import Random
 
@@ -14,8 +13,8 @@ from sandbox.exchange import Plan
 from sandbox.faults.kinds import FAULTS, FEED_FAULTS, parse
 from sandbox.faults.storm import Forecast, Storm
 from tests.sandbox import truth
-from tests.sandbox.venue import Json, Venue, events, quick, running
-from tests.servers import eventually
+from tests.sandbox.venue import Json, Venue, events, running
+from tests.servers import HANG_S
 
 SYMBOLS = ("BTCUSDT", "ETHUSDT")
 
@@ -29,7 +28,7 @@ def strikes(forecast: Forecast, beat_ms: int, until_ms: int) -> Iterator[tuple[i
 
 
 def let_storm(venue: Venue, **forecast: object) -> requests.Response:
-    return requests.post(f"{venue.url}/sandbox/storm", json=forecast, timeout=5)
+    return requests.post(f"{venue.url}/sandbox/storm", json=forecast, timeout=HANG_S)
 
 
 @given(st.integers(), st.integers(1, 400))
@@ -61,9 +60,9 @@ def test_orders_are_spared_unless_they_are_named() -> None:
 def test_a_storm_strikes_until_it_is_ended_and_all_is_listed_with_its_time(venue: Venue) -> None:
     begun_ms = venue.clock.now_ms()
     assert let_storm(venue, seed=5, every_s=0.02, faults=["stall", "mute"]).ok
-    assert eventually(lambda: len(struck(venue, begun_ms)) > 5)
+    venue.step_until(lambda: len(struck(venue, begun_ms)) > 5)
     assert venue.get("/sandbox/faults")["storm"]["seed"] == 5
-    requests.delete(f"{venue.url}/sandbox/faults", timeout=5)
+    requests.delete(f"{venue.url}/sandbox/faults", timeout=HANG_S)
     told = struck(venue, begun_ms)
     assert {fault["fault"] for fault in told} == {"stall", "mute"}
     assert venue.get("/sandbox/faults")["storm"] is None
@@ -94,13 +93,13 @@ def test_a_bad_storm_is_refused_in_one_line(venue: Venue, forecast: Json, named:
 
 
 def test_after_a_storm_rest_holds_the_klines_of_its_own_trades() -> None:
-    with running(Plan([], seed=3), quick(3)) as venue:
+    with running(Plan([], seed=3)) as venue:
         venue.exchange.market("BTCUSDT")
         assert let_storm(venue, seed=11, every_s=0.02).ok
         faults = venue.server.faults
-        assert eventually(lambda: len(faults.injected) > 150)
+        venue.step_until(lambda: len(faults.injected) > 150)
         venue.inside(faults.clear)
-        time.sleep(0.4)  # what was late is shown by then
+        venue.pass_time(1_200)  # what was late is shown by then
         wanted = truth.folded(truth.all_aggs(venue, "BTCUSDT"), 1_000)
         found = truth.klines(venue, "BTCUSDT", "1s", startTime=min(wanted))
     for open_ms in sorted(wanted)[1:-1]:

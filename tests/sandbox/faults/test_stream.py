@@ -9,8 +9,6 @@ import pytest
 from tests.sandbox import truth
 from tests.sandbox.venue import Json, Venue, events, events_since, finals, replaying, until
 
-PACE = 3
-
 
 def first_of(data: Json) -> Json:
     """An event, or the first of an array of them."""
