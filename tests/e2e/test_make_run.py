@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.servers import PYTHON, Server, eventually, free_port, is_healthy, runs
+from tests.servers import HANG_S, PYTHON, Server, eventually, free_port, is_healthy, runs
 
 pytestmark = pytest.mark.processes
 COMMANDS = {
@@ -29,8 +29,8 @@ class Launched(Server):
         settings = ports | {"VAR_DIR": str(folder), "DATABASE_URL": database_url, "REDIS_URL": ""}
         super().__init__([PYTHON, "-m", "launcher"], folder / "terminal.log", settings)
 
-    def await_healthy(self, seconds: float = 30.0) -> None:
-        self.await_ready(lambda: is_healthy(self.url), seconds)
+    def await_healthy(self) -> None:
+        self.await_ready(lambda: is_healthy(self.url), 2 * HANG_S)
 
     def is_up(self) -> bool:
         return "Ctrl+C stops everything" in self.text()
@@ -58,13 +58,13 @@ def test_it_starts_stops_cleanly_and_goes_on(own_folder, own_database):
     first.await_healthy()
     password = (own_folder / "admin_password").read_text().strip()
     assert f"user admin, password {password}" in first.text()
-    assert first.stop(signal.SIGINT, seconds=8) == 0
+    assert first.stop(signal.SIGINT) == 0
     assert first.processes() == {}
     assert not (own_folder / "redis.sock").exists()
     assert "Traceback" not in first.text()
 
     again = Launched(own_folder, own_database)
-    again.await_healthy(20)
+    again.await_healthy()
     again.stop()
     assert again.text().count(password) == 1, "a password is shown at the first start alone"
     assert again.processes() == {}
@@ -78,8 +78,8 @@ def test_whoever_is_killed_comes_back(own_folder, own_database):
     for pid in set().union(*before.values()):
         os.kill(pid, signal.SIGKILL)
     for name, killed in before.items():
-        assert eventually(lambda n=name, k=killed: system.pids_of(n) - k, 15), name
-    assert eventually(lambda: is_healthy(system.url), 40)
+        assert eventually(lambda n=name, k=killed: system.pids_of(n) - k), name
+    assert eventually(lambda: is_healthy(system.url), 2 * HANG_S)
     system.stop()
 
 
@@ -87,7 +87,7 @@ def test_a_second_one_in_the_same_folder_is_refused(own_folder):
     first = Launched(own_folder)
     first.await_ready(first.is_up)
     second = Launched(own_folder)
-    assert second.process.wait(10) == 2
+    assert second.process.wait(HANG_S) == 2
     assert f"VAR_DIR={own_folder} is in use" in second.text()
     first.stop()
 
@@ -97,13 +97,13 @@ def test_nothing_outlives_a_killed_launcher(own_folder):
     system.await_ready(system.is_up)
     system.process.kill()
     system.process.wait()
-    assert eventually(lambda: not system.processes(), 15)
+    assert eventually(lambda: not system.processes())
 
 
 def test_wrong_settings_end_it_with_one_line(own_folder):
     settings = {"VAR_DIR": str(own_folder), "SMA_PERIOD": "many"}
     refused = Server([PYTHON, "-m", "launcher"], own_folder / "terminal.log", settings)
-    assert refused.process.wait(20) == 1
+    assert refused.process.wait(HANG_S) == 1
     assert refused.text().splitlines() == [
         "SMA_PERIOD='many' cannot be used: use a whole number from 1 to 1000"
     ]

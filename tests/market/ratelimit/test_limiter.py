@@ -13,7 +13,7 @@ from django.conf import settings
 
 from market.ratelimit.limiter import ALONE, Budget, Place, Priority, Share, Spent, Taken
 from market.rest import ExchangeUnreachable, MarketRest
-from tests.servers import ROOT, Sandbox
+from tests.servers import HANG_S, ROOT, Sandbox
 
 HOST = "exchange"
 LIMIT = 1000
@@ -194,7 +194,7 @@ def test_what_others_use_at_the_exchange_is_learned_from_its_answers(
     redis: redis_library.Redis, sandbox: Sandbox, a_minute: None
 ) -> None:
     for _ in range(10):
-        requests.get(f"{sandbox.rest_url}/api/v3/exchangeInfo", timeout=5)
+        requests.get(f"{sandbox.rest_url}/api/v3/exchangeInfo", timeout=HANG_S)
     rest = MarketRest(sandbox.rest_url, Budget(redis, HOST))
     rest.exchange_info(["BTCUSDT"])
     assert another().take(1, Priority.URGENT).used > 200

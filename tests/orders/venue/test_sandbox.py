@@ -21,7 +21,7 @@ from orders.venue.binance import BinanceExchange
 from tests.builders import intent, symbol
 from tests.environment import var_dir
 from tests.fakes import FakeExchange
-from tests.servers import Sandbox
+from tests.servers import HANG_S, Sandbox
 
 pytestmark = pytest.mark.django_db
 
@@ -77,7 +77,7 @@ def later(seconds: float) -> Callable[[], datetime]:
 
 def fills_of(venue: Sandbox, one: Order) -> set[int]:
     """What really happened: the trades of the order in the venue's ledger."""
-    orders = requests.get(f"{venue.rest_url}/sandbox/ledger", timeout=5).json()["orders"]
+    orders = requests.get(f"{venue.rest_url}/sandbox/ledger", timeout=HANG_S).json()["orders"]
     named = [entry for entry in orders if entry["clientOrderId"] == one.client_order_id]
     assert len(named) <= 1
     return {fill["id"] for entry in named for fill in entry["fills"]}
