@@ -48,7 +48,9 @@ def _touches_database(item: pytest.Item) -> bool:
 
 
 # A machine that is busy with other tests makes one example slow and the next one not.
-hypothesis.settings.register_profile("busy", deadline=None)
+hypothesis.settings.register_profile(
+    "busy", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
 hypothesis.settings.load_profile("busy")
 
 
@@ -86,6 +88,13 @@ def redis() -> Iterator[redis_library.Redis]:
     client.flushall()
     yield client
     client.close()
+
+
+@pytest.fixture
+def long_leases(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No leader or standby loses its place because the machine is slow."""
+    for name in ("lease.LEASE_MS", "state.LEASE_MS", "lease.MAX_STANDBY_SILENCE_MS"):
+        monkeypatch.setattr(f"candles.live.{name}", 60_000)
 
 
 @pytest.fixture(scope="session")

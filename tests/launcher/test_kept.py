@@ -11,7 +11,7 @@ import pytest
 
 from launcher import kept
 from launcher.kept import KeptProcess
-from tests.servers import eventually, runs
+from tests.servers import HANG_S, eventually, runs
 
 fork = multiprocessing.get_context("fork")
 STUBBORN = "trap '' TERM; "
@@ -56,7 +56,7 @@ def keep(tmp_path: Path) -> Iterator[type]:
     yield start
     for one in started:
         one.runner.terminate()
-        one.runner.join(5)
+        one.runner.join(HANG_S)
         assert not one.is_alive()
 
 
@@ -70,7 +70,7 @@ def test_who_is_killed_comes_back(keep):
 def test_who_is_asked_to_stop_stays_away(keep):
     shell = keep()
     shell.runner.terminate()
-    shell.runner.join(5)
+    shell.runner.join(HANG_S)
     assert not shell.is_alive()
     assert shell.gone.is_set()
     assert len(shell.pids()) == 1
@@ -79,7 +79,7 @@ def test_who_is_asked_to_stop_stays_away(keep):
 def test_who_does_not_obey_is_killed(keep):
     shell = keep(STUBBORN)
     shell.runner.terminate()
-    assert shell.gone.wait(5)
+    assert shell.gone.wait(HANG_S)
     assert not shell.is_alive()
 
 
@@ -99,7 +99,7 @@ def test_who_outlives_another_stops_after_it(keep):
     time.sleep(0.5)
     assert last.is_alive()
     first.runner.terminate()
-    assert last.gone.wait(5)
+    assert last.gone.wait(HANG_S)
     assert first.gone.is_set()
 
 

@@ -15,9 +15,7 @@ from tradingsite.var_dir import make_secret_key
 
 
 class Command(BaseCommand):
-    help = (
-        "Make VAR_DIR, the secret key, the tables, the first admin and strategies A and B."
-    )
+    help = "Make VAR_DIR, the secret key, the tables, the first admin and strategies A and B."
 
     def handle(self, *args: object, **options: object) -> None:
         settings.VAR_DIR.mkdir(parents=True, exist_ok=True)
