@@ -4,21 +4,23 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator, MutableMapping
+from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import hypothesis
 import pytest
 import redis as redis_library
 import structlog
 from django.conf import settings
 from django.db import connections
-from playwright.sync_api import Page, sync_playwright
 
 from tests import postgres
 from tests.environment import ON_POSTGRES, var_dir
 from tests.recorded import DATA
 from tests.servers import ROOT, Sandbox, Site
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
 
 IN_CI = os.environ.get("CI", "").lower() in {"1", "true"}
 
@@ -47,11 +49,21 @@ def _touches_database(item: pytest.Item) -> bool:
     return bool(asked) or item.get_closest_marker("django_db") is not None
 
 
-# A machine that is busy with other tests makes one example slow and the next one not.
-hypothesis.settings.register_profile(
-    "busy", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
-)
-hypothesis.settings.load_profile("busy")
+@pytest.hookimpl(tryfirst=True)
+def pytest_make_collect_report(collector: pytest.Collector) -> None:
+    """Set Hypothesis up before a module that uses it is loaded; others need not wait for it."""
+    if isinstance(collector, pytest.Module) and "hypothesis" in collector.path.read_text():
+        _set_up_hypothesis()
+
+
+@cache
+def _set_up_hypothesis() -> None:
+    """A machine that is busy makes one example slow and the next one not."""
+    import hypothesis
+
+    too_slow = hypothesis.HealthCheck.too_slow
+    hypothesis.settings.register_profile("busy", deadline=None, suppress_health_check=[too_slow])
+    hypothesis.settings.load_profile("busy")
 
 
 @pytest.fixture(autouse=True)
@@ -145,8 +157,10 @@ QUIETLY = (
 
 
 @pytest.fixture
-def browser_page(monkeypatch: pytest.MonkeyPatch) -> Iterator[Page]:
+def browser_page(monkeypatch: pytest.MonkeyPatch) -> Iterator["Page"]:
     """An empty page in the installed Chromium. An error nobody catches in it fails the test."""
+    from playwright.sync_api import sync_playwright
+
     program = next(filter(None, map(shutil.which, CHROMIUM)), None)
     if program is None:
         missing("no Chromium is installed")

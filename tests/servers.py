@@ -149,13 +149,17 @@ def is_healthy(url: str) -> bool:
 class Redis(Server):
     """A Redis of its own on a Unix socket in `folder`; starting again there finds its data."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, wait: bool = True) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.socket = folder / "redis.sock"
         self.url = f"unix://{self.socket}"
         log = folder / "redis.log"
         log.touch()
         super().__init__(redis_server.command(self.socket, folder, log), log)
+        if wait:
+            self.await_listening()
+
+    def await_listening(self) -> None:
         self.await_ready(self._listens)
 
     def _listens(self) -> bool:
