@@ -97,6 +97,7 @@ def test_a_wrong_value_stops_the_start_with_one_line(name, value, allowed):
     assert allowed in line
 
 
+@pytest.mark.processes
 def test_a_command_ends_with_that_line_too():
     done = subprocess.run(
         [sys.executable, "manage.py", "check"],

@@ -14,6 +14,8 @@ import websocket
 from sandbox.__main__ import main
 from tests.servers import HANG_S, Sandbox, eventually
 
+pytestmark = pytest.mark.processes
+
 ROOT = Path(__file__).resolve().parents[2]
 
 

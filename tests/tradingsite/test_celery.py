@@ -64,6 +64,7 @@ print(app.conf.beat_schedule["beat"]["task"], "django.db.models" in sys.modules)
 """
 
 
+@pytest.mark.processes
 def test_beat_needs_neither_django_nor_the_tasks():
     done = subprocess.run(
         [PYTHON, "-c", BEAT_LOADS], cwd=ROOT, capture_output=True, text=True, check=True

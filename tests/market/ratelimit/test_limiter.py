@@ -112,6 +112,7 @@ def no_more() -> Iterator[str]:
         server.shutdown()
 
 
+@pytest.mark.processes
 def test_processes_and_threads_together_never_take_more_than_the_limit(
     redis: redis_library.Redis,
 ) -> None:

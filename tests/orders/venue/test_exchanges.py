@@ -17,7 +17,7 @@ from tests.fakes import FakeExchange
 from tests.servers import HANG_S, Sandbox
 
 
-@pytest.fixture(params=["fake", "sandbox"])
+@pytest.fixture(params=["fake", pytest.param("sandbox", marks=pytest.mark.processes)])
 def exchange(request: pytest.FixtureRequest) -> Exchange:
     if request.param == "fake":
         return FakeExchange(slices=2, fee="0.001")

@@ -144,6 +144,7 @@ def test_pages_see_a_gap_where_a_message_was_lost(web: Web) -> None:
     assert (status["type"], status["seq"]) == ("status", 4)
 
 
+@pytest.mark.processes
 def test_pages_see_a_gap_when_redis_was_away(symbols: list[Symbol], tmp_path: Path) -> None:
     first = RedisServer(tmp_path)
     web = Web(tmp_path, REDIS_URL=first.url)

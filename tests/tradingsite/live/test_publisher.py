@@ -66,6 +66,7 @@ async def test_messages_arrive_in_order_and_numbered(batches: Receive) -> None:
     assert [text for _, _, text in found] == [encode(candle(n)).text for n in range(100)]
 
 
+@pytest.mark.processes
 async def test_a_forked_child_tells_with_a_thread_of_its_own(batches: Receive) -> None:
     publish([candle(1)])
     parent = await batches()
@@ -79,6 +80,7 @@ async def test_a_forked_child_tells_with_a_thread_of_its_own(batches: Receive) -
     assert batch["messages"][0][2] == encode(candle(2)).text
 
 
+@pytest.mark.processes
 def test_a_dead_redis_neither_blocks_nor_fails_and_the_loss_is_told_later(
     tmp_path: Path, settings: Any
 ) -> None:
