@@ -4,20 +4,23 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator, MutableMapping
+from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import hypothesis
 import pytest
 import redis as redis_library
 import structlog
 from django.conf import settings
 from django.db import connections
-from playwright.sync_api import Page, sync_playwright
 
 from tests import postgres
 from tests.environment import ON_POSTGRES, var_dir
+from tests.recorded import DATA
 from tests.servers import ROOT, Sandbox, Site
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
 
 IN_CI = os.environ.get("CI", "").lower() in {"1", "true"}
 
@@ -46,9 +49,21 @@ def _touches_database(item: pytest.Item) -> bool:
     return bool(asked) or item.get_closest_marker("django_db") is not None
 
 
-# A machine that is busy with other tests makes one example slow and the next one not.
-hypothesis.settings.register_profile("busy", deadline=None)
-hypothesis.settings.load_profile("busy")
+@pytest.hookimpl(tryfirst=True)
+def pytest_make_collect_report(collector: pytest.Collector) -> None:
+    """Set Hypothesis up before a module that uses it is loaded; others need not wait for it."""
+    if isinstance(collector, pytest.Module) and "hypothesis" in collector.path.read_text():
+        _set_up_hypothesis()
+
+
+@cache
+def _set_up_hypothesis() -> None:
+    """A machine that is busy makes one example slow and the next one not."""
+    import hypothesis
+
+    too_slow = hypothesis.HealthCheck.too_slow
+    hypothesis.settings.register_profile("busy", deadline=None, suppress_health_check=[too_slow])
+    hypothesis.settings.load_profile("busy")
 
 
 @pytest.fixture(autouse=True)
@@ -85,6 +100,13 @@ def redis() -> Iterator[redis_library.Redis]:
     client.flushall()
     yield client
     client.close()
+
+
+@pytest.fixture
+def long_leases(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No leader or standby loses its place because the machine is slow."""
+    for name in ("lease.LEASE_MS", "state.LEASE_MS", "lease.MAX_STANDBY_SILENCE_MS"):
+        monkeypatch.setattr(f"candles.live.{name}", 60_000)
 
 
 @pytest.fixture(scope="session")
@@ -135,8 +157,10 @@ QUIETLY = (
 
 
 @pytest.fixture
-def browser_page(monkeypatch: pytest.MonkeyPatch) -> Iterator[Page]:
+def browser_page(monkeypatch: pytest.MonkeyPatch) -> Iterator["Page"]:
     """An empty page in the installed Chromium. An error nobody catches in it fails the test."""
+    from playwright.sync_api import sync_playwright
+
     program = next(filter(None, map(shutil.which, CHROMIUM)), None)
     if program is None:
         missing("no Chromium is installed")
@@ -154,8 +178,17 @@ def browser_page(monkeypatch: pytest.MonkeyPatch) -> Iterator[Page]:
 
 @pytest.fixture(scope="session")
 def recorded() -> Path:
-    """The folder of recorded Binance data beside the repository."""
+    """The folder of the recorded Binance data that the repository holds."""
+    return DATA
+
+
+@pytest.fixture(scope="session")
+def more_recorded() -> Path:
+    """The folder of recorded data too large for the repository, or of a licence that keeps it out.
+
+    tests/data/README.md names its files. A clone alone has none of it, in CI neither.
+    """
     folder = ROOT.parent / "shared" / "data"
     if not folder.is_dir():
-        missing(f"no recorded data in {folder}")
+        pytest.skip(f"larger recordings are not at hand, see tests/data/README.md: no {folder}")
     return folder

@@ -34,7 +34,7 @@ def pytest_load_initial_conftests() -> Generator[None, object, object]:
     os.environ.update(dict.fromkeys(setting_names(), ""))
     os.environ["VAR_DIR"] = str(var_dir)
     os.environ["SECRET_KEY"] = "of tests alone"
-    redis = Redis(var_dir)
+    redis = Redis(var_dir, wait=False)
     started.append(redis)
     os.environ["REDIS_URL"] = redis.url
     if ON_POSTGRES:
@@ -42,13 +42,18 @@ def pytest_load_initial_conftests() -> Generator[None, object, object]:
         started.append(cluster)
         os.environ["DATABASE_URL"] = cluster.url
     try:
-        return (yield)
+        result = yield
+        redis.await_listening()  # it has come up while Django was loaded
     except BaseException:
         pytest_unconfigure()  # pytest itself does not, where Django cannot be loaded
         raise
+    return result
 
 
 def pytest_unconfigure() -> None:
     for server in reversed(started):
-        server.stop()
+        if isinstance(server, Redis):
+            server.kill()  # nobody needs what it holds
+        else:
+            server.stop()
     shutil.rmtree(var_dir, ignore_errors=True)

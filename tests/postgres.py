@@ -13,7 +13,7 @@ from pathlib import Path
 import psycopg
 from psycopg import sql
 
-from tests.servers import Server, free_port
+from tests.servers import HANG_S, Server, free_port
 
 UNSAFE_BUT_FAST = {
     "fsync": "off",
@@ -104,7 +104,7 @@ class Postgres(Server):
             cwd=self.folder, check=True, capture_output=True, text=True,
         )  # fmt: skip
 
-    def stop(self, by: signal.Signals = signal.SIGINT, seconds: float = 10.0) -> int:
+    def stop(self, by: signal.Signals = signal.SIGINT, seconds: float = HANG_S) -> int:
         """A fast shutdown: SIGINT does not wait for open connections."""
         return super().stop(by, seconds)
 

@@ -11,6 +11,7 @@ from candles.ohlcv import OHLCV
 from market.ticks import Tick
 
 ROWS = dict[str, str]
+DATA = Path(__file__).resolve().parent / "data"
 
 
 def rows(path: Path) -> Iterator[ROWS]:
@@ -37,8 +38,8 @@ def ticks(folder: Path, symbol: str) -> list[Tick]:
 
 
 def klines(folder: Path, symbol: str, open_times_ms: range) -> dict[int, ROWS]:
-    """The exchange's own 1-minute klines of 2024 by open time."""
-    path = folder / "klines" / f"{symbol}-1m-2024-01-01_2024-12-31.csv.gz"
+    """The exchange's own 1-minute klines of the recorded trades, by open time."""
+    (path,) = (folder / "klines").glob(f"{symbol}-1m-*.csv.gz")
     wanted = {str(time_ms) for time_ms in open_times_ms}
     found = (row for row in rows(path) if row["open_time_ms"] in wanted)
     return {int(row["open_time_ms"]): row for row in found}

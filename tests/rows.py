@@ -90,12 +90,12 @@ def signal(of: Strategy, symbol: Symbol, number: int = 1, **fields: Any) -> Sign
 
 
 def stream_state(**fields: Any) -> StreamState:
-    """A stream process that is connected and spoke just now."""
+    """A stream process that is connected and spoke just now, and counts as alive for an hour."""
     now = now_ms()
     defaults: dict[str, Any] = {
         "connected": True,
         "last_frame_ms": now,
-        "beat_ms": now,
+        "beat_ms": now + 3_600_000,
         "lag_ms": 3,
         "clock_offset_ms": 2,
         "refilling": {},

@@ -19,6 +19,8 @@ from launcher.parent_death import stop_with_this_process
 
 ROOT = Path(__file__).resolve().parent.parent
 PYTHON = sys.executable
+# Bounds a hang, no more: whatever a test waits for has failed after so long, on any machine.
+HANG_S = 60.0
 OUR_TRACEBACK = re.compile(rf'  File "{re.escape(str(ROOT))}/(?!\.venv)')
 
 
@@ -49,7 +51,7 @@ def runs(pid: int) -> bool:
     return state != "Z"
 
 
-def eventually(happened: Callable[[], object], seconds: float = 10.0) -> bool:
+def eventually(happened: Callable[[], object], seconds: float = HANG_S) -> bool:
     """Look until it has happened, twenty times a second at most; False where it never does."""
     deadline = time.monotonic() + seconds
     while not happened():
@@ -85,13 +87,13 @@ class Server:
     def text(self) -> str:
         return self.output.read_text(errors="replace")
 
-    def await_ready(self, ready: Callable[[], object], seconds: float = 20.0) -> None:
+    def await_ready(self, ready: Callable[[], object], seconds: float = HANG_S) -> None:
         eventually(lambda: self.process.poll() is not None or ready(), seconds)
         if self.process.poll() is not None or not ready():
             self.kill()
             raise ServerFailedError(f"{self.name}: {self.text()[-3000:]}")
 
-    def stop(self, by: signal.Signals = signal.SIGTERM, seconds: float = 10.0) -> int:
+    def stop(self, by: signal.Signals = signal.SIGTERM, seconds: float = HANG_S) -> int:
         """Ask it to stop and wait; killed, and an error, where it is still there after that."""
         if self.process.poll() is None:
             self.process.send_signal(by)
@@ -139,20 +141,24 @@ def family(pid: int) -> Iterator[int]:
 def is_healthy(url: str) -> bool:
     """Does the site at `url` say that all its parts are alive?"""
     with contextlib.suppress(requests.RequestException):
-        return requests.get(f"{url}/health", timeout=5).status_code == 200
+        return requests.get(f"{url}/health", timeout=HANG_S).status_code == 200
     return False
 
 
 class Redis(Server):
     """A Redis of its own on a Unix socket in `folder`; starting again there finds its data."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, wait: bool = True) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.socket = folder / "redis.sock"
         self.url = f"unix://{self.socket}"
         log = folder / "redis.log"
         log.touch()
         super().__init__(redis_server.command(self.socket, folder, log), log)
+        if wait:
+            self.await_listening()
+
+    def await_listening(self) -> None:
         self.await_ready(self._listens)
 
     def _listens(self) -> bool:
@@ -182,21 +188,22 @@ class Sandbox(Server):
         self._told("storm", {"seed": seed, "every_s": every_s, **named})
 
     def _told(self, page: str, body: dict[str, Any]) -> dict[str, Any]:
-        answer = requests.post(f"{self.rest_url}/sandbox/{page}", json=body, timeout=5)
+        answer = requests.post(f"{self.rest_url}/sandbox/{page}", json=body, timeout=HANG_S)
         assert answer.ok, answer.text
         told: dict[str, Any] = answer.json()
         return told
 
     def ledger(self) -> dict[str, Any]:
         """What really happened there; docs/sandbox-faults.md says what it holds."""
-        found: dict[str, Any] = requests.get(f"{self.rest_url}/sandbox/ledger", timeout=10).json()
+        answer = requests.get(f"{self.rest_url}/sandbox/ledger", timeout=HANG_S)
+        found: dict[str, Any] = answer.json()
         return found
 
     def calm(self) -> list[dict[str, Any]]:
         """End the storm and every fault in force; returns all that were injected."""
         url = f"{self.rest_url}/sandbox/faults"
-        requests.delete(url, timeout=5).raise_for_status()
-        injected: list[dict[str, Any]] = requests.get(url, timeout=5).json()["injected"]
+        requests.delete(url, timeout=HANG_S).raise_for_status()
+        injected: list[dict[str, Any]] = requests.get(url, timeout=HANG_S).json()["injected"]
         return injected
 
     @property

@@ -9,6 +9,8 @@ import pytest
 
 from tests.servers import ROOT
 
+pytestmark = pytest.mark.processes
+
 PACKAGES = (
     "foundation", "market", "candles", "orders", "strategies", "tradingsite", "launcher", "sandbox",
 )  # fmt: skip

@@ -3,46 +3,43 @@
 import ast
 import os
 import re
+import runpy
 import stat
 import subprocess
 import sys
+from typing import Any
 
 import pytest
 
 from tests.environment import setting_names
 from tests.servers import ROOT
+from tradingsite.env import BadSetting
 from tradingsite.var_dir import make_secret_key
 
-SHOW = "import tradingsite.settings as s; print(*(getattr(s, n) for n in {names!r}), sep='\\n')"
 PRODUCTION = "https://api.binance.com"
 KEYS = {"BINANCE_API_KEY": "k" * 64, "BINANCE_API_SECRET": "s" * 64}
 URLS = ("BINANCE_REST_URL", "BINANCE_STREAM_URL", "BINANCE_WS_API_URL")
 
 
-def read(settings: dict[str, str], *names: str) -> subprocess.CompletedProcess[str]:
-    """Load the settings in a process of its own that prints those of `names`."""
-    return subprocess.run(
-        [sys.executable, "-c", SHOW.format(names=names)],
-        cwd=ROOT,
-        env=os.environ | settings,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+def read(settings: dict[str, str]) -> dict[str, Any]:
+    """What the settings module defines in an environment with these variables."""
+    with pytest.MonkeyPatch.context() as environment:
+        for name, value in settings.items():
+            environment.setenv(name, value)
+        return runpy.run_path(str(ROOT / "tradingsite" / "settings.py"))
 
 
 def values(settings: dict[str, str], *names: str) -> list[str]:
-    done = read(settings, *names)
-    assert done.returncode == 0, done.stderr
-    return done.stdout.splitlines()
+    found = read(settings)
+    return [str(found[name]) for name in names]
 
 
 def complaint(settings: dict[str, str]) -> str:
     """The one line with which the start is refused."""
-    done = read(settings)
-    assert done.returncode != 0
-    assert not done.stdout
-    (line,) = done.stderr.splitlines()
+    with pytest.raises(BadSetting) as refusal:
+        read(settings)
+    line = str(refusal.value)
+    assert "\n" not in line
     return line
 
 
@@ -100,6 +97,7 @@ def test_a_wrong_value_stops_the_start_with_one_line(name, value, allowed):
     assert allowed in line
 
 
+@pytest.mark.processes
 def test_a_command_ends_with_that_line_too():
     done = subprocess.run(
         [sys.executable, "manage.py", "check"],

@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 ANSWERED_WITHIN = 3.0  # seconds
-GONE_AFTER = 1.0  # seconds after the last event; promised are five in all
+GONE_WITHIN = 4.0  # seconds, whatever hangs; promised are five
 
 Application = Callable[[Any, Any, Any], Awaitable[None]]
 _under_way: set["asyncio.Future[None]"] = set()
@@ -34,12 +34,12 @@ def stop_in_time() -> None:
     from twisted.internet import reactor  # daphne has chosen which one by now
 
     reactor.addSystemEventTrigger("before", "shutdown", _answered)  # type: ignore[arg-type]
-    reactor.addSystemEventTrigger("after", "shutdown", _end_soon)  # type: ignore[arg-type]
 
 
 def _answered() -> Any:
     from twisted.internet.defer import Deferred
 
+    _bound_shutdown()
     loop = asyncio.get_event_loop()
     return Deferred.fromFuture(loop.create_task(_wait()))
 
@@ -49,7 +49,7 @@ async def _wait() -> None:
         await asyncio.wait(_under_way, timeout=ANSWERED_WITHIN)
 
 
-def _end_soon() -> None:
-    timer = threading.Timer(GONE_AFTER, os._exit, [0])
+def _bound_shutdown() -> None:
+    timer = threading.Timer(GONE_WITHIN, os._exit, [0])
     timer.daemon = True
     timer.start()

@@ -7,7 +7,7 @@ from pathlib import Path
 from shutil import which
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 from redis import Redis
 
 from candles.live.lease import Lease
@@ -16,6 +16,7 @@ from candles.models import Candle, Verdict
 from market.models import Symbol
 from strategies.models import Strategy
 from tests.conftest import missing
+from tests.servers import HANG_S
 from tests.tradingsite.web import Web
 
 FLAGS = [
@@ -37,6 +38,7 @@ def chromium() -> Iterator[Browser]:
     os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "true"
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=path, args=FLAGS)
+        expect.set_options(timeout=HANG_S * 1000)
         yield browser
         browser.close()
     del os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"]
@@ -100,6 +102,7 @@ def page(chromium: Browser, web: Web, complaints: list[str]) -> Iterator[Page]:
     """The dashboard, opened and live."""
     context = chromium.new_context(viewport={"width": 1440, "height": 900})
     page = context.new_page()
+    page.set_default_timeout(HANG_S * 1000)
     page.on("pageerror", lambda error: complaints.append(str(error)))
     page.on("console", lambda said: complaints.append(said.text) if said.type == "error" else None)
     page.goto(web.url)

@@ -83,7 +83,7 @@ def test_a_cut_connection_is_shown_and_heals(page: Page, web: Web, tmp_path: Pat
     expect(page.locator("#state-stream")).to_contain_text("unknown")
     expect(page.locator("#feed .state")).to_have_text("unknown")
     again = Web(tmp_path, port=web.port)
-    page.wait_for_selector("body[data-connection=live][data-fresh=yes]", timeout=20_000)
+    page.wait_for_selector("body[data-connection=live][data-fresh=yes]")
     expect(page.locator("#notice")).to_be_hidden()
     again.stop()
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import requests
 
-from tests.servers import Sandbox, Site, eventually
+from tests.servers import HANG_S, Sandbox, Site, eventually
 
 ENDED = {
     "FILLED",
@@ -28,7 +28,7 @@ def everything(site: Site, path: str, **query: str) -> list[dict[str, Any]]:
     url: str | None = f"{site.url}/{path}"
     query = {"limit": "1000", **query}
     while url:
-        page = requests.get(url, query, timeout=10).json()
+        page = requests.get(url, query, timeout=HANG_S).json()
         found, url, query = found + page["results"], page["next"], {}
     return found
 

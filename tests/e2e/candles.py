@@ -7,7 +7,7 @@ from typing import Any
 import requests
 
 from foundation.times import to_ms
-from tests.servers import Sandbox, Site
+from tests.servers import HANG_S, Sandbox, Site
 
 # Where /api/v3/klines has what a candle of ours has.
 KLINE_FIELDS = {
@@ -19,7 +19,7 @@ KLINE_FIELDS = {
 def stored(site: Site, symbol: str, interval: str) -> dict[int, dict[str, Any]]:
     """The site's closed candles by open time; none before it has heard of the symbol."""
     query = {"interval": interval, "limit": "5000"}
-    answer = requests.get(f"{site.url}/candles/{symbol}", query, timeout=10)
+    answer = requests.get(f"{site.url}/candles/{symbol}", query, timeout=HANG_S)
     if answer.status_code == requests.codes.not_found:
         return {}
     return {
@@ -31,7 +31,7 @@ def stored(site: Site, symbol: str, interval: str) -> dict[int, dict[str, Any]]:
 
 def klines(sandbox: Sandbox, symbol: str, interval: str) -> dict[int, list[Any]]:
     query = {"symbol": symbol, "interval": interval, "limit": "1000"}
-    rows = requests.get(f"{sandbox.rest_url}/api/v3/klines", query, timeout=10).json()
+    rows = requests.get(f"{sandbox.rest_url}/api/v3/klines", query, timeout=HANG_S).json()
     return {row[0]: row for row in rows}
 
 

@@ -17,7 +17,7 @@ from tests.e2e.conftest import Built
 from tests.e2e.storms import RedisBlows
 from tests.environment import ON_POSTGRES
 from tests.postgres import Postgres
-from tests.servers import Sandbox, Server, ServerFailedError, Site, eventually, frozen
+from tests.servers import HANG_S, Sandbox, Server, ServerFailedError, Site, eventually, frozen
 
 SYMBOLS = "BTCUSDT,ETHUSDT,BNBUSDT,SOLUSDT,XRPUSDT,ADAUSDT,DOGEUSDT,LTCUSDT"
 FAULTS = (
@@ -133,7 +133,7 @@ def weather(
         SANDBOX_SEED=str(seed), DJANGO_SETTINGS_MODULE="tests.crashing.settings", **settings,
     )  # fmt: skip
     storm = Storm(site, cluster, dice)
-    assert eventually(lambda: everything(site, "trades"), 40)
+    assert eventually(lambda: everything(site, "trades"), 2 * HANG_S)
     (site.folder / FILE).touch()
     sandbox.storm(seed, 0.8, *FAULTS)
     storm.rage(seconds)
@@ -159,7 +159,7 @@ def tell_orders(site: Site, sandbox: Sandbox) -> None:
 
 
 @pytest.mark.processes
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize("seed", SHORT_SEEDS)
 def test_the_books_balance_after_a_short_storm(
     own_cluster: list[Postgres], system: Callable[..., Built], seed: int
@@ -169,7 +169,7 @@ def test_the_books_balance_after_a_short_storm(
 
 @pytest.mark.processes
 @pytest.mark.slow
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize("seed", range(1, 31))
 def test_the_books_balance_after_a_long_storm(
     own_cluster: list[Postgres], system: Callable[..., Built], seed: int

@@ -27,11 +27,11 @@ def restart_redis(site: Site, away_s: float) -> None:
 def goes_on(site: Site) -> bool:
     """Whether a candle closes that was not there before."""
     before = max(stored(site, "BTCUSDT", "1s"), default=0)
-    return eventually(lambda: max(stored(site, "BTCUSDT", "1s"), default=0) > before, 25)
+    return eventually(lambda: max(stored(site, "BTCUSDT", "1s"), default=0) > before)
 
 
 @pytest.mark.processes
-@pytest.mark.timeout(150)
+@pytest.mark.timeout(400)
 def test_candles_stay_exact_through_cuts_doubles_and_deaths(
     system: Callable[..., Built],
 ) -> None:

@@ -11,7 +11,7 @@ from candles.intervals import INTERVALS_MS, MINUTE_MS
 from tests import recorded as data
 from tests.e2e.candles import assert_equal, klines, stored
 from tests.e2e.conftest import Built
-from tests.servers import Sandbox, Site, eventually
+from tests.servers import HANG_S, Sandbox, Site, eventually
 
 SYMBOLS = ("BTCUSDT", "ETHUSDT")
 RECORDED_START_MS = 1723161240000  # 23:54 UTC, the minute of the first recorded trade
@@ -56,14 +56,14 @@ def replay(system: Callable[..., Built], recorded: Path, interval: str, speed: s
     site.start("stream")
     site.start("web")
     candle_s = INTERVALS_MS[interval] / 1000
-    assert eventually(lambda: stored(site, "BTCUSDT", interval), 75 + candle_s)
+    assert eventually(lambda: stored(site, "BTCUSDT", interval), 2 * HANG_S + candle_s)
     disturb(sandbox)
-    assert eventually(lambda: whole(site, interval), 20 + 12 * candle_s)
+    assert eventually(lambda: whole(site, interval), 2 * HANG_S + 12 * candle_s)
     check(site, sandbox, recorded, interval)
 
 
 @pytest.mark.processes
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(400)
 def test_a_recorded_minute_a_second_gives_the_exchanges_candles(
     system: Callable[..., Built], recorded: Path
 ) -> None:

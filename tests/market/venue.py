@@ -12,6 +12,7 @@ from contextlib import suppress
 from typing import Any
 
 from foundation.times import now_ms
+from tests.servers import eventually
 
 BEAT_S = 0.01
 KLINE_EVERY_S = 0.1
@@ -37,7 +38,7 @@ class Peer:
     def __init__(self, venue: "Venue", line: socket.socket) -> None:
         self.venue, self.line = venue, line
         self.names: set[str] = set()
-        self.asked: list[tuple[float, dict[str, Any]]] = []  # when, and the control message
+        self.asked: list[dict[str, Any]] = []  # the control messages
         self.pongs: list[bytes] = []
         self.deaf: set[str] = set()  # stream names that are acknowledged and never sent
         self.stalled = False  # open, and nothing more is sent
@@ -86,7 +87,7 @@ class Peer:
         return data
 
     def _control(self, message: dict[str, Any]) -> None:
-        self.asked.append((time.monotonic(), message))
+        self.asked.append(message)
         if self.venue.refuses(message):
             error = {"code": 2, "msg": "Invalid request: invalid stream"}
             self.send(frame(json.dumps({"error": error, "id": message["id"]}).encode()))
@@ -110,6 +111,7 @@ class Venue:
         self.ticking = self.beating = True  # ticks, kline events
         self.at_break: set[str] = set()  # symbols of which nothing is sent to anybody
         self.refused: set[str] = set()  # stream names that are an error
+        self.beats = 0
         self.ids: Counter[str] = Counter()
         self.ticked_ms: dict[tuple[str, int], int] = {}
         self._listener = socket.create_server(("127.0.0.1", 0))
@@ -123,6 +125,11 @@ class Venue:
 
     def refuses(self, message: dict[str, Any]) -> bool:
         return bool(self.refused & set(message["params"]))
+
+    def await_beat(self) -> None:
+        """Return when what was under way is sent, and what was changed since counts."""
+        done = self.beats
+        assert eventually(lambda: self.beats > done + 1)
 
     def stop(self) -> None:
         self._stopped.set()
@@ -167,6 +174,7 @@ class Venue:
                     self._publish(peers, f"{symbol.lower()}@aggTrade", self.tick(symbol))
                 if self.beating and kline_due:
                     self._publish(peers, f"{symbol.lower()}@kline_1m", self.kline(symbol))
+            self.beats += 1
             if kline_due:
                 next_kline_s = time.monotonic() + KLINE_EVERY_S
 

@@ -150,7 +150,7 @@ def gained(venue: Sandbox | Venue) -> Decimal:
 
 def assert_sold_once(venue: Sandbox | Venue, account: BinanceExchange) -> None:
     """All but dust is sold, nothing rests, and the account agrees with our books."""
-    assert eventually(lambda: is_sold(account), 40)
+    assert eventually(lambda: is_sold(account))
     sweep(account)
     assert 0 <= gained(venue) < LOT
     assert "NEW" not in statuses(venue)

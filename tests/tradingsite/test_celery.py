@@ -89,5 +89,6 @@ print(app.conf.beat_schedule["beat"]["task"], "django.db.models" in sys.modules)
 """
 
 
+@pytest.mark.processes
 def test_beat_needs_neither_django_nor_the_tasks():
     assert printed(BEAT_LOADS).split() == ["tradingsite.tasks.beat", "False"]

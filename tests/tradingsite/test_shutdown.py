@@ -3,6 +3,7 @@ import time
 
 import requests
 
+from tests.servers import HANG_S
 from tests.tradingsite.web import Web
 
 
@@ -11,7 +12,7 @@ def test_the_web_process_stops_in_time_whatever_is_under_way(web: Web) -> None:
     answered: list[int] = []
 
     def ask() -> None:
-        answered.append(requests.get(f"{web.url}/admin/login/", timeout=10).status_code)
+        answered.append(requests.get(f"{web.url}/admin/login/", timeout=HANG_S).status_code)
 
     threads = [threading.Thread(target=ask) for _ in range(8)]
     for thread in threads:

@@ -47,6 +47,8 @@ with connection.cursor() as cursor:
 for model in apps.get_models(include_auto_created=True):
     rows[model._meta.db_table] = model.objects.count()
 from orders.models import Position
+
+pytestmark = pytest.mark.processes
 realised = [str(position.realised) for position in Position.objects.all()]
 print(json.dumps({"shape": shape, "rows": rows, "realised": realised}))
 """

@@ -7,7 +7,7 @@ from typing import Any
 import websocket
 from django.db import connections
 
-from tests.servers import PYTHON, Server, answers, free_port
+from tests.servers import HANG_S, PYTHON, Server, answers, free_port
 
 
 class Web(Server):
@@ -43,7 +43,7 @@ class Client:
     """A WebSocket client that reads one JSON message at a time."""
 
     def __init__(self, url: str, **options: Any) -> None:
-        self.socket = websocket.create_connection(url, timeout=10, **options)
+        self.socket = websocket.create_connection(url, timeout=HANG_S, **options)
 
     def next(self) -> dict[str, Any]:
         return dict(json.loads(self.socket.recv()))

@@ -72,9 +72,9 @@ def command(*paths: Path) -> str:
 @pytest.mark.parametrize("window", EDGES)
 @pytest.mark.parametrize("name", ["BTCUSDT", "ETHUSDT"])
 def test_recorded_irregularities_are_loaded_as_they_are_and_counted(
-    recorded: Path, name: str, window: str
+    more_recorded: Path, name: str, window: str
 ) -> None:
-    path = recorded / "klines" / "edge" / f"{name}-1m-{window}.csv.gz"
+    path = more_recorded / "klines" / "edge" / f"{name}-1m-{window}.csv.gz"
     report = load(path)
     missing, off_boundary, without_volume = EDGES[window]
     assert (report.missing, report.off_boundary) == (missing, off_boundary)

@@ -7,6 +7,8 @@ from candles.live import lease as lease_module
 from candles.live.lease import Fenced, Lease
 from candles.live.state import Batch, StateWriter
 
+pytestmark = pytest.mark.usefixtures("long_leases")
+
 
 @pytest.fixture
 def leader(redis: redis_library.Redis) -> Lease:

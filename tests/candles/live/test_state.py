@@ -20,6 +20,7 @@ from candles.live.state import (
 from candles.ohlcv import SymbolCandles, flat
 from tests.builders import tick
 
+pytestmark = pytest.mark.usefixtures("long_leases")
 STREAM = StreamState(True, 1, 2, 3, 4, {"ETHUSDT": 5})
 
 

@@ -1,10 +1,11 @@
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Iterator
 from email.utils import formatdate
 from http.server import BaseHTTPRequestHandler, HTTPServer
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import redis as redis_library
@@ -16,10 +17,11 @@ from market.ratelimit.grants import Grant, OrderPriority, OrderSlot, Priority, R
 from market.ratelimit.limiter import RateLimiter
 from market.ratelimit.local import PARTS
 from market.rest import MarketRest
-from tests.servers import ROOT, Sandbox
+from tests.servers import HANG_S, ROOT, Sandbox, eventually
 
 HOST = "exchange"
 LIMIT = 1000
+NOW_S = 1_800_000_025
 
 # Four threads that take until nothing is left, and say how much they were given.
 TAKER = """
@@ -38,14 +40,21 @@ with ThreadPoolExecutor(4) as threads:
 """
 
 
+class Stopped(redis_library.Redis):
+    """A client for whose scripts the time stands still, amid a minute and a span of ten seconds."""
+
+    def register_script(self, script: Any) -> Any:
+        return super().register_script(script.replace("redis.call('TIME')", f"{{{NOW_S}, 0}}"))
+
+
 @pytest.fixture
 def limiter(redis: redis_library.Redis) -> RateLimiter:
-    return RateLimiter(redis, HOST, LIMIT)
+    return another()
 
 
 def another(limit: int = LIMIT) -> RateLimiter:
     """The same exchange's limiter as another process sees it."""
-    return RateLimiter(redis_library.Redis.from_url(settings.REDIS_URL), HOST, limit)
+    return RateLimiter(Stopped.from_url(settings.REDIS_URL), HOST, limit)
 
 
 def away() -> RateLimiter:
@@ -63,20 +72,10 @@ def granted(limiter: RateLimiter, weight: int, priority: Priority = Priority.URG
         total += weight
 
 
-@pytest.fixture
-def a_minute() -> None:
-    """Some seconds within one minute, and not its first one."""
-    second = time.time() % 60
-    if not 1 < second < 54:
-        time.sleep((61.5 - second) % 60)
-
-
-@pytest.fixture
-def ten_seconds() -> None:
-    """Some seconds within a span of ten, and not its first one."""
-    second = time.time() % 10
-    if not 1.1 < second < 7:
-        time.sleep((11.2 - second) % 10)
+@pytest.fixture(autouse=True)
+def stopped(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Time stands still for who counts alone as well."""
+    monkeypatch.setattr("market.ratelimit.local.time", SimpleNamespace(time=lambda: float(NOW_S)))
 
 
 def acquired(limiter: RateLimiter, priority: OrderPriority) -> list[OrderSlot]:
@@ -115,6 +114,7 @@ def no_more() -> Iterator[str]:
         server.shutdown()
 
 
+@pytest.mark.processes
 def test_processes_and_threads_together_never_take_more_than_the_limit(
     redis: redis_library.Redis,
 ) -> None:
@@ -124,15 +124,13 @@ def test_processes_and_threads_together_never_take_more_than_the_limit(
         )
         for _ in range(3)
     ]
-    given = sum(int(taker.communicate(timeout=30)[0]) for taker in takers)
+    given = sum(int(taker.communicate(timeout=HANG_S)[0]) for taker in takers)
     counts = [int(redis.get(key) or 0) for key in redis.keys("market:weight:*")]
     assert sum(counts) == given > 0
     assert all(count <= LIMIT * Priority.URGENT // 100 for count in counts)
 
 
-def test_the_background_leaves_room_for_what_is_urgent(
-    limiter: RateLimiter, a_minute: None
-) -> None:
+def test_the_background_leaves_room_for_what_is_urgent(limiter: RateLimiter) -> None:
     assert granted(limiter, 10, Priority.BACKGROUND) == 500
     assert granted(another(), 10, Priority.URGENT) == 400
     with pytest.raises(RateLimited, match="request weight is spent") as limited:
@@ -140,9 +138,7 @@ def test_the_background_leaves_room_for_what_is_urgent(
     assert 0 < limited.value.wait_s <= 60
 
 
-def test_what_the_exchange_has_counted_corrects_upwards_only(
-    limiter: RateLimiter, a_minute: None
-) -> None:
+def test_what_the_exchange_has_counted_corrects_upwards_only(limiter: RateLimiter) -> None:
     grant = limiter.acquire(10, Priority.URGENT)
     date = formatdate(grant.minute * 60 + 30, usegmt=True)
     for used in ("700", "3", "many"):
@@ -152,7 +148,7 @@ def test_what_the_exchange_has_counted_corrects_upwards_only(
 
 @pytest.mark.parametrize("second", [-30, 0, 90])
 def test_a_count_of_another_minute_says_nothing_of_this_one(
-    limiter: RateLimiter, a_minute: None, second: int
+    limiter: RateLimiter, second: int
 ) -> None:
     grant = limiter.acquire(10, Priority.URGENT)
     date = formatdate(grant.minute * 60 + second, usegmt=True)
@@ -171,12 +167,12 @@ def test_a_silence_holds_for_every_process_and_for_one_that_starts_anew(
         assert 90 < limited.value.wait_s <= 100
 
 
-def test_the_limit_is_the_one_that_the_exchange_tells(limiter: RateLimiter, a_minute: None) -> None:
+def test_the_limit_is_the_one_that_the_exchange_tells(limiter: RateLimiter) -> None:
     limiter.set_weight_limit(100)
     assert granted(another(), 10) == 90
 
 
-def test_without_redis_a_process_counts_for_itself_and_takes_less(a_minute: None) -> None:
+def test_without_redis_a_process_counts_for_itself_and_takes_less() -> None:
     alone = away()
     assert granted(alone, 10) == 220 <= LIMIT * Priority.URGENT // 100 // PARTS
     alone.sync(Grant(1, 1), {"X-MBX-USED-WEIGHT-1M": "9", "Date": formatdate(90, usegmt=True)})
@@ -199,13 +195,18 @@ def test_a_request_takes_its_weight_in_one_round_trip(
 
 
 def test_what_others_use_at_the_exchange_is_learned_from_its_answers(
-    redis: redis_library.Redis, sandbox: Sandbox, a_minute: None
+    redis: redis_library.Redis, sandbox: Sandbox
 ) -> None:
-    for _ in range(10):
-        requests.get(f"{sandbox.rest_url}/api/v3/exchangeInfo", timeout=5)
-    rest = MarketRest(sandbox.rest_url, RateLimiter(redis, HOST))
-    rest.exchange_info(["BTCUSDT"])
-    assert another().acquire(1, Priority.URGENT).used > 200
+    def learned() -> bool:
+        for _ in range(10):
+            requests.get(f"{sandbox.rest_url}/api/v3/exchangeInfo", timeout=HANG_S)
+        limiter = RateLimiter(redis, HOST)
+        MarketRest(sandbox.rest_url, limiter).exchange_info(["BTCUSDT"])
+        used = limiter.acquire(1, Priority.URGENT).used
+        redis.delete(*redis.keys("market:weight:*"))
+        return used > 200
+
+    assert eventually(learned)  # all of it within one minute, which may take a second try
     assert redis.get(f"market:weight_limit:{HOST}") == b"6000"
 
 
@@ -236,9 +237,7 @@ def test_who_waits_goes_on_when_it_may(redis: redis_library.Redis, sandbox: Sand
     assert MarketRest(sandbox.rest_url, limiter).in_background(threading.Event()).server_time() > 0
 
 
-def test_entries_leave_room_for_exits_and_no_process_goes_beyond(
-    limiter: RateLimiter, ten_seconds: None
-) -> None:
+def test_entries_leave_room_for_exits_and_no_process_goes_beyond(limiter: RateLimiter) -> None:
     assert len(acquired(limiter, OrderPriority.ENTRY)) == 40
     assert len(acquired(another(), OrderPriority.EXIT)) == 10
     with pytest.raises(RateLimited, match="as many orders as are allowed") as limited:
@@ -247,7 +246,7 @@ def test_entries_leave_room_for_exits_and_no_process_goes_beyond(
 
 
 def test_the_narrowest_span_decides_and_a_refused_order_takes_no_place(
-    limiter: RateLimiter, ten_seconds: None
+    limiter: RateLimiter,
 ) -> None:
     limiter.set_order_limits({10: 50, 86_400: 3})
     assert len(acquired(another(), OrderPriority.EXIT)) == 3
@@ -255,22 +254,20 @@ def test_the_narrowest_span_decides_and_a_refused_order_takes_no_place(
     assert limiter.acquire_order(OrderPriority.EXIT)[0].used == 4
 
 
-def test_a_filled_order_gives_its_place_back(limiter: RateLimiter, ten_seconds: None) -> None:
+def test_a_filled_order_gives_its_place_back(limiter: RateLimiter) -> None:
     slots = acquired(limiter, OrderPriority.ENTRY)
     limiter.sync_orders(slots[29:30], answered(slots[29], 0))
     assert limiter.acquire_order(OrderPriority.ENTRY)[0].used == 11  # ten came after that one
 
 
-def test_orders_of_other_systems_count(limiter: RateLimiter, ten_seconds: None) -> None:
+def test_orders_of_other_systems_count(limiter: RateLimiter) -> None:
     slot = limiter.acquire_order(OrderPriority.ENTRY)[0]
     limiter.sync_orders([slot], answered(slot, 44))
     with pytest.raises(RateLimited):
         limiter.acquire_order(OrderPriority.ENTRY)
 
 
-def test_a_count_of_another_span_says_nothing_of_this_one(
-    limiter: RateLimiter, ten_seconds: None
-) -> None:
+def test_a_count_of_another_span_says_nothing_of_this_one(limiter: RateLimiter) -> None:
     slot = limiter.acquire_order(OrderPriority.ENTRY)[0]
     limiter.sync_orders([slot], answered(slot._replace(number=slot.number - 1), 44))
     assert limiter.acquire_order(OrderPriority.ENTRY)[0].used == 2
@@ -283,7 +280,7 @@ def test_no_order_is_placed_within_a_silence(limiter: RateLimiter) -> None:
             one.acquire_order(OrderPriority.EXIT)
 
 
-def test_without_redis_orders_are_counted_here(ten_seconds: None) -> None:
+def test_without_redis_orders_are_counted_here() -> None:
     alone = away()
     assert len(acquired(alone, OrderPriority.ENTRY)) == 10
     assert len(acquired(alone, OrderPriority.EXIT)) == 2

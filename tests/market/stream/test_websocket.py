@@ -10,7 +10,7 @@ from websocket import WebSocketConnectionClosedException, WebSocketProtocolExcep
 from market.stream import websocket as websocket_module
 from market.stream.websocket import BatchSocket, Dial
 from tests.market.venue import Venue, frame
-from tests.servers import eventually
+from tests.servers import HANG_S, eventually
 
 Line = tuple[BatchSocket, socket.socket]
 
@@ -113,7 +113,7 @@ def test_a_masked_frame_is_not_from_a_server() -> None:
 
 
 def test_dialling_keeps_nobody_waiting(venue: Venue) -> None:
-    dial = Dial(venue.url, timeout_s=2)
+    dial = Dial(venue.url, timeout_s=HANG_S)
     assert eventually(lambda: venue.peers)
     assert eventually(lambda: dial._socket is not None)
     socket = dial.pop_socket()
@@ -137,7 +137,7 @@ def test_a_dial_given_up_closes_what_it_opens(venue: Venue) -> None:
 )
 def test_an_answer_that_is_no_websocket_is_one_line(answer: bytes, error: str) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        dial = Dial(f"ws://127.0.0.1:{listener.getsockname()[1]}", timeout_s=2)
+        dial = Dial(f"ws://127.0.0.1:{listener.getsockname()[1]}", timeout_s=HANG_S)
         line, _ = listener.accept()
         with line:
             line.recv(65_536)

@@ -14,10 +14,10 @@ from orders.venue.binance import BinanceExchange
 from orders.venue.exchange import Exchange, ExecutionReport, OrderRequest, Refused
 from orders.venue.order_search import find
 from tests.fakes import FakeExchange
-from tests.servers import Sandbox
+from tests.servers import HANG_S, Sandbox
 
 
-@pytest.fixture(params=["fake", "sandbox"])
+@pytest.fixture(params=["fake", pytest.param("sandbox", marks=pytest.mark.processes)])
 def exchange(request: pytest.FixtureRequest) -> Exchange:
     if request.param == "fake":
         return FakeExchange(slices=2, fee="0.001")
@@ -167,5 +167,5 @@ class TestSandboxAlone:
     ) -> None:
         request = request_for(9)
         account.place(request)
-        ledger = requests.get(f"{sandbox.rest_url}/sandbox/ledger", timeout=5).text
+        ledger = requests.get(f"{sandbox.rest_url}/sandbox/ledger", timeout=HANG_S).text
         assert ledger.count(request.client_order_id) >= 1

@@ -7,7 +7,6 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-import requests
 from django.conf import settings
 from django.utils import timezone
 
@@ -21,7 +20,7 @@ from orders.venue.binance import BinanceExchange
 from tests.builders import intent, symbol
 from tests.environment import var_dir
 from tests.fakes import FakeExchange
-from tests.servers import Sandbox
+from tests.servers import Sandbox, eventually
 
 pytestmark = pytest.mark.django_db
 
@@ -75,10 +74,13 @@ def later(seconds: float) -> Callable[[], datetime]:
     return lambda: timezone.now() + timedelta(seconds=seconds)
 
 
+def orders_of(venue: Sandbox) -> list[dict[str, Any]]:
+    return list(venue.ledger()["orders"])
+
+
 def fills_of(venue: Sandbox, one: Order) -> set[int]:
     """What really happened: the trades of the order in the venue's ledger."""
-    orders = requests.get(f"{venue.rest_url}/sandbox/ledger", timeout=5).json()["orders"]
-    named = [entry for entry in orders if entry["clientOrderId"] == one.client_order_id]
+    named = [e for e in orders_of(venue) if e["clientOrderId"] == one.client_order_id]
     assert len(named) <= 1
     return {fill["id"] for entry in named for fill in entry["fills"]}
 
@@ -92,6 +94,7 @@ def test_an_order_ends_as_the_ledger_says(
     submit([one.pk], account)
     reconcile(one.pk, account)
     time.sleep(FAULTS_LAST_S)
+    assert eventually(lambda: all(entry["status"] in ENDED for entry in orders_of(venue)))
     for seconds in (3, 25):
         reconcile(one.pk, account, later(seconds))
     one.refresh_from_db()

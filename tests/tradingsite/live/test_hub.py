@@ -95,13 +95,15 @@ def test_one_long_message_closes_the_socket(web: Web) -> None:
 def test_forming_candles_come_at_most_twenty_times_a_second(web: Web) -> None:
     client = web.connect("/?types=forming")
     client.next()
+    begun_s = time.monotonic()
     for number in range(400):
         tell("forming", ("BTCUSDT", "ETHUSDT")[number % 2], number)
         time.sleep(0.0025)
     numbers: list[int] = []
-    while not {398, 399} <= set(numbers):
+    while not {398, 399} <= set(numbers):  # the last of each symbol
         numbers.append(client.next()["data"]["number"])
-    assert 10 < len(numbers) < 30  # over a second, and the last of each symbol among them
+    seconds = time.monotonic() - begun_s
+    assert 5 < len(numbers) < 20 * seconds + 10
 
 
 def test_a_client_that_stops_reading_is_closed_and_slows_nobody(web: Web) -> None:
@@ -120,16 +122,16 @@ def test_a_client_that_stops_reading_is_closed_and_slows_nobody(web: Web) -> Non
 def test_a_slow_client_that_reads_again_in_time_has_missed_only_forming_candles(web: Web) -> None:
     slow = web.connect("/?types=forming,order", sockopt=[SMALL_WINDOW])
     messages = [slow.next()]
-    for number in range(60):
+    for number in range(24):  # not for so long that a slow machine makes it too slow a client
         tell("forming", "BTCUSDT", number, padding=20_000)
         tell("order", "BTCUSDT", number)
         time.sleep(0.03)
-    while messages[-1]["data"].get("number") != 59 or messages[-1]["type"] != "order":
+    while messages[-1]["data"].get("number") != 23 or messages[-1]["type"] != "order":
         messages.append(slow.next())
     orders = [each["data"]["number"] for each in messages if each["type"] == "order"]
-    assert orders == list(range(60))
+    assert orders == list(range(24))
     assert [each["seq"] for each in messages] == list(range(1, len(messages) + 1))
-    assert sum(each["type"] == "forming" for each in messages) < 30
+    assert sum(each["type"] == "forming" for each in messages) < 12
 
 
 def test_pages_see_a_gap_where_a_message_was_lost(web: Web) -> None:
@@ -142,6 +144,7 @@ def test_pages_see_a_gap_where_a_message_was_lost(web: Web) -> None:
     assert (status["type"], status["seq"]) == ("status", 4)
 
 
+@pytest.mark.processes
 def test_pages_see_a_gap_when_redis_was_away(symbols: list[Symbol], tmp_path: Path) -> None:
     first = RedisServer(tmp_path)
     web = Web(tmp_path, REDIS_URL=first.url)

@@ -26,7 +26,7 @@ async def batches(redis: redis_library.Redis) -> AsyncIterator[Receive]:
     await layer.group_add(GROUP, channel)
 
     async def following() -> dict[str, Any]:
-        return dict(await asyncio.wait_for(layer.receive(channel), 10))
+        return dict(await asyncio.wait_for(layer.receive(channel), servers.HANG_S))
 
     yield following
     await layer.flush()
@@ -50,7 +50,7 @@ def test_publishing_does_not_wait_for_redis(
         publish([candle(number)])
     assert not publisher._publisher().flush(timeout_s=0.1)
     answers.set()
-    assert publisher._publisher().flush(timeout_s=5)
+    assert publisher._publisher().flush(timeout_s=servers.HANG_S)
 
 
 async def test_messages_arrive_in_order_and_numbered(batches: Receive) -> None:
@@ -66,19 +66,21 @@ async def test_messages_arrive_in_order_and_numbered(batches: Receive) -> None:
     assert [text for _, _, text in found] == [encode(candle(n)).text for n in range(100)]
 
 
+@pytest.mark.processes
 async def test_a_forked_child_tells_with_a_thread_of_its_own(batches: Receive) -> None:
     publish([candle(1)])
     parent = await batches()
     child = os.fork()
     if not child:
         publish([candle(2)])
-        os._exit(0 if publisher._publisher().flush(timeout_s=5) else 1)
+        os._exit(0 if publisher._publisher().flush(timeout_s=servers.HANG_S) else 1)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
     batch = await batches()
     assert batch["from"] != parent["from"]
     assert batch["messages"][0][2] == encode(candle(2)).text
 
 
+@pytest.mark.processes
 def test_a_dead_redis_neither_blocks_nor_fails_and_the_loss_is_told_later(
     tmp_path: Path, settings: Any
 ) -> None:
@@ -86,12 +88,12 @@ def test_a_dead_redis_neither_blocks_nor_fails_and_the_loss_is_told_later(
     settings.CHANNEL_LAYERS = layers_at(first.url)
     ours = publisher.Publisher()
     ours.put([encode(candle(1))])
-    assert ours.flush(timeout_s=5)
+    assert ours.flush(timeout_s=servers.HANG_S)
     first.kill()
     ours.put([encode(candle(2))])
     assert not ours.flush(timeout_s=0.5)
     second = servers.Redis(tmp_path)
-    assert ours.flush(timeout_s=10)
+    assert ours.flush(timeout_s=servers.HANG_S)
     assert ours._next_batch()["after"] == 2
     second.stop()
 

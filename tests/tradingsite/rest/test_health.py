@@ -1,6 +1,8 @@
 import json
 import threading
 import time
+from itertools import cycle
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -14,12 +16,18 @@ from orders.venue.account_stream import STATE_KEY
 from tests.builders import NOON, symbol, tick
 from tests.clients import promised, redis_away, stranger, user, with_session
 from tests.rows import order, write_stream
+from tests.servers import HANG_S
 from tradingsite.live.snapshot import status_json
 from tradingsite.rest import health_checks
 from tradingsite.rest.health_checks import HealthCheck, database, worker
 from tradingsite.tasks import beat
 
 pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture(autouse=True)
+def no_hurry(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(health_checks, "ANSWER_TIMEOUT_S", HANG_S)
 
 
 @pytest.fixture
@@ -119,27 +127,29 @@ def test_books_that_do_not_agree_are_failing(system: Redis) -> None:
 
 
 def test_a_dead_redis_is_told_at_once(system: Redis) -> None:
-    started = time.monotonic()
     with redis_away():
         parts = failing()
     assert set(parts) == {"redis", "stream", "worker", "exchange_clock", "account_stream"}
     assert all(part["error"] for part in parts.values())
-    assert time.monotonic() - started < health_checks.ANSWER_TIMEOUT_S + 1
+    assert not any("no answer" in part["error"] for part in parts.values())
 
 
 def test_a_part_that_hangs_holds_up_neither_the_answer_nor_the_others(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(health_checks, "ANSWER_TIMEOUT_S", 0.2)
     released = threading.Event()
     started = []
+    # Read as it begins, for the part that answers and, when time is up, for the one that hangs.
+    seconds = cycle([0.0, 0.0, HANG_S])
+    clock = SimpleNamespace(monotonic=lambda: next(seconds), perf_counter=time.perf_counter)
+    monkeypatch.setattr(health_checks, "time", clock)
 
     def hangs() -> dict[str, Any]:
         started.append(1)
-        released.wait(10)
+        released.wait(HANG_S)
         return {}
 
-    checks = {"hangs": HealthCheck(hangs), "database": HealthCheck(database)}
+    checks = {"database": HealthCheck(database), "hangs": HealthCheck(hangs)}
     for _ in range(3):
         parts = health_checks.run_checks(checks)
         assert parts["database"]["ok"]

@@ -62,7 +62,7 @@ def test_a_symbol_whose_ticks_come_in_is_live(btc: Symbol, redis: Redis) -> None
     write_stream(redis, [tick("61000.50", tick_id=7, time_ms=now_ms() - 40)])
     stream = stream_of()
     assert (stream["state"], stream["last_tick_id"], stream["last_price"]) == ("live", 7, "61000.5")
-    assert 40 <= stream["age_ms"] < 5000
+    assert 40 <= stream["age_ms"] < 60_000
 
 
 def test_a_symbol_without_a_tick_for_a_minute_is_stale(btc: Symbol, redis: Redis) -> None:

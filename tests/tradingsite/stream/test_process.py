@@ -27,14 +27,14 @@ from market.rest import MarketRest
 from market.ticks import Tick
 from market.wire import StreamBatch
 from tests.builders import symbol, tick
-from tests.servers import eventually
+from tests.servers import HANG_S, eventually
 from tradingsite.stream import checkpointer
 from tradingsite.stream import process as process_module
 from tradingsite.stream import standby as standby_module
 from tradingsite.stream.process import StreamProcess
 from tradingsite.stream.standby import Standby
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("long_leases")]
 BTC = "BTCUSDT"
 Script = Callable[["Line"], Iterator[StreamBatch]]
 
@@ -95,7 +95,7 @@ class Rest(MarketRest):
         return []
 
 
-def until(happened: Callable[[], object], seconds: float = 10.0) -> Iterator[StreamBatch]:
+def until(happened: Callable[[], object], seconds: float = HANG_S) -> Iterator[StreamBatch]:
     """Nothing comes until it has happened."""
     deadline = time.monotonic() + seconds
     while not happened():

@@ -19,11 +19,12 @@ from foundation.worker import DatabaseWorker
 from market.models import Symbol
 from market.wire import KlineEvent
 from tests.builders import kline_event, symbol, tick
+from tests.servers import HANG_S
 from tests.workers import work_off
 from tradingsite.stream import recorder
 from tradingsite.stream.recorder import Recorder
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("long_leases")]
 BTC = "BTCUSDT"
 
 
@@ -33,7 +34,7 @@ def worker(monkeypatch: pytest.MonkeyPatch) -> Iterator[DatabaseWorker]:
     monkeypatch.setattr(recorder, "CONFIRM_EVERY_S", 0.0)
     worker = DatabaseWorker()
     yield worker
-    worker.stop(5)
+    worker.stop(HANG_S)
 
 
 @pytest.fixture
@@ -91,13 +92,13 @@ def test_while_the_database_is_gone_candles_wait_in_redis_and_survive_their_owne
         patch.setattr(services, "record_closed", gone)
         close(recording, 1)
         save(recording, writer)
-        recording.database.stop(1)
+        recording.database.stop(HANG_S)
     other = DatabaseWorker()
     successor = Recorder(other, writer, symbols, ["1m"])
     close(successor, 2)
     work_off(other)
     save(successor, writer)
-    other.stop(5)
+    other.stop(HANG_S)
     assert Candle.objects.count() == 2
     assert writer.unrecorded()[0] == []
 

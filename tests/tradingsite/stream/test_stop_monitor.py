@@ -9,6 +9,7 @@ from foundation.worker import DatabaseWorker
 from orders.core.stops import Hit, Stop
 from strategies.models import Signal
 from tests.builders import tick
+from tests.servers import HANG_S
 from tests.workers import work_off
 from tradingsite.stream import stop_monitor
 from tradingsite.stream.stop_monitor import StopMonitor
@@ -45,7 +46,7 @@ def worker(monkeypatch: pytest.MonkeyPatch) -> Iterator[DatabaseWorker]:
     monkeypatch.setattr(worker_module, "RETRY_S", 0.01)
     worker = DatabaseWorker()
     yield worker
-    worker.stop(5)
+    worker.stop(HANG_S)
 
 
 @pytest.fixture

@@ -1,0 +1,51 @@
+"""Which tests are quick and which start processes, told by what they ask for (`-p tests.marks`).
+
+`make quick` runs the quick ones: the core, the services and the API on their database and Redis.
+Not quick is what starts a process or listens on a port, what folds the recorded data, and what is
+marked as slow. A quick test that starts a process fails: it needs the mark `processes`.
+"""
+
+import sys
+from collections.abc import Generator
+from typing import Any
+
+import pytest
+
+# Fixtures that start a process of ours, or several.
+STARTS_PROCESSES = {"sandbox", "site", "system", "web", "private", "page"}
+# Folders of tests about processes.
+ABOUT_PROCESSES = {"browser", "e2e", "launcher"}
+# Fixtures that listen on a port, and the recordings.
+TAKES_LONG = {"venue", "fresh_venue", "living_venue", "shared_venue", "cliffs", "recorded"}
+SLOW_MARKS = ("processes", "slow")
+STARTS = {"subprocess.Popen", "os.fork", "os.forkpty", "os.posix_spawn", "os.exec"}
+
+_quick_test: list[str] = []  # the one under way
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        asked = set(getattr(item, "fixturenames", ()))
+        if asked & STARTS_PROCESSES or item.path.parent.name in ABOUT_PROCESSES:
+            item.add_marker("processes")
+        if not asked & TAKES_LONG and not any(map(item.get_closest_marker, SLOW_MARKS)):
+            item.add_marker("quick")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    if item.get_closest_marker("quick"):
+        _quick_test.append(item.nodeid)
+    try:
+        return (yield)
+    finally:
+        _quick_test.clear()
+
+
+def _refuse(event: str, _: tuple[Any, ...]) -> None:
+    if _quick_test and event in STARTS:
+        raise RuntimeError(f"{_quick_test[0]} starts a process: it needs the mark `processes`")
+
+
+sys.addaudithook(_refuse)
