@@ -16,13 +16,19 @@ NPM := PATH="$$PATH:$(CURDIR)/$(BIN)" npm
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help run test check bench pins chart set-up set-up-tests clean
+.PHONY: help run quick test check bench pins chart set-up set-up-tests clean
 
 help: ## This list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
 
 run: set-up ## Set everything up and run the whole system, until Ctrl+C
 	@exec $(BIN)/python -m launcher
+
+quick: set-up set-up-tests ## Linters, and the tests that start no process
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports --no-logo
+	$(BIN)/python -m pytest -q -n 2 -m quick
 
 test: set-up set-up-tests check ## Set everything up and run all checks and tests
 	@echo "== Tests on SQLite"

@@ -7,9 +7,11 @@ import runpy
 import stat
 import subprocess
 import sys
+import tomllib
 from typing import Any
 
 import pytest
+from django.conf import settings
 
 from tests.environment import setting_names
 from tests.servers import ROOT
@@ -193,3 +195,9 @@ def test_the_secret_key_is_kept_for_its_owner_alone(own_folder):
 def test_only_what_the_operator_set_governs_the_first_two_strategies():
     assert values({}, "SET_STRATEGY_PARAMETERS") == ["frozenset()"]
     assert values({"SMA_PERIOD": "12"}, "SET_STRATEGY_PARAMETERS") == ["frozenset({'SMA_PERIOD'})"]
+
+
+def test_the_version_has_one_source():
+    version = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
+    assert settings.SPECTACULAR_SETTINGS["VERSION"] == version
+    assert f"## [{version}] - " in (ROOT / "CHANGELOG.md").read_text()

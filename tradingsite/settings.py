@@ -5,6 +5,7 @@ cannot be used.
 """
 
 import os
+import tomllib
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -71,6 +72,11 @@ BINANCE_API_KEY = env_str("BINANCE_API_KEY", SANDBOX_API_KEY)
 BINANCE_API_SECRET = env_str("BINANCE_API_SECRET", SANDBOX_API_SECRET)
 
 _SANDBOX = f"127.0.0.1:{SANDBOX_PORT}"
+
+
+def _project_version() -> str:
+    project = tomllib.loads((BASE_DIR / "pyproject.toml").read_text())["project"]
+    return str(project["version"])
 
 
 def _exchange_url(name: str, scheme: str, sandbox: str, testnet: str) -> str:
@@ -267,7 +273,7 @@ SPECTACULAR_SETTINGS = {
         'Refusals are `{"error": code, "detail": text}`. Reads are open where PUBLIC_READ; '
         "writes need staff: a session with its CSRF token, or `Authorization: Token …`."
     ),
-    "VERSION": "0.1.0",
+    "VERSION": _project_version(),
     "OAS_VERSION": "3.1.1",
     "SERVE_INCLUDE_SCHEMA": False,
     "SWAGGER_UI_DIST": "SIDECAR",  # served by us, not from a CDN
