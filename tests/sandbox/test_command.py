@@ -15,6 +15,8 @@ import websocket
 from sandbox.__main__ import main
 from tests.servers import Sandbox, eventually
 
+pytestmark = pytest.mark.processes
+
 ROOT = Path(__file__).resolve().parents[2]
 
 

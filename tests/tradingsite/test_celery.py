@@ -36,10 +36,12 @@ def printed(code: str) -> str:
     return subprocess.check_output([sys.executable, "-c", code], cwd=ROOT, text=True)
 
 
+@pytest.mark.processes
 def test_shared_tasks_use_our_app_in_every_thread():
     assert printed(SHARED_TASK) == "tradingsite True\n" * 2
 
 
+@pytest.mark.processes
 def test_settings_load_without_celery():
     assert printed(SETTINGS_ALONE) == "False\n"
 

@@ -6,6 +6,8 @@ import pytest
 
 from tests.servers import PYTHON, ROOT
 
+pytestmark = pytest.mark.processes
+
 LOADED = """
 import sys
 import django

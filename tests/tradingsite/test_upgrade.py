@@ -48,12 +48,12 @@ for model in apps.get_models(include_auto_created=True):
     rows[model._meta.db_table] = model.objects.count()
 from orders.models import Position
 
-pytestmark = pytest.mark.processes
 realised = [str(position.realised) for position in Position.objects.all()]
 print(json.dumps({"shape": shape, "rows": rows, "realised": realised}))
 """
 
 
+pytestmark = pytest.mark.processes
 MONEY_TABLES = (
     "candles_candle", "candles_candlerevision", "strategies_signal", "orders_order",
     "orders_trade", "orders_position", "orders_alarm", "orders_dayresult",

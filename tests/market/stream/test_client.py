@@ -24,7 +24,7 @@ SYMBOLS = ["AUSDT", "BUSDT", "CUSDT", "DUSDT"]
 @pytest.fixture(autouse=True)
 def rounds_count_for_little(monkeypatch: pytest.MonkeyPatch) -> None:
     """So the stream's time passes no faster than a busy machine lets both ends work."""
-    monkeypatch.setattr("market.stream.client.MOST_ROUND_S", 0.1)
+    monkeypatch.setattr("market.stream.client.MAX_ROUND_S", 0.1)
 
 
 class Reader:
