@@ -10,8 +10,8 @@ import threading
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-ANSWERED_WITHIN = 3.0  # seconds
-GONE_WITHIN = 4.0  # seconds, whatever hangs; promised are five
+ANSWERED_WITHIN = 2.5  # seconds
+GONE_WITHIN = 3.0  # seconds, whatever hangs; promised are five, on a busy machine too
 
 Application = Callable[[Any, Any, Any], Awaitable[None]]
 _under_way: set["asyncio.Future[None]"] = set()
