@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from tests.servers import PYTHON, Server, free_port, is_healthy, runs
+from tests.servers import HANG_S, PYTHON, Server, free_port, is_healthy, runs
 
-HANGS_AFTER_S = 120.0  # on a machine however busy
+HANGS_AFTER_S = 2 * HANG_S
 COMMANDS = {
     "stream": "manage.py runstream",
     "worker": "tradingsite --quiet worker",

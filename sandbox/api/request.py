@@ -1,6 +1,5 @@
 """Requests of REST and WebSocket API, and the endpoints that answer them."""
 
-import asyncio
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
@@ -10,6 +9,7 @@ from sandbox.api import signing
 from sandbox.api.limits import WeightRule
 from sandbox.api.params import RequestParams
 from sandbox.api.request_faults import RequestFaults
+from sandbox.clock import POLL_MS
 from sandbox.engine.exchange import Exchange
 from sandbox.engine.market import Market
 from sandbox.engine.matching_engine import ExecutionTiming, MatchingEngine
@@ -17,8 +17,7 @@ from sandbox.engine.request_log import LoggedRequest
 from sandbox.streams.user_data import UserDataStream
 from sandbox.wire import Json
 
-POLL_SECONDS = 0.05
-MAX_SILENCE_SECONDS = 300.0
+MAX_SILENCE_MS = 300_000
 
 
 class Client(Protocol):
@@ -113,12 +112,12 @@ class ApiRequest:
 
     async def wait_silently(self, length_ms: int | None) -> None:
         """Wait so long, or until the client gives up; where None, abort the connection at last."""
-        length = MAX_SILENCE_SECONDS if length_ms is None else length_ms / 1000
-        until = asyncio.get_running_loop().time() + length
-        while (left := until - asyncio.get_running_loop().time()) > 0:
+        clock = self.exchange.clock
+        until_ms = clock.now_ms() + (MAX_SILENCE_MS if length_ms is None else length_ms)
+        while (left_ms := until_ms - clock.now_ms()) > 0:
             if self.client.is_disconnected:
                 return
-            await asyncio.sleep(min(left, POLL_SECONDS))
+            await clock.sleep(min(left_ms, POLL_MS))
         if length_ms is None:
             self.client.abort()
 

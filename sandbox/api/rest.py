@@ -55,7 +55,7 @@ class RestApi:
         else:
             response = _html_error(failed)
         if delay_ms := self.faults.answer_delay_ms(request.path, now_ms):
-            await asyncio.sleep(delay_ms / 1000)
+            await self.dispatcher.exchange.clock.sleep(delay_ms)
         return response
 
     async def _dispatch(self, endpoint: Endpoint, request: web.Request) -> web.StreamResponse:

@@ -1,6 +1,5 @@
 """Faults of placements and cancels: their outcome, and the answer to them."""
 
-import asyncio
 from collections.abc import Sequence
 from random import Random
 from typing import Annotated, Literal, Self
@@ -76,7 +75,7 @@ class OutcomeFault(OrderFault):
     async def _execute(self, request: ApiRequest, execute: ExecuteOrder) -> Json | ApiError:
         if not self.executed:
             return ApiError(-1007, TIMED_OUT, 504)
-        await asyncio.sleep(self.held_ms / 1000)
+        await request.exchange.clock.sleep(self.held_ms)
         try:
             if self.held_ms:
                 request.check_recv_window()
@@ -167,7 +166,7 @@ class HeldOrder(OrderFault, tag="held_order"):
     ms: Milliseconds = 500
 
     async def intercept(self, request: ApiRequest, execute: ExecuteOrder) -> object:
-        await asyncio.sleep(self.ms / 1000)
+        await request.exchange.clock.sleep(self.ms)
         request.check_recv_window()
         return execute(IMMEDIATE)
 

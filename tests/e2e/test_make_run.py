@@ -18,14 +18,14 @@ def test_it_starts_stops_cleanly_and_goes_on(own_folder, own_database):
     assert f"user admin, password {password}" in first.text()
     first.process.send_signal(signal.SIGINT)
     assert eventually(lambda: "SIGINT received" in first.text())
-    assert first.stop(signal.SIGINT, seconds=8) == 0, "a second Ctrl+C changes nothing"
+    assert first.stop(signal.SIGINT) == 0, "a second Ctrl+C changes nothing"
     assert first.processes() == {}
     assert not (own_folder / "redis.sock").exists()
     assert "Traceback" not in first.text()
 
     again = Launched(own_folder, own_database)
     again.await_healthy()
-    assert again.stop(signal.SIGHUP, seconds=8) == 0, "closing the terminal stops it, too"
+    assert again.stop(signal.SIGHUP) == 0, "closing the terminal stops it, too"
     assert again.text().count(password) == 1, "a password is shown at the first start alone"
     assert again.processes() == {}
 

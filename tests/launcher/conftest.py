@@ -12,9 +12,9 @@ import pytest
 from launcher import supervisor as supervision
 from launcher.output import Output
 from launcher.supervisor import Supervisor
-from tests.servers import runs
+from tests.servers import HANG_S, runs
 
-HANGS_AFTER_S = 30.0
+HANGS_AFTER_S = HANG_S
 SLEEPS = "while :; do sleep 0.05; done"  # a shell minds its traps between two commands
 DEAF = "trap '' TERM"
 

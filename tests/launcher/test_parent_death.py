@@ -57,7 +57,7 @@ def test_what_does_not_obey_is_killed_and_holds_the_lock_till_then(tmp_path, she
     Launcher(tmp_path, process).kill_alone()
     with pytest.raises(CannotStart):
         lock(tmp_path)
-    assert eventually(lambda: not process.is_alive(), 30)
+    assert eventually(lambda: not process.is_alive())
     lock(tmp_path).close()
 
 
@@ -67,4 +67,4 @@ def test_what_an_obedient_process_leaves_behind_is_killed(tmp_path, shell):
     launcher = Launcher(tmp_path, process)
     assert eventually(lambda: note.exists() and note.read_text().strip())
     launcher.kill_alone()
-    assert eventually(lambda: not runs(int(note.read_text())), 30)
+    assert eventually(lambda: not runs(int(note.read_text())))

@@ -5,8 +5,6 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-import websocket
-
 from sandbox.api.signing import sign
 from sandbox.config import SAMPLE_KEY, SAMPLE_SECRET
 from tests.sandbox.venue import Json, Venue
@@ -28,7 +26,7 @@ class ApiClient:
 
     def __init__(self, venue: Venue, path: str = "/ws-api/v3") -> None:
         self.venue = venue
-        self.socket: websocket.WebSocket = venue.socket(path)
+        self.socket = venue.socket(path)
         self.events: list[Json] = []
         self._ids = itertools.count(1)
 
@@ -42,8 +40,11 @@ class ApiClient:
         return number
 
     def receive_answer(self, number: int | str | None) -> Json:
+        """Time stands still meanwhile, or requests would grow too old on their way."""
+        self.socket.holds_time = True
         while "id" not in (message := json.loads(self.socket.recv())):
             self.events.append(message)
+        self.socket.holds_time = False
         assert message["id"] == number
         return message
 
@@ -58,8 +59,12 @@ class ApiClient:
         return self
 
     def place_order(self, **params: Any) -> Json:
+        return self.receive_answer(self.send_order(**params))
+
+    def send_order(self, **params: Any) -> int:
         order = {"symbol": "BTCUSDT", "side": "BUY", "type": "MARKET"} | params
-        return self.signed_request("order.place", **order)
+        order.setdefault("timestamp", self.venue.clock.now_ms())
+        return self.send("order.place", **sign_params(order))
 
     def receive_events_until(self, wanted: Callable[[Json], bool]) -> list[Json]:
         """All events that have come, up to the first wanted one, without their envelopes."""

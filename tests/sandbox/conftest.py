@@ -6,13 +6,12 @@ import pytest
 
 from sandbox.api.limits import WeightLimiter
 from sandbox.config import SandboxConfig
-from tests.sandbox.venue import Venue, fast_clock, running
+from tests.sandbox.venue import Venue, running, wall_ms
 
 
 @pytest.fixture(scope="module")
-def shared_venue(request: pytest.FixtureRequest) -> Iterator[Venue]:
-    pace = getattr(request.module, "PACE", 1)  # how much faster than ours its clock runs
-    with running(SandboxConfig(["BTCUSDT"], seed=7, rate=2.5), fast_clock(pace)) as venue:
+def shared_venue() -> Iterator[Venue]:
+    with running(SandboxConfig(["BTCUSDT"], seed=7, rate=2.5)) as venue:
         yield venue
 
 
@@ -22,6 +21,13 @@ def venue(shared_venue: Venue) -> Iterator[Venue]:
     yield shared_venue
     shared_venue.run_in_loop(shared_venue.server.faults.clear)
     shared_venue.server.dispatcher.limiter = WeightLimiter()
+
+
+@pytest.fixture
+def living_venue() -> Iterator[Venue]:
+    """One whose time is ours, for clients that know no other."""
+    with running(SandboxConfig(["BTCUSDT"], seed=7, rate=2.5), wall_ms) as venue:
+        yield venue
 
 
 @pytest.fixture

@@ -4,7 +4,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,9 @@ import requests
 import websocket
 
 from sandbox.__main__ import main
-from tests.servers import Sandbox, eventually
+from tests.servers import HANG_S, Sandbox, eventually
+
+pytestmark = pytest.mark.processes
 
 pytestmark = pytest.mark.processes
 
@@ -30,14 +31,14 @@ def run(*options: str) -> subprocess.Popen[str]:
 def refused(*options: str) -> str:
     """Error output of a start that is refused."""
     process = run(*options)
-    out, err = process.communicate(timeout=10)
+    out, err = process.communicate(timeout=HANG_S)
     assert (process.returncode, out) == (2, "")
     assert "Traceback" not in err
     return err
 
 
 @pytest.mark.parametrize("by", [signal.SIGINT, signal.SIGTERM])
-def test_it_says_where_it_listens_and_stops_within_a_second(by: signal.Signals) -> None:
+def test_it_says_where_it_listens_and_stops_when_asked(by: signal.Signals) -> None:
     process = run("--port", "0", "--symbols", "DOGEUSDT", "--seed", "9")
     assert process.stdout
     line = process.stdout.readline()
@@ -45,11 +46,10 @@ def test_it_says_where_it_listens_and_stops_within_a_second(by: signal.Signals) 
     assert "random market, seed 9" in line
     assert "DOGEUSDT" in line
     url = line.split()[1].rstrip(",")
-    assert requests.get(f"{url}/api/v3/ping", timeout=5).json() == {}
-    stopped = time.monotonic()
+    assert requests.get(f"{url}/api/v3/ping", timeout=HANG_S).json() == {}
     process.send_signal(by)
-    assert process.communicate(timeout=5) == ("", "")
-    assert (process.returncode, time.monotonic() - stopped < 1) == (0, True)
+    assert process.communicate(timeout=HANG_S) == ("", "")
+    assert process.returncode == 0
 
 
 def test_a_storm_and_a_lifetime_can_be_had_from_the_start(tmp_path: Path) -> None:
@@ -57,7 +57,7 @@ def test_a_storm_and_a_lifetime_can_be_had_from_the_start(tmp_path: Path) -> Non
     sandbox = Sandbox(tmp_path, *options, "--lifetime", "1.5")
     assert eventually(lambda: len(faults(sandbox)["injected"]) > 5)
     assert faults(sandbox)["storm"]["faults"] == ["duplicate", "hole_ids"]
-    socket = websocket.create_connection(f"{sandbox.stream_url}/ws", timeout=5)
+    socket = websocket.create_connection(f"{sandbox.stream_url}/ws", timeout=HANG_S)
     assert socket.recv_data(control_frame=True)[0] == websocket.ABNF.OPCODE_CLOSE
     assert len(sandbox.calm()) > 5
     assert ", storm 7, " in sandbox.text()
@@ -65,7 +65,7 @@ def test_a_storm_and_a_lifetime_can_be_had_from_the_start(tmp_path: Path) -> Non
 
 
 def faults(sandbox: Sandbox) -> Any:
-    return requests.get(f"{sandbox.rest_url}/sandbox/faults", timeout=5).json()
+    return requests.get(f"{sandbox.rest_url}/sandbox/faults", timeout=HANG_S).json()
 
 
 def test_a_taken_port_is_one_clear_line() -> None:

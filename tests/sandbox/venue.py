@@ -1,10 +1,16 @@
-"""A sandbox inside the test process: the real server on a free port, its clock in our hands."""
+"""A sandbox inside the test process: the real server on a free port, its clock in our hands.
+
+Its time stands still while a test acts and moves on, in small steps, while one waits for what
+comes: so no outcome hangs on how fast the machine is, and nobody waits for real seconds.
+"""
 
 import asyncio
 import json
+import select
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from decimal import Decimal
 from fractions import Fraction
@@ -16,46 +22,53 @@ import requests
 import websocket
 
 from sandbox.api.signing import sign
-from sandbox.clock import MINUTE_MS, Clock
+from sandbox.clock import HOUR_MS, MINUTE_MS, Clock
 from sandbox.config import SAMPLE_KEY, SAMPLE_SECRET, SandboxConfig
 from sandbox.engine.exchange import Exchange
 from sandbox.server import SandboxServer
-from tests.servers import eventually
+from tests.servers import HANG_S, eventually
 
 Json = Any
+STEP_MS = 10
 
 
 def wall_ms() -> int:
     return time.time_ns() // 1_000_000
 
 
-def fast_clock(pace: int) -> Callable[[], int]:
-    """A clock that runs so many times as fast as ours, so that tests wait less."""
-    begin_ms = wall_ms()
-    return lambda: begin_ms + (wall_ms() - begin_ms) * pace
+def paused_clock(at_ms: int | None = None) -> Callable[[], int]:
+    """A clock that shows one time, ours of now where it is not given."""
+    begin_ms = wall_ms() if at_ms is None else at_ms
+    return lambda: begin_ms
 
 
-class PausedClock:
-    """A clock that stands still at a time until it is resumed."""
+class VenueSocket(websocket.WebSocket):
+    """A client's socket: while it waits for more, the exchange's time moves on."""
 
-    def __init__(self, at_ms: int, pace: int) -> None:
-        self.read_ms: Callable[[], int] = lambda: at_ms
-        self.at_ms, self.pace = at_ms, pace
+    venue: "Venue"
+    holds_time = False  # for an answer that comes at once
 
-    def resume(self) -> None:
-        ahead_ms, read_ms = self.at_ms - wall_ms(), fast_clock(self.pace)
-        self.read_ms = lambda: read_ms() + ahead_ms
+    def _recv(self, bufsize: int) -> bytes:
+        if not self.holds_time:
+            self.venue.step_until(self.has_more)
+        received: bytes = super()._recv(bufsize)
+        return received
 
-    def __call__(self) -> int:
-        return self.read_ms()
+    def has_more(self) -> bool:
+        """True where something has come that was not read yet, the end included."""
+        return self.sock is None or bool(select.select([self.sock], [], [], 0)[0])
 
 
 class Venue:
-    """A running exchange. `shift_ms` moves its clock against ours; it never runs backwards."""
+    """A running exchange. `shift_ms` moves its clock; it never runs backwards.
 
-    def __init__(self, config: SandboxConfig, read_ms: Callable[[], int] = wall_ms) -> None:
+    With a clock that runs by itself (`wall_ms`) nothing has to be waited for in steps, nor can be.
+    """
+
+    def __init__(self, config: SandboxConfig, read_ms: Callable[[], int] | None = None) -> None:
         self.shift_ms = 0
-        self.timeout_s = 5.0  # seconds that a signed request waits for its answer
+        self.timeout_s = HANG_S  # seconds that a signed request waits for its answer
+        read_ms = read_ms or paused_clock()
         self.clock = Clock(lambda: read_ms() + self.shift_ms)
         self.exchange = Exchange(config, self.clock)
         self.server = SandboxServer(self.exchange)
@@ -66,12 +79,12 @@ class Venue:
         self.url = f"http://127.0.0.1:{self.port}"
 
     def _await(self, coroutine: Any) -> Any:
-        return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result(10)
+        return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result(HANG_S)
 
     def stop(self) -> None:
         self._await(self.server.stop())
         self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join(5)
+        self._thread.join(HANG_S)
         self._loop.close()
 
     def run_in_loop(self, action: Callable[[], Any]) -> Any:
@@ -82,11 +95,47 @@ class Venue:
 
         return self._await(act())
 
+    def step(self) -> None:
+        """Let a little time pass, with what happens in it."""
+        self.shift_ms += STEP_MS
+        self.run_in_loop(self.server.simulation.step)
+
+    def pass_time(self, length_ms: int) -> None:
+        """Let so much time pass, step by step."""
+        until_ms = self.clock.now_ms() + length_ms
+        while self.clock.now_ms() < until_ms:
+            self.step()
+
+    def step_until(self, happened: Callable[[], object]) -> None:
+        """Let time pass until it has happened. AssertionError where it does not in an hour."""
+        for _ in range(HOUR_MS // STEP_MS):
+            if happened():
+                return
+            self.step()
+        raise AssertionError("it did not happen in an hour of the exchange's time")
+
+    @contextmanager
+    def moving(self) -> Iterator[None]:
+        """Time moves on by itself meanwhile: for a request that is answered later."""
+        done = threading.Event()
+
+        def move() -> None:
+            while not done.wait(STEP_MS / 1000):
+                self.step()
+
+        mover = threading.Thread(target=move)
+        mover.start()
+        try:
+            yield
+        finally:
+            done.set()
+            mover.join()
+
     def get(self, path: str, **params: object) -> Json:
         return self.request("GET", path, **params).json()
 
     def request(self, method: str, path: str, **params: object) -> requests.Response:
-        return requests.request(method, f"{self.url}{path}", params=params, timeout=5)  # type: ignore[arg-type]
+        return requests.request(method, f"{self.url}{path}", params=params, timeout=HANG_S)  # type: ignore[arg-type]
 
     def signed_request(self, method: str, path: str, **params: object) -> requests.Response:
         params.setdefault("timestamp", self.clock.now_ms())
@@ -96,23 +145,34 @@ class Venue:
             method,
             f"{self.url}{path}?{query}",
             headers={"X-MBX-APIKEY": SAMPLE_KEY},
-            timeout=self.timeout_s,
+            timeout=(HANG_S, self.timeout_s),
         )
 
     def place_order(self, **params: object) -> requests.Response:
         order = {"symbol": "BTCUSDT", "side": "BUY", "type": "MARKET"} | params
         return self.signed_request("POST", "/api/v3/order", **order)
 
+    def place_held_order(self, **params: object) -> requests.Response:
+        """An order that is answered later: time moves on once the exchange has it."""
+        before = len(self.ledger()["requests"])
+        with ThreadPoolExecutor(1) as pool:
+            answer = pool.submit(self.place_order, **params)
+            assert eventually(lambda: len(self.ledger()["requests"]) > before)
+            with self.moving():
+                return answer.result()
+
     def ledger(self) -> Json:
         return self.get("/sandbox/ledger")
 
     def inject_fault(self, name: str, **params: object) -> Json:
         body = {"fault": name, **params}
-        return requests.post(f"{self.url}/sandbox/faults", json=body, timeout=5).json()
+        return requests.post(f"{self.url}/sandbox/faults", json=body, timeout=HANG_S).json()
 
-    def socket(self, path: str) -> websocket.WebSocket:
-        socket = websocket.create_connection(f"ws://127.0.0.1:{self.port}{path}", timeout=5)
-        assert isinstance(socket, websocket.WebSocket)
+    def socket(self, path: str) -> VenueSocket:
+        url = f"ws://127.0.0.1:{self.port}{path}"
+        socket = websocket.create_connection(url, timeout=HANG_S, class_=VenueSocket)
+        assert isinstance(socket, VenueSocket)
+        socket.venue = self
         return socket
 
     def wait_for_connections(self, count: int) -> None:
@@ -121,7 +181,7 @@ class Venue:
 
 
 @contextmanager
-def running(config: SandboxConfig, read_ms: Callable[[], int] = wall_ms) -> Iterator[Venue]:
+def running(config: SandboxConfig, read_ms: Callable[[], int] | None = None) -> Iterator[Venue]:
     """An exchange of a test's own, in which nothing runs that is not asked for."""
     venue = Venue(config, read_ms)
     venue.exchange.sleeping_markets.clear()
@@ -136,7 +196,6 @@ def replaying_trades(folder: Path, *offsets_ms: int) -> Iterator[Venue]:
     """A replay of BTCUSDT that is about to begin, with one trade at each offset.
 
     Trade ids and aggregate-trade ids are 1, 2, 3..., each price is a hundred more than its id.
-    The clock runs twice as fast as ours.
     """
     rows = [
         f"{place},{100 + place},{place},0,{1_700_000_040_000 + offset_ms},{place % 2 == 0},True"
@@ -144,33 +203,34 @@ def replaying_trades(folder: Path, *offsets_ms: int) -> Iterator[Venue]:
     ]
     path = folder / "BTCUSDT-trades.csv"
     path.write_text("\n".join(rows) + "\n")
-    with replaying_files(path, pace=2) as venue:
+    with replaying_files(path) as venue:
         yield venue
 
 
 @contextmanager
-def replaying_files(*paths: Path, speed: int = 1, pace: int = 1) -> Iterator[Venue]:
-    """A replay that begins half a second after this returns, by its own clock."""
-    clock = PausedClock((wall_ms() // MINUTE_MS + 1) * MINUTE_MS - 500, pace)
+def replaying_files(*paths: Path, speed: int = 1) -> Iterator[Venue]:
+    """A replay that begins half a second later, by its own clock."""
+    clock = paused_clock((wall_ms() // MINUTE_MS + 1) * MINUTE_MS - 500)
     with running(SandboxConfig([], replay=paths, speed=Fraction(speed)), clock) as venue:
         for symbol in venue.exchange.markets:
             venue.exchange.market(symbol)
-        clock.resume()
         yield venue
 
 
-def send_control(socket: websocket.WebSocket, method: str, *params: object, id: object = 1) -> Json:
+def send_control(socket: VenueSocket, method: str, *params: object, id: object = 1) -> Json:
     """Send a control message; returns the reply, passing over events that come before it."""
     message = {"method": method, "id": id} | ({"params": params} if params else {})
     socket.send(json.dumps(message))
     return receive_reply(socket)
 
 
-def receive_reply(socket: websocket.WebSocket) -> Json:
-    while True:
-        answer = json.loads(socket.recv())
-        if "id" in answer:
-            return answer
+def receive_reply(socket: VenueSocket) -> Json:
+    """The next reply. Time stands still until it comes."""
+    socket.holds_time = True
+    while "id" not in (answer := json.loads(socket.recv())):
+        pass
+    socket.holds_time = False
+    return answer
 
 
 def receive_events(socket: websocket.WebSocket, count: int) -> list[Json]:

@@ -32,7 +32,7 @@ from strategies.services import finish_exits, open_protective_stops, stop_out
 from tests.builders import intent, strategy, symbol
 from tests.environment import var_dir
 from tests.fakes import FakeExchange
-from tests.sandbox.venue import PausedClock, Venue, running, wall_ms
+from tests.sandbox.venue import Venue, paused_clock, running, wall_ms
 from tests.servers import Sandbox, eventually
 
 pytestmark = pytest.mark.django_db
@@ -74,7 +74,7 @@ def cliffs(tmp_path: Path) -> Iterator[Venue]:
         for n in range(500)
     ]
     file.write_text("\n".join(rows) + "\n")
-    clock = PausedClock((wall_ms() // MINUTE_MS + 1) * MINUTE_MS - 1, pace=1)
+    clock = paused_clock((wall_ms() // MINUTE_MS + 1) * MINUTE_MS - 1)
     with running(SandboxConfig([], replay=(file,)), clock) as venue:
         venue.exchange.market("BTCUSDT")
         venue.shift_ms += PHASE_MS // 2

@@ -9,6 +9,7 @@ import requests
 from sandbox.api.signing import sign
 from sandbox.config import SAMPLE_KEY, SAMPLE_SECRET, SandboxConfig
 from tests.sandbox.venue import Venue
+from tests.servers import HANG_S
 
 SIGNED_AT_MS = 1_499_827_319_559
 FULL_WIDTH = "\uff11\uff12\uff13\uff14\uff15\uff16"
@@ -40,7 +41,7 @@ def code(venue: Venue, query: str = "", body: str = "") -> int:
 def post(venue: Venue, query: str, body: str, key: str = SAMPLE_KEY) -> requests.Response:
     headers = {"X-MBX-APIKEY": key, "Content-Type": "application/x-www-form-urlencoded"}
     url = f"{venue.url}/api/v3/order/test?{query}"
-    return requests.post(url, data=body.encode(), headers=headers, timeout=5)
+    return requests.post(url, data=body.encode(), headers=headers, timeout=HANG_S)
 
 
 def test_everything_in_the_query_or_everything_in_the_body(then: Venue) -> None:
@@ -72,7 +73,7 @@ def test_query_and_body_are_signed_one_after_the_other(then: Venue) -> None:
 def test_a_timestamp_alone_can_be_signed(then: Venue) -> None:
     query = f"timestamp={SIGNED_AT_MS}&signature={VECTORS[4]}"
     url = f"{then.url}/api/v3/openOrders?{query}"
-    answer = requests.get(url, headers={"X-MBX-APIKEY": SAMPLE_KEY}, timeout=5)
+    answer = requests.get(url, headers={"X-MBX-APIKEY": SAMPLE_KEY}, timeout=HANG_S)
     assert (answer.status_code, answer.json()) == (200, [])
 
 

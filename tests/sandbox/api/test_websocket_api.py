@@ -254,9 +254,9 @@ def test_silent_clients_are_pinged_and_cut(fresh_venue: Venue) -> None:
 
 def test_a_slow_order_holds_nobody_up(api: ApiClient, venue: Venue) -> None:
     venue.inject_fault("order_timeout", answer_after_ms=300)
-    params = sign_params({**ORDER, "timestamp": venue.clock.now_ms()})
-    order = api.send("order.place", **params)
+    order = api.send_order(quantity="0.001")
     assert api.request("ping")["status"] == 200
+    venue.pass_time(300)
     assert api.receive_answer(order)["result"]["status"] == "FILLED"
 
 

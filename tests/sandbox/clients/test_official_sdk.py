@@ -20,13 +20,14 @@ from binance_sdk_spot.websocket_api.models import OrderPlaceSideEnum, OrderPlace
 
 from sandbox.config import SAMPLE_KEY, SAMPLE_SECRET
 from tests.sandbox.venue import Venue
+from tests.servers import HANG_S
 
 KEYS: dict[str, Any] = {"api_key": SAMPLE_KEY, "api_secret": SAMPLE_SECRET}
 
 
 @pytest.fixture
-def spot(venue: Venue) -> Spot:
-    address = f"127.0.0.1:{venue.port}"
+def spot(living_venue: Venue) -> Spot:
+    address = f"127.0.0.1:{living_venue.port}"
     return Spot(
         ConfigurationRestAPI(**KEYS, base_path=f"http://{address}", retries=0),
         ConfigurationWebSocketAPI(**KEYS, stream_url=f"ws://{address}/ws-api/v3"),
@@ -34,13 +35,13 @@ def spot(venue: Venue) -> Spot:
     )
 
 
-def test_it_places_finds_cancels_and_lists_orders(spot: Spot, venue: Venue) -> None:
+def test_it_places_finds_cancels_and_lists_orders(spot: Spot, living_venue: Venue) -> None:
     rest = spot.rest_api
     buy, market = NewOrderSideEnum.BUY, NewOrderTypeEnum.MARKET
     bought = rest.new_order("BTCUSDT", buy, market, quantity=0.001).data()
     assert bought.status == "FILLED"
     assert rest.my_trades("BTCUSDT", order_id=bought.order_id).data()
-    last = Decimal(venue.get("/api/v3/ticker/price", symbol="BTCUSDT")["price"])
+    last = Decimal(living_venue.get("/api/v3/ticker/price", symbol="BTCUSDT")["price"])
     resting = rest.new_order(
         "BTCUSDT",
         buy,
@@ -66,7 +67,7 @@ async def test_it_trades_over_the_websocket_api_and_receives_user_data(spot: Spo
         market = ("BTCUSDT", OrderPlaceSideEnum.SELL, OrderPlaceTypeEnum.MARKET)
         sold = (await connection.order_place(*market, quantity=0.001)).data().result
         assert sold.status == "FILLED"
-        report = (await asyncio.wait_for(heard.get(), 5)).actual_instance
+        report = (await asyncio.wait_for(heard.get(), HANG_S)).actual_instance
         assert (report.i, report.x) == (sold.order_id, "NEW")
         found = (await connection.order_status("BTCUSDT", order_id=sold.order_id)).data().result
         assert found.executed_qty == "0.00100000"
@@ -81,7 +82,7 @@ async def test_it_receives_market_streams(spot: Spot) -> None:
     try:
         stream = await connection.agg_trade("btcusdt")
         stream.on("message", heard.put_nowait)
-        trade = await asyncio.wait_for(heard.get(), 5)
+        trade = await asyncio.wait_for(heard.get(), HANG_S)
         assert (trade.e, trade.s) == ("aggTrade", "BTCUSDT")
     finally:
         await connection.close_connection(close_session=True)

@@ -14,15 +14,16 @@ from binance.ws.websocket_api import WebsocketAPI  # type: ignore[import-untyped
 
 from sandbox.config import SAMPLE_KEY, SAMPLE_SECRET
 from tests.sandbox.venue import Venue
+from tests.servers import HANG_S
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 KEYS: dict[str, Any] = {"api_key": SAMPLE_KEY, "api_secret": SAMPLE_SECRET, "testnet": True}
 
 
 @pytest.fixture
-def urls(venue: Venue, monkeypatch: pytest.MonkeyPatch) -> None:
+def urls(living_venue: Venue, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its testnet is the sandbox."""
-    address = f"127.0.0.1:{venue.port}"
+    address = f"127.0.0.1:{living_venue.port}"
     for client in (Client, AsyncClient):
         monkeypatch.setattr(client, "API_TESTNET_URL", f"http://{address}/api")
         monkeypatch.setattr(client, "WS_API_TESTNET_URL", f"ws://{address}/ws-api/v3")
@@ -76,11 +77,11 @@ async def test_over_websockets_it_trades_and_receives_market_and_user_data(
 ) -> None:
     manager = BinanceSocketManager(async_client)
     async with manager.aggtrade_socket("BTCUSDT") as trades:
-        assert (await asyncio.wait_for(trades.recv(), 5))["e"] == "aggTrade"
+        assert (await asyncio.wait_for(trades.recv(), HANG_S))["e"] == "aggTrade"
     order = {"symbol": "BTCUSDT", "side": "SELL", "type": "MARKET", "quantity": "0.001"}
     async with manager.user_socket() as account:
         sold = await async_client.ws_create_order(**order)
-        received = [await asyncio.wait_for(account.recv(), 5) for _ in range(2)]
+        received = [await asyncio.wait_for(account.recv(), HANG_S) for _ in range(2)]
     assert [event["e"] for event in received] == ["executionReport"] * 2
     assert {event["i"] for event in received} == {sold["orderId"]}
     found = await async_client.ws_get_order(symbol="BTCUSDT", orderId=sold["orderId"])

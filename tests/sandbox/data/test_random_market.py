@@ -1,6 +1,5 @@
 """The random market: alive, and the same for the same seed."""
 
-import time
 from decimal import Decimal
 from fractions import Fraction
 
@@ -51,10 +50,9 @@ def test_prices_and_quantities_lie_on_the_grid() -> None:
 
 
 def test_hundreds_of_symbols_start_at_once() -> None:
-    started = time.monotonic()
     names = [f"COIN{place}{quote}" for place in range(150) for quote in ("USDT", "BTC")]
     exchange = Exchange(SandboxConfig(names, seed=2), Clock())
-    assert time.monotonic() - started < 2
+    assert not any(market.is_awake for market in exchange.markets.values())
     woken = exchange.market("COIN7BTC")
     assert woken.last_price
     assert len(woken.kline_builder.closed["1m"]) >= 1440

@@ -5,7 +5,7 @@ import requests
 
 from sandbox.faults.registry import FAULTS
 from tests.sandbox.venue import Venue
-from tests.servers import ROOT
+from tests.servers import HANG_S, ROOT
 
 
 def test_faults_can_be_listed_and_cleared(venue: Venue) -> None:
@@ -14,7 +14,7 @@ def test_faults_can_be_listed_and_cleared(venue: Venue) -> None:
     waiting = venue.get("/sandbox/faults")
     assert 800 < waiting["skip_ids"]["NEXOUSDT"] <= 900  # it trades meanwhile
     assert [fault["fault"] for fault in waiting["orders"]] == ["reject"]
-    requests.delete(f"{venue.url}/sandbox/faults", timeout=5)
+    requests.delete(f"{venue.url}/sandbox/faults", timeout=HANG_S)
     assert venue.get("/sandbox/faults")["orders"] == []
 
 
@@ -33,7 +33,7 @@ def test_faults_can_be_listed_and_cleared(venue: Venue) -> None:
     ],
 )
 def test_an_unknown_fault_or_parameter_is_refused_in_one_line(venue: Venue, body: str) -> None:
-    answer = requests.post(f"{venue.url}/sandbox/faults", data=body, timeout=5)
+    answer = requests.post(f"{venue.url}/sandbox/faults", data=body, timeout=HANG_S)
     assert answer.status_code == 400
     assert answer.json()["error"] == "bad_fault"
     assert "\n" not in answer.json()["detail"]

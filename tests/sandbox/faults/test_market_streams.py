@@ -17,8 +17,6 @@ from tests.sandbox.venue import (
     replaying_trades,
 )
 
-PACE = 3
-
 
 def first_of(data: Json) -> Json:
     """An event, or the first of an array of them."""

@@ -9,7 +9,7 @@ import requests
 from sandbox.config import SandboxConfig
 from sandbox.faults.registry import OrderFaultTypes, UserDataFaultTypes, faults_by_name
 from tests.sandbox.venue import Json, Venue, running, total
-from tests.servers import eventually
+from tests.servers import HANG_S, eventually
 
 NAMES = [*faults_by_name(OrderFaultTypes), *faults_by_name(UserDataFaultTypes), "read_lag"]
 
@@ -32,10 +32,14 @@ def test_after_a_storm_the_ledger_adds_up() -> None:
         venue.exchange.market("BTCUSDT")
         venue.timeout_s = 0.15
         storm = {"seed": 12, "every_s": 0.03, "faults": NAMES}
-        assert requests.post(f"{venue.url}/sandbox/storm", json=storm, timeout=5).ok
-        answers = {f"storm-{place}": place_order(venue, f"storm-{place}") for place in range(30)}
-        requests.delete(f"{venue.url}/sandbox/faults", timeout=5)
-        assert eventually(lambda: settled(venue), 8)
+        assert requests.post(f"{venue.url}/sandbox/storm", json=storm, timeout=HANG_S).ok
+        with venue.moving():
+            numbers = range(30)
+            answers = {
+                f"storm-{number}": place_order(venue, f"storm-{number}") for number in numbers
+            }
+            requests.delete(f"{venue.url}/sandbox/faults", timeout=HANG_S)
+            assert eventually(lambda: settled(venue))
         ledger = venue.ledger()
     names = [order["origClientOrderId"] for order in ledger["orders"]]
     assert len(names) == len(set(names)) > 5

@@ -27,7 +27,7 @@ def files(recorded: Path) -> list[Path]:
 
 
 def test_klines_stay_those_of_the_trades_whatever_happens_to_these(files: list[Path]) -> None:
-    with replaying_files(*files, speed=60, pace=3) as venue:
+    with replaying_files(*files, speed=60) as venue:
         forecast = StormConfig(4, 0.3, ("hole_ids", "late_trades", "backdated"))
         begin_ms = venue.exchange.first_trade_ms
         venue.run_in_loop(lambda: venue.server.faults.start_storm(forecast, begin_ms))

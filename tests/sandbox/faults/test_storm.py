@@ -1,6 +1,5 @@
 """Faults at random moments, drawn by a seed."""
 
-import time
 from collections.abc import Iterator
 from random import Random
 
@@ -14,8 +13,8 @@ from sandbox.config import SandboxConfig
 from sandbox.faults.registry import FAULTS, FEED_FAULTS, parse_fault
 from sandbox.faults.storm import Storm, StormConfig
 from tests.sandbox import expected
-from tests.sandbox.venue import Json, Venue, fast_clock, receive_events, running
-from tests.servers import eventually
+from tests.sandbox.venue import Json, Venue, receive_events, running
+from tests.servers import HANG_S
 
 SYMBOLS = ("BTCUSDT", "ETHUSDT")
 
@@ -29,7 +28,7 @@ def drawn_faults(forecast: StormConfig, step_ms: int, until_ms: int) -> Iterator
 
 
 def start_storm(venue: Venue, **forecast: object) -> requests.Response:
-    return requests.post(f"{venue.url}/sandbox/storm", json=forecast, timeout=5)
+    return requests.post(f"{venue.url}/sandbox/storm", json=forecast, timeout=HANG_S)
 
 
 @given(st.integers(), st.integers(1, 400))
@@ -63,9 +62,9 @@ def test_a_storm_lasts_until_it_is_cleared_and_its_faults_are_listed_with_their_
 ) -> None:
     begun_ms = venue.clock.now_ms()
     assert start_storm(venue, seed=5, every_s=0.02, faults=["stall", "mute"]).ok
-    assert eventually(lambda: len(struck(venue, begun_ms)) > 5)
+    venue.step_until(lambda: len(struck(venue, begun_ms)) > 5)
     assert venue.get("/sandbox/faults")["storm"]["seed"] == 5
-    requests.delete(f"{venue.url}/sandbox/faults", timeout=5)
+    requests.delete(f"{venue.url}/sandbox/faults", timeout=HANG_S)
     received = struck(venue, begun_ms)
     assert {fault["fault"] for fault in received} == {"stall", "mute"}
     assert venue.get("/sandbox/faults")["storm"] is None
@@ -96,13 +95,13 @@ def test_a_bad_storm_is_refused_in_one_line(venue: Venue, forecast: Json, named:
 
 
 def test_after_a_storm_rest_holds_the_klines_of_its_own_trades() -> None:
-    with running(SandboxConfig([], seed=3), fast_clock(3)) as venue:
+    with running(SandboxConfig([], seed=3)) as venue:
         venue.exchange.market("BTCUSDT")
         assert start_storm(venue, seed=11, every_s=0.02).ok
         faults = venue.server.faults
-        assert eventually(lambda: len(faults.injected) > 150)
+        venue.step_until(lambda: len(faults.injected) > 150)
         venue.run_in_loop(faults.clear)
-        time.sleep(0.4)  # what was late is shown by then
+        venue.pass_time(1_200)  # what was late is shown by then
         wanted = expected.build_klines(expected.fetch_aggs(venue, "BTCUSDT"), 1_000)
         found = expected.fetch_klines(venue, "BTCUSDT", "1s", startTime=min(wanted))
     for open_ms in sorted(wanted)[1:-1]:
