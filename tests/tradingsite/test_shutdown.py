@@ -29,5 +29,7 @@ def test_the_web_process_stops_in_time_whatever_is_under_way(web: Web) -> None:
     assert eventually(lambda: unread_bytes(web.port) == 0)  # they are under way
     assert web.stop(seconds=5) == 0
     assert [client.getresponse().status for client in clients] == [200] * 8
-    for closed in (*clients, *sockets):
-        closed.close()
+    for client in clients:
+        client.close()
+    for socket in sockets:
+        socket.close()
