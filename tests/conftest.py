@@ -53,17 +53,21 @@ def _touches_database(item: pytest.Item) -> bool:
 def pytest_make_collect_report(collector: pytest.Collector) -> None:
     """Set Hypothesis up before a module that uses it is loaded; others need not wait for it."""
     if isinstance(collector, pytest.Module) and "hypothesis" in collector.path.read_text():
-        _set_up_hypothesis()
+        _set_up_hypothesis(quick=collector.config.option.markexpr == "quick")
 
 
 @cache
-def _set_up_hypothesis() -> None:
+def _set_up_hypothesis(*, quick: bool) -> None:
     """A machine that is busy makes one example slow and the next one not."""
-    import hypothesis
+    from hypothesis import HealthCheck, settings
 
-    too_slow = hypothesis.HealthCheck.too_slow
-    hypothesis.settings.register_profile("busy", deadline=None, suppress_health_check=[too_slow])
-    hypothesis.settings.load_profile("busy")
+    settings.register_profile(
+        "busy",
+        deadline=None,
+        suppress_health_check=[HealthCheck.too_slow],
+        max_examples=10 if quick else 100,
+    )
+    settings.load_profile("busy")
 
 
 @pytest.fixture(autouse=True)

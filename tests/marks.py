@@ -16,7 +16,11 @@ STARTS_PROCESSES = {"sandbox", "site", "system", "web", "private", "page"}
 # Folders of tests about processes.
 ABOUT_PROCESSES = {"browser", "e2e", "launcher"}
 # Fixtures that listen on a port, and the recordings.
-TAKES_LONG = {"venue", "fresh_venue", "living_venue", "shared_venue", "cliffs", "recorded"}
+TAKES_LONG = {
+    "venue", "fresh_venue", "living_venue", "shared_venue", "cliffs", "recorded", "more_recorded",
+}  # fmt: skip
+# Folders of tests that listen on a port.
+LISTENS = {"clients", "faults"}
 SLOW_MARKS = ("processes", "slow")
 STARTS = {"subprocess.Popen", "os.fork", "os.forkpty", "os.posix_spawn", "os.exec"}
 
@@ -26,10 +30,11 @@ _quick_test: list[str] = []  # the one under way
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
-        asked = set(getattr(item, "fixturenames", ()))
-        if asked & STARTS_PROCESSES or item.path.parent.name in ABOUT_PROCESSES:
+        asked, folder = set(getattr(item, "fixturenames", ())), item.path.parent.name
+        if asked & STARTS_PROCESSES or folder in ABOUT_PROCESSES:
             item.add_marker("processes")
-        if not asked & TAKES_LONG and not any(map(item.get_closest_marker, SLOW_MARKS)):
+        takes_long = asked & TAKES_LONG or folder in LISTENS
+        if not takes_long and not any(map(item.get_closest_marker, SLOW_MARKS)):
             item.add_marker("quick")
 
 

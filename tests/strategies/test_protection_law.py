@@ -8,7 +8,7 @@ from decimal import Decimal
 import pytest
 from django.db import transaction
 from django.test import override_settings
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from market.models import Symbol
@@ -28,6 +28,7 @@ from orders.venue.exchange import Busy, OutcomeUnknown, Refused
 from strategies.services import finish_exits, open_protective_stops, stop_out
 from tests.builders import NOON, NOON_MS, intent, strategy, symbol, tick
 from tests.fakes import FakeExchange
+from tests.laws import examples
 
 pytestmark = pytest.mark.django_db
 GRANTED = Decimal(10)
@@ -133,7 +134,7 @@ STEPS: list[Callable[[World], None]] = [
 ]  # fmt: skip
 
 
-@settings(max_examples=25, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=examples(25))
 @given(st.lists(st.sampled_from(STEPS), min_size=5, max_size=20))
 def test_no_more_is_sold_than_was_bought(steps: list[Callable[[World], None]]) -> None:
     with override_settings(PROTECTIVE_STOPS=True), transaction.atomic():

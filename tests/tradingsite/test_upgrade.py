@@ -24,6 +24,7 @@ from tests import postgres
 from tests.environment import ON_POSTGRES
 from tests.servers import PYTHON, ROOT
 
+pytestmark = pytest.mark.processes
 DUMPS = ROOT / "tests" / "data"
 DUMPED = sorted(DUMPS.glob(f"database-*.{'postgresql' if ON_POSTGRES else 'sqlite'}.sql.gz"))
 # What the database has of each model, its columns and constraints, as Django sees it.
@@ -47,7 +48,6 @@ with connection.cursor() as cursor:
 for model in apps.get_models(include_auto_created=True):
     rows[model._meta.db_table] = model.objects.count()
 from orders.models import Position
-
 realised = [str(position.realised) for position in Position.objects.all()]
 print(json.dumps({"shape": shape, "rows": rows, "realised": realised}))
 """

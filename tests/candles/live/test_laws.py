@@ -16,6 +16,7 @@ from candles.live.state import SymbolState
 from candles.ohlcv import OHLCV, flat, with_ticks
 from market.ticks import Tick
 from tests.builders import kline_event, tick
+from tests.laws import examples
 from tests.recorded import by_the_book
 
 SYMBOL = "BTCUSDT"
@@ -181,7 +182,7 @@ class Line:
         return self.database.candles
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300))
 @given(st.integers(1, 120), st.integers(0, 10**9))
 def test_whatever_the_line_does_the_candles_are_those_of_a_clean_pass(
     count: int, seed: int

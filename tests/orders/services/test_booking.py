@@ -18,6 +18,7 @@ from orders.services import open_stops, record, submit
 from orders.venue.exchange import ExecutionReport, OrderRequest
 from tests.builders import NOON, NOON_MS, decimals, fill, opened, symbol
 from tests.fakes import FakeExchange
+from tests.laws import examples
 
 
 def report(order: Order, status: OrderStatus, *fills: Fill) -> ExecutionReport:
@@ -103,7 +104,7 @@ statuses = st.sampled_from(
 
 
 class TestAnyRunOfReports(TestCase):
-    @settings(max_examples=60, deadline=None)
+    @settings(max_examples=examples(60))
     @given(st.lists(st.tuples(statuses, st.sets(st.integers(1, 4))), max_size=8))
     def test_books_each_fill_once_and_never_goes_back(
         self, reports: list[tuple[OrderStatus, set[int]]]

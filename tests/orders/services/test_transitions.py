@@ -16,6 +16,7 @@ from orders.services import reconcile, record, submit
 from orders.venue.exchange import Busy, OutcomeUnknown, Refused
 from tests.builders import NOON, opened, symbol
 from tests.fakes import FakeExchange
+from tests.laws import examples
 
 ANSWERS: dict[str, list[Exception]] = {
     "answered": [],
@@ -129,7 +130,7 @@ def put_back(run: Run) -> int:
 
 
 class TestAnyLife(TestCase):
-    @settings(max_examples=150, deadline=None)
+    @settings(max_examples=examples(150))
     @given(st.sampled_from(sorted(ANSWERS)), AFTER_A_LOSS, st.lists(STEPS, max_size=12))
     def test_is_allowed_and_ends_as_the_exchange_says(
         self, answer: str, fate: str, steps: list[tuple[str, int]]

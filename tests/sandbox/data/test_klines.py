@@ -9,7 +9,7 @@ from itertools import dropwhile, islice, pairwise
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from sandbox.clock import DAY_MS, MINUTE_MS
@@ -110,7 +110,6 @@ def test_every_interval_holds_exactly_the_trades_of_its_time(run: list[Trade]) -
                 assert (kline.first_id, kline.last_id) == (inside[0].trade_id, inside[-1].trade_id)
 
 
-@settings(deadline=None)
 @given(trades(), st.data())
 def test_trades_that_come_late_or_dated_back_give_the_klines_of_their_times(
     run: list[Trade], data: st.DataObject
@@ -136,7 +135,6 @@ def test_trades_that_come_late_or_dated_back_give_the_klines_of_their_times(
             close = kline.close
 
 
-@settings(deadline=None)
 @given(trades(), st.integers(0, 200_000))
 def test_a_kline_as_of_a_time_is_what_it_was_then(run: list[Trade], later_ms: int) -> None:
     time_ms = run[0].time_ms + later_ms

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from sandbox.engine.matching_engine import ExecutionTiming
 from sandbox.engine.orders import STP_MODES, Order
 from sandbox.errors import ApiError
+from tests.laws import examples
 from tests.sandbox.engine.bench import FUNDS, EngineBench
 
 QUANTITIES = st.decimals("0.01", "4", places=2)
@@ -73,7 +74,7 @@ def locked_amounts(orders: list[Order]) -> dict[str, Decimal]:
     return found
 
 
-@settings(max_examples=150)
+@settings(max_examples=examples(150))
 @given(ACTS)
 def test_money_is_neither_made_nor_lost_nor_locked_for_nothing(
     acts: Acts,

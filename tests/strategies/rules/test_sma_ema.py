@@ -4,7 +4,7 @@ from decimal import Decimal
 from itertools import pairwise
 
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from market.ticks import Side
@@ -38,7 +38,6 @@ def test_a_jump_up_is_bought_and_a_fall_is_sold() -> None:
     assert evaluate([*flat, Decimal(100)], Parameters(2, 1)).side is None
 
 
-@settings(deadline=None)
 @given(st.lists(st.decimals("1", "100", places=2), min_size=40, max_size=60))
 def test_buys_and_sells_take_turns(closes: list[Decimal]) -> None:
     ends = range(21, len(closes) + 1)
