@@ -7,6 +7,7 @@ marked as slow. A quick test that starts a process fails: it needs the mark `pro
 
 import sys
 from collections.abc import Generator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -25,6 +26,12 @@ SLOW_MARKS = ("processes", "slow")
 STARTS = {"subprocess.Popen", "os.fork", "os.forkpty", "os.posix_spawn", "os.exec"}
 
 _quick_test: list[str] = []  # the one under way
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """A quick run need not even load what it would leave out."""
+    slow = collection_path.is_dir() and collection_path.name in ABOUT_PROCESSES | LISTENS
+    return True if slow and config.option.markexpr == "quick" else None
 
 
 @pytest.hookimpl(tryfirst=True)

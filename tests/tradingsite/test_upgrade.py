@@ -53,7 +53,6 @@ print(json.dumps({"shape": shape, "rows": rows, "realised": realised}))
 """
 
 
-pytestmark = pytest.mark.processes
 MONEY_TABLES = (
     "candles_candle", "candles_candlerevision", "strategies_signal", "orders_order",
     "orders_trade", "orders_position", "orders_alarm", "orders_dayresult",
