@@ -32,6 +32,12 @@ def missing(what: str) -> None:
     pytest.skip(what)
 
 
+def pytest_configure() -> None:
+    # Else each of the hundreds of test clients looks through all static files before its first
+    # request. Processes read their own settings.
+    settings.WHITENOISE_AUTOREFRESH = True
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """On PostgreSQL only what touches a database: the rest has run on SQLite."""
     if not ON_POSTGRES:
