@@ -20,7 +20,8 @@ import redis
 
 from candles.intervals import INTERVALS_MS
 from candles.live.lease import LEASE_MS, Fenced, Lease, lua
-from candles.ohlcv import OHLCV, ClosingTick, forming_of
+from candles.ohlcv import OHLCV, ClosingTick
+from candles.rollup import forming_of
 from market.ticks import Tick
 
 KEPT_TICKS = 1000
@@ -44,7 +45,7 @@ class SymbolState(msgspec.Struct, frozen=True):
     """One symbol as its last tick left it: what a successor needs to go on.
 
     `base` is the open candle of the base interval, `parts` what precedes it in the longer
-    ones (candles.ohlcv.SymbolCandles), `intervals` their names.
+    ones (candles.rollup.SymbolCandles), `intervals` their names.
     """
 
     symbol: str

@@ -11,7 +11,7 @@ from django.utils.timezone import now
 from candles import services
 from candles.intervals import NAMES
 from candles.live.bootstrap import Bootstrap
-from candles.live.feed import Folded
+from candles.live.folded import Folded
 from candles.live.state import Saved, StateWriter, UnrecordedCandle
 from candles.ohlcv import OHLCV, ClosingTick
 from foundation.times import now_ms

@@ -9,7 +9,7 @@ from django.db import OperationalError
 from candles import services
 from candles.intervals import MINUTE_MS
 from candles.live.bootstrap import Bootstrap
-from candles.live.feed import Folded
+from candles.live.folded import Folded
 from candles.live.lease import Lease
 from candles.live.state import Batch, StateWriter
 from candles.models import Candle, Verdict
