@@ -10,9 +10,10 @@ from orders.models.account import (
     HaltLevel,
     OrdersCheck,
 )
-from orders.models.trading import Order, OrderChange, Position, Trade
+from orders.models.trading import Adjustment, Order, OrderChange, Position, Trade
 
 __all__ = [
+    "Adjustment",
     "Alarm",
     "Balance",
     "DayResult",
