@@ -68,7 +68,7 @@ class NotionalRule:
         return None
 
     def _margin(self, notional: Decimal) -> str:
-        """What makes a notional within the bounds break them all the same, in words."""
+        """The reason, in words, to deny a notional that is within the bounds."""
         if notional < self.min_notional or notional > self.max_notional:
             return ""
         return f", or too near it: the exchange's price may differ by {plain(100 * MARGIN)} %"

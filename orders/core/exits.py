@@ -14,7 +14,7 @@ BACKOFF = Backoff(first_s=2, max_s=60)  # between attempts that sell nothing
 
 
 class ExitReason(StrEnum):
-    """Why a position is to be sold. A halt's word ends with the halt; the others stand."""
+    """Reasons to sell a position. A halt's word ends with the halt; the others stand."""
 
     CROSSOVER = "crossover"
     STOP_LOSS = "stop_loss"

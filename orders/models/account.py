@@ -37,6 +37,12 @@ class OrdersCheck(models.Model):
         return f"{self.symbol} until {self.until:%Y-%m-%d %H:%M:%S}"
 
 
+class AlarmKind(models.TextChoices):
+    DIFFERENCE = "difference"
+    NOT_TRADING = "not_trading"  # the symbol, of which something is held
+    ORDER_STATUS = "order_status"  # the exchange gives an order of ours one we don't know
+
+
 class AlarmQuerySet(models.QuerySet["Alarm"]):
     def unsettled(self) -> "AlarmQuerySet":
         """Differences that are not settled, raised as alarms or not yet."""
@@ -62,13 +68,8 @@ class Alarm(models.Model):
     the account is right. Alarms of other kinds are raised at once, and settle by themselves.
     """
 
-    class Kind(models.TextChoices):
-        DIFFERENCE = "difference"
-        NOT_TRADING = "not_trading"  # the symbol, of which something is held
-        ORDER_STATUS = "order_status"  # the exchange gives an order of ours one we don't know
-
     symbol = models.ForeignKey(Symbol, on_delete=models.CASCADE, related_name="alarms")
-    kind = models.CharField(max_length=12, choices=Kind.choices, default=Kind.DIFFERENCE)
+    kind = models.CharField(max_length=12, choices=AlarmKind.choices, default=AlarmKind.DIFFERENCE)
     text = models.CharField(max_length=300)
     difference = ExactDecimalField(default=0)  # base asset, what the account holds beyond our books
     since = models.DateTimeField()

@@ -94,7 +94,7 @@ class Position(models.Model):
         return f"{self.strategy} {self.symbol} {self.status}"
 
     def exit_reason_with(self, decided: ExitReason | None) -> ExitReason:
-        """Why it is to be sold, now that this is `decided` too: a halt's reason gives way."""
+        """The reason to sell it, now that this is `decided` too: a halt's gives way."""
         weak = self.exit_reason in ("", ExitReason.HALT)
         return decided if decided is not None and weak else ExitReason(self.exit_reason)
 
@@ -250,9 +250,16 @@ class Trade(models.Model):
         return f"{self.symbol} {self.side} {self.trade_id}"
 
 
+class AdjustmentKind(models.TextChoices):
+    FEE = "fee"  # a trade in another symbol paid its fee in this asset
+    SPENT = "spent"  # a trade in another symbol was paid in this asset
+    FOREIGN = "foreign"  # an order that is none of ours sold it
+    WRITE_OFF = "write_off"  # somebody of the staff gave it up
+
+
 class AdjustmentQuerySet(models.QuerySet["Adjustment"]):
     def fees(self) -> "AdjustmentQuerySet":
-        """What positions paid of fees."""
+        """Those by which positions paid fees."""
         return self.filter(kind="fee")
 
 
@@ -264,14 +271,8 @@ class Adjustment(models.Model):
     what drew on it, a fee of `trade` for one.
     """
 
-    class Kind(models.TextChoices):
-        FEE = "fee"  # a trade in another symbol paid its fee in this asset
-        SPENT = "spent"  # a trade in another symbol was paid in this asset
-        FOREIGN = "foreign"  # an order that is none of ours sold it
-        WRITE_OFF = "write_off"  # somebody of the staff gave it up
-
     position = models.ForeignKey(Position, on_delete=models.PROTECT, related_name="adjustments")
-    kind = models.CharField(max_length=9, choices=Kind.choices)
+    kind = models.CharField(max_length=9, choices=AdjustmentKind.choices)
     quantity = ExactDecimalField()
     cost = ExactDecimalField()
     kept = ExactDecimalField()

@@ -22,7 +22,7 @@ from market.ticks import Side
 from orders.core.position import PositionState
 from orders.core.status import OrderStatus
 from orders.events import position_changed
-from orders.models import Adjustment, Alarm, Epoch, Order, Position, Trade
+from orders.models import Adjustment, AdjustmentKind, Alarm, Epoch, Order, Position, Trade
 from orders.services.epochs import moved_beside_positions
 from orders.services.transitions import lock_order, transition
 
@@ -34,9 +34,9 @@ class NotWrittenOff(Exception):
 
 
 class Draw(NamedTuple):
-    """What drew on the account's stock of an asset: how much, and the trade, if it was one."""
+    """A draw on the account's stock of an asset: how much, and the trade, if it was one."""
 
-    kind: Adjustment.Kind
+    kind: AdjustmentKind
     quantity: Decimal
     reason: str
     trade: Trade | None = None
@@ -97,7 +97,7 @@ def _holding(asset: str) -> list[Position]:
 
 
 def _draws(asset: str, overdrawn: Decimal, epoch: Epoch) -> Iterator[Draw]:
-    """What drew on an asset last and is not paid for, newest first, until it explains that much."""
+    """Draws on an asset that are not paid for, newest first, until they explain that much."""
     for draw in (*_draws_of_trades(asset, epoch), _foreign(overdrawn)):
         part = min(draw.quantity, overdrawn)
         if part > 0:
@@ -110,9 +110,9 @@ def _draws_of_trades(asset: str, epoch: Epoch) -> Iterator[Draw]:
     drawing = Q(commission_asset=asset) | Q(symbol__quote_asset=asset, side=Side.BUY)
     found = trades.filter(drawing).select_related("symbol").prefetch_related("adjustments")
     for trade in found.order_by("-pk").iterator(chunk_size=100):
-        paid = dict.fromkeys(Adjustment.Kind, ZERO)
+        paid = dict.fromkeys(AdjustmentKind, ZERO)
         for adjustment in trade.adjustments.all():
-            kind = Adjustment.Kind(adjustment.kind)
+            kind = AdjustmentKind(adjustment.kind)
             paid[kind] = EXACT.add(paid[kind], adjustment.quantity)
         for draw in _draws_of(trade, asset):
             yield draw._replace(quantity=EXACT.subtract(draw.quantity, paid[draw.kind]))
@@ -121,18 +121,18 @@ def _draws_of_trades(asset: str, epoch: Epoch) -> Iterator[Draw]:
 def _draws_of(trade: Trade, asset: str) -> Iterator[Draw]:
     what = f"{trade.side} {trade.symbol.name} of {trade.strategy}, trade {trade.trade_id}"
     if trade.commission_asset == asset:
-        yield Draw(Adjustment.Kind.FEE, trade.commission, f"fee of {what}", trade)
+        yield Draw(AdjustmentKind.FEE, trade.commission, f"fee of {what}", trade)
     if trade.side == Side.BUY and trade.symbol.quote_asset == asset:
-        yield Draw(Adjustment.Kind.SPENT, trade.quote_quantity, f"paid for {what}", trade)
+        yield Draw(AdjustmentKind.SPENT, trade.quote_quantity, f"paid for {what}", trade)
 
 
 def _foreign(quantity: Decimal) -> Draw:
-    return Draw(Adjustment.Kind.FOREIGN, quantity, "taken by orders that are none of ours")
+    return Draw(AdjustmentKind.FOREIGN, quantity, "taken by orders that are none of ours")
 
 
 def _take(position: Position, draw: Draw, now: datetime) -> None:
     before = position.cost
-    _lose(position, draw.quantity, now, as_fee=draw.kind == Adjustment.Kind.FEE)
+    _lose(position, draw.quantity, now, as_fee=draw.kind == AdjustmentKind.FEE)
     Adjustment.objects.create(
         position=position,
         kind=draw.kind,
@@ -204,7 +204,7 @@ def write_off(
     )
     return Adjustment.objects.create(
         position=position,
-        kind=Adjustment.Kind.WRITE_OFF,
+        kind=AdjustmentKind.WRITE_OFF,
         quantity=amount,
         cost=EXACT.subtract(before, position.cost),
         kept=kept,
@@ -226,7 +226,7 @@ def _end_orders(position: Position, now: datetime) -> None:
 
 
 def _missing(symbol: Symbol, amount: Decimal) -> Decimal:
-    """How much of this the account does not have, by the alarm that stands."""
+    """The part of this that the account does not have, by the alarm that stands."""
     alarms = Alarm.objects.unsettled().differences().filter(symbol__base_asset=symbol.base_asset)
     lacking = [-alarm.difference for alarm in alarms if alarm.difference < 0]
     return min(amount, max(lacking, default=ZERO))

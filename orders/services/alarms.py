@@ -11,7 +11,7 @@ from django.db.models import Q
 from foundation.decimals import EXACT, plain
 from market.models import GONE, TRADING, Symbol
 from orders.events import alarm_changed
-from orders.models import Alarm, Epoch, Order, Position
+from orders.models import Alarm, AlarmKind, Epoch, Order, Position
 
 RAISED_AFTER = timedelta(seconds=90)  # fills under way explain what lasts less
 logger = structlog.get_logger(__name__)
@@ -26,7 +26,7 @@ def raised_alarms() -> list[Alarm]:
 def record_difference(symbol: Symbol, has: Decimal, expected: Decimal, now: datetime) -> None:
     """Record a difference in the base asset, and raise an alarm once it has lasted."""
     alarm, _ = Alarm.objects.select_for_update(of=("self",)).get_or_create(
-        symbol=symbol, kind=Alarm.Kind.DIFFERENCE, settled_at=None, defaults={"since": now}
+        symbol=symbol, kind=AlarmKind.DIFFERENCE, settled_at=None, defaults={"since": now}
     )
     asset = symbol.base_asset
     text = f"account balance {plain(has)} {asset}, expected {plain(expected)}"
@@ -40,11 +40,11 @@ def record_difference(symbol: Symbol, has: Decimal, expected: Decimal, now: date
 
 def settle_difference(symbol: Symbol, now: datetime) -> None:
     """Account and books agree: end the alarm, or forget a difference that never was one."""
-    settle_alarm(symbol, Alarm.Kind.DIFFERENCE, now)
+    settle_alarm(symbol, AlarmKind.DIFFERENCE, now)
 
 
 @transaction.atomic
-def raise_alarm(symbol: Symbol, kind: Alarm.Kind, text: str, now: datetime) -> None:
+def raise_alarm(symbol: Symbol, kind: AlarmKind, text: str, now: datetime) -> None:
     """Raise an alarm at once; one that stands already says from now on what this says."""
     alarm, created = Alarm.objects.select_for_update(of=("self",)).get_or_create(
         symbol=symbol, kind=kind, settled_at=None,
@@ -59,7 +59,7 @@ def raise_alarm(symbol: Symbol, kind: Alarm.Kind, text: str, now: datetime) -> N
 
 
 @transaction.atomic
-def settle_alarm(symbol: Symbol, kind: Alarm.Kind, now: datetime) -> None:
+def settle_alarm(symbol: Symbol, kind: AlarmKind, now: datetime) -> None:
     """End the alarm where one stands, or forget one that was never raised."""
     alarms = Alarm.objects.select_for_update(of=("self",)).select_related("symbol")
     alarm = alarms.unsettled().of(symbol, kind).first()
@@ -117,15 +117,15 @@ def check_trading(now: datetime) -> None:
     raised = []
     for symbol in followed_or_held.exclude(status=TRADING):
         if text := _not_trading(symbol, symbol.pk in held):
-            raise_alarm(symbol, Alarm.Kind.NOT_TRADING, text, now)
+            raise_alarm(symbol, AlarmKind.NOT_TRADING, text, now)
             raised.append(symbol.pk)
-    standing = Alarm.objects.unsettled().filter(kind=Alarm.Kind.NOT_TRADING)
+    standing = Alarm.objects.unsettled().filter(kind=AlarmKind.NOT_TRADING)
     for alarm in standing.exclude(symbol__in=raised).select_related("symbol"):
-        settle_alarm(alarm.symbol, Alarm.Kind.NOT_TRADING, now)
+        settle_alarm(alarm.symbol, AlarmKind.NOT_TRADING, now)
 
 
 def _not_trading(symbol: Symbol, is_held: bool) -> str:
-    """What to tell a person of a symbol that is not trading; nothing where nothing is at stake."""
+    """Text for a person about a symbol that is not trading; none where nothing is at stake."""
     if symbol.status == GONE:
         remedy = "write its open position off" if is_held else "follow it no longer"
         return f"the exchange no longer lists it: {remedy}"
@@ -136,8 +136,8 @@ def _not_trading(symbol: Symbol, is_held: bool) -> str:
 
 def settle_known_statuses(now: datetime) -> None:
     """Settle alarms of unknown order statuses where every order of the symbol is known again."""
-    standing = Alarm.objects.unsettled().filter(kind=Alarm.Kind.ORDER_STATUS)
+    standing = Alarm.objects.unsettled().filter(kind=AlarmKind.ORDER_STATUS)
     for alarm in standing.select_related("symbol"):
         in_doubt = Order.objects.filter(symbol=alarm.symbol).live().not_resting()
         if not in_doubt.filter(submitted_at__lt=alarm.since).exists():
-            settle_alarm(alarm.symbol, Alarm.Kind.ORDER_STATUS, now)
+            settle_alarm(alarm.symbol, AlarmKind.ORDER_STATUS, now)

@@ -9,7 +9,7 @@ from django.utils import timezone
 from foundation.times import Clock, to_ms
 from orders.core.status import AT_EXCHANGE, UNANSWERED, OrderStatus
 from orders.events import symbol_refused
-from orders.models import Alarm, Order
+from orders.models import AlarmKind, Order
 from orders.services.alarms import raise_alarm
 from orders.services.booking import record
 from orders.services.transitions import lock_order, record_changes, transition
@@ -50,7 +50,7 @@ def reconcile(order_id: int, exchange: Exchange, clock: Clock = timezone.now) ->
         record(order.pk, report, clock())
         if report.status == OrderStatus.UNKNOWN:
             text = f"order {client_order_id} is in a status that we don't know: {report.reason}"
-            raise_alarm(order.symbol, Alarm.Kind.ORDER_STATUS, text, clock())
+            raise_alarm(order.symbol, AlarmKind.ORDER_STATUS, text, clock())
     elif searched is not None and searched.absent:
         _expire_never_placed(order.pk, asked_at, searched.evidence)
     else:

@@ -48,7 +48,9 @@ logger = structlog.get_logger(__name__)
 
 
 class Attempt(NamedTuple):
-    """What leads to a sale: its price, when that was, and no more than is `available` to sell."""
+    """An attempt at a sale: the price that leads to it, when that was, and the quantity that is
+    `available` where that was asked for.
+    """
 
     price: Decimal
     timeline: Timeline = MappingProxyType({})

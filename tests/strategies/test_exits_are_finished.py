@@ -17,7 +17,8 @@ from strategies.services import CandleClose, evaluate, finish_exits, flatten
 from tests.builders import FILTERS, NOON, candle, opened, strategy, symbol
 from tests.fakes import FakeExchange
 
-pytestmark = pytest.mark.django_db
+# What is left is held against the last price, which tests before may have left in Redis.
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("redis")]
 LATER = NOON + timedelta(seconds=10)
 HELD = Decimal("0.001")
 REFUSED = Refused(-2010, "Market is closed.")
@@ -58,7 +59,7 @@ def sweep_until(exchange: FakeExchange, seconds: int) -> None:
 
 def assert_sold(position: Position, exchange: FakeExchange) -> None:
     position.refresh_from_db()
-    assert (position.status, position.quantity) == ("closed", 0)
+    assert (position.status, position.quantity) == ("closed", Decimal(0))
     assert exchange.held["BTC"] == 10
 
 
