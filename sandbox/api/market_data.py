@@ -24,7 +24,7 @@ async def _markets(request: ApiRequest) -> list[Market]:
         raise ApiError(-1128, "Combination of optional parameters invalid.")
     names = [one] if one is not None else several
     found = []
-    for name in names or request.exchange.markets:
+    for name in names or list(request.exchange.markets):
         found.append(request.exchange.market(name))
         await asyncio.sleep(0)
     return found

@@ -82,6 +82,18 @@ class KlineBuilder:
             self._forming["1s"] = flat_kline("1s", second.end_ms, second.close)
         return closed
 
+    def skip_to(self, now_ms: int) -> None:
+        """Go on at `now_ms` after a time that has no klines: end those that were begun before."""
+        second = self._forming.get("1s")
+        if second is None or second.end_ms > now_ms:
+            return
+        for interval in INTERVALS:
+            kline = self._forming.get(interval)
+            if kline and kline.end_ms <= now_ms:
+                del self._forming[interval]
+                self.close_kline(interval, kline)
+        self._forming["1s"] = flat_kline("1s", now_ms, second.close)
+
     def close_kline(self, interval: str, kline: Kline) -> list[ClosedKline]:
         """Keep a finished kline and merge it into the longer intervals it is part of."""
         self.closed[interval].append(kline)

@@ -9,15 +9,15 @@ from sandbox.data.tape import TradeGroup
 
 
 class FaultyTrades:
-    """A source whose trades may skip ids, be backdated or come late; in order of id always.
+    """A source whose trades may skip ids, be backdated, come late or never; in order of id always.
 
     Without faults it gives what its source gives.
     """
 
     def __init__(self, source: TradeSource) -> None:
         self.source = source
-        self._first_trade_ms: int | None = None  # time of the first trade ever
-        self._ids_skipped = 0
+        self._earliest_ms: int | None = None  # no trade is dated back beyond it
+        self._ids_skipped = self._trades_dropped = 0
         self._delayed: deque[tuple[int, TradeGroup]] = deque()  # visible from when, and what
         self.clear_faults()
 
@@ -54,19 +54,30 @@ class FaultyTrades:
         while delayed and delayed[0][0] <= now_ms:
             yield delayed.popleft()[1]
 
+    def drop_due(self, now_ms: int) -> None:
+        """Let what is due by `now_ms` never have been traded; ids go on without it."""
+        for _, trades in self.source.pop_due(now_ms):
+            self._ids_skipped -= 1
+            self._trades_dropped += len(trades)
+        self._earliest_ms = now_ms
+
     def _visible_ms(self, time_ms: int) -> int:
         late = self._late_from_ms <= time_ms < self._late_until_ms
         return time_ms + self._delay_ms if late else time_ms
 
     def _apply_faults(self, group: TradeGroup) -> TradeGroup:
         agg, trades = group
-        if self._first_trade_ms is None:
-            self._first_trade_ms = agg.time_ms
+        if self._earliest_ms is None:
+            self._earliest_ms = agg.time_ms
         if self._ids_skipped:
             agg = agg._replace(agg_id=agg.agg_id + self._ids_skipped)
+        if self._trades_dropped:
+            fewer = self._trades_dropped
+            agg = agg._replace(first_id=agg.first_id - fewer, last_id=agg.last_id - fewer)
+            trades = [trade._replace(trade_id=trade.trade_id - fewer) for trade in trades]
         if self._backdated_left:
             self._backdated_left -= 1
-            time_ms = max(self._first_trade_ms, agg.time_ms - self._backdate_ms)
+            time_ms = max(self._earliest_ms, agg.time_ms - self._backdate_ms)
             agg = agg._replace(time_ms=time_ms)
             trades = [trade._replace(time_ms=time_ms) for trade in trades]
         return TradeGroup(agg, trades)

@@ -27,7 +27,8 @@ class Exchange:
 
     `outbox` holds the events that user data has still to send, `request_log` the requests that
     carried orders, `transfers` what came from outside, and `past_periods` the ledger of each
-    period that a reset ended. `first_trade_ms` is of the first trade that was still to come.
+    period that a reset ended. `delisted` are markets that no request finds any more.
+    `first_trade_ms` is of the first trade that was still to come.
     """
 
     def __init__(self, config: SandboxConfig, clock: Clock) -> None:
@@ -38,6 +39,7 @@ class Exchange:
             _replayed_markets(config, clock) if config.replay else _random_markets(config, clock)
         )
         self.markets = self._open_markets(sources)
+        self.delisted: dict[str, Market] = {}
         first_ms = min(market.source.next_trade_ms for market in self.markets.values())
         self.first_trade_ms = max(self.started_ms, first_ms)
         self.sleeping_markets = list(self.markets.values())
@@ -77,6 +79,7 @@ class Exchange:
     def reset(self, period: Json) -> None:
         """Begin anew as the testnet does, keys excepted; `period` is the ledger until now."""
         self.past_periods.append(period)
+        self.relist()
         self.outbox.clear()
         if not self.config.replay:
             self._restart_markets()
@@ -99,6 +102,18 @@ class Exchange:
         for symbol, market in before.items():
             if market.is_awake:
                 self.market(symbol)
+
+    def delist(self, symbol: str) -> None:
+        """Forget a symbol; its open orders are cancelled, what is held of it stays."""
+        market = self.delisted[symbol] = self.markets.pop(symbol)
+        now_ms = self.clock.now_ms()
+        for order in self.engine.open_orders(symbol):
+            self.engine.cancel_order(order, order.client_order_id, market.rules, now_ms)
+
+    def relist(self) -> None:
+        """Know again what was delisted; its market goes on from now."""
+        markets, self.delisted = self.markets | self.delisted, {}
+        self.markets = {entry.rules.symbol: markets[entry.rules.symbol] for entry in self.listings}
 
     def market(self, symbol: str) -> Market:
         """A listed symbol's market, awake; raises -1121."""

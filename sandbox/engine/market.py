@@ -23,6 +23,18 @@ class MarketUpdate(NamedTuple):
     closed: list[ClosedKline]
 
 
+class Suspension(NamedTuple):
+    """A time in which nothing is traded, as the symbol's status says."""
+
+    status: str
+    until_ms: int
+
+    @property
+    def stops_klines(self) -> bool:
+        """Under HALT alone klines go on, flat. Source: protocol C.5."""
+        return self.status != "HALT"
+
+
 class Market:
     """A symbol with its trades, klines and order book.
 
@@ -33,7 +45,8 @@ class Market:
     def __init__(self, rules: SymbolRules, source: TradeSource, seed: int, max_trades: int) -> None:
         self.rules = rules
         self.source = FaultyTrades(source)
-        self.is_trading = not isinstance(source, NoTrades)
+        self._has_trades = not isinstance(source, NoTrades)
+        self._suspension: Suspension | None = None
         self.tape = Tape(max_trades)
         self.kline_builder = KlineBuilder()
         self._order_book = OrderBook(rules, seed)
@@ -49,6 +62,9 @@ class Market:
 
     def advance(self, now_ms: int) -> MarketUpdate:
         """Let everything happen that is due by `now_ms`."""
+        self._end_suspension(now_ms)
+        if self._suspension:
+            return self._pass_suspended(self._suspension, now_ms)
         groups, closed = [], []
         for group in self.source.pop_due(now_ms):
             self.tape.record(group)
@@ -56,8 +72,36 @@ class Market:
             for trade in group.trades:
                 closed += self.kline_builder.add_trade(trade)
         closed += self.kline_builder.advance(now_ms)
-        self.next_update_ms = min(self.source.next_trade_ms, (now_ms // SECOND_MS + 1) * SECOND_MS)
+        self._schedule_update(now_ms)
         return MarketUpdate(groups, closed)
+
+    def _schedule_update(self, now_ms: int) -> None:
+        self.next_update_ms = min(self.source.next_trade_ms, (now_ms // SECOND_MS + 1) * SECOND_MS)
+
+    def suspend(self, status: str, until_ms: int) -> None:
+        """Let nothing be traded from now until a time, nor klines be made but under HALT."""
+        self._suspension = Suspension(status, until_ms)
+
+    def clear_faults(self, now_ms: int) -> None:
+        """End a suspension, and what is wrong with the trades."""
+        if self._suspension:
+            self._suspension = self._suspension._replace(until_ms=now_ms)
+            self._end_suspension(now_ms)
+        self.source.clear_faults()
+
+    def _end_suspension(self, now_ms: int) -> None:
+        suspension = self._suspension
+        if suspension and suspension.until_ms <= now_ms:
+            self._suspension = None
+            self.source.drop_due(suspension.until_ms)
+            if suspension.stops_klines:
+                self.kline_builder.skip_to(suspension.until_ms)
+
+    def _pass_suspended(self, suspension: Suspension, now_ms: int) -> MarketUpdate:
+        self.source.drop_due(now_ms)
+        closed = [] if suspension.stops_klines else self.kline_builder.advance(now_ms)
+        self._schedule_update(now_ms)
+        return MarketUpdate([], closed)
 
     def klines(
         self,
@@ -82,7 +126,17 @@ class Market:
 
     @property
     def status(self) -> str:
-        return "TRADING" if self.is_trading else "BREAK"
+        if self._suspension:
+            return self._suspension.status
+        return "TRADING" if self._has_trades else "BREAK"
+
+    @property
+    def is_trading(self) -> bool:
+        return self.status == "TRADING"
+
+    @property
+    def makes_klines(self) -> bool:
+        return not (self._suspension and self._suspension.stops_klines)
 
     @property
     def last_price(self) -> Decimal | None:

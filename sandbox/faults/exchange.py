@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from decimal import Decimal
 from random import Random
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 
 from msgspec import Meta
 
@@ -67,6 +67,46 @@ class OrderLimit(Fault, tag="order_limit"):
     @classmethod
     def draw(cls, rng: Random, symbols: Sequence[str]) -> Self:
         return cls(random_seconds(rng, 0.5, 3))
+
+
+class Suspension(Fault, tag="suspension"):
+    """Trading of a symbol is suspended for `seconds`, or until faults are ended.
+
+    Its status says so, orders are refused with -2010 "Market is closed.", nothing is traded, and
+    but under HALT there are no klines of that time, neither on the streams nor in REST.
+    """
+
+    symbol: str
+    seconds: Seconds | None = None
+    status: Literal["BREAK", "HALT", "CANCEL_ONLY"] = "BREAK"
+
+    def apply(self, targets: FaultTargets) -> Json:
+        until_ms = NEVER_MS if self.seconds is None else targets.ms_after(self.seconds)
+        for market in targets.markets(self.symbol):
+            market.suspend(self.status, until_ms)
+        return {}
+
+    @classmethod
+    def draw(cls, rng: Random, symbols: Sequence[str]) -> Self:
+        return cls(rng.choice(symbols), random_seconds(rng, 1, 6))
+
+
+class Delisting(Fault, tag="delisting"):
+    """A symbol is delisted until faults are ended: every request about it is -1121.
+
+    Its open orders are cancelled and its streams are silent; what is held of it stays.
+    """
+
+    symbol: str
+
+    def apply(self, targets: FaultTargets) -> Json:
+        for symbol in targets.symbols(self.symbol):
+            targets.exchange.delist(symbol)
+        return {}
+
+    @classmethod
+    def draw(cls, rng: Random, symbols: Sequence[str]) -> Self:
+        return cls(rng.choice(symbols))
 
 
 class Transfer(Fault, tag="transfer"):

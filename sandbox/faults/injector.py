@@ -54,8 +54,9 @@ class FaultInjector:
         self.targets.stream_hub.clear_faults()
         self.targets.api_connections.clear_faults()
         self.targets.user_data.clear_faults()
+        self.targets.exchange.relist()
         for market in self.targets.exchange.markets.values():
-            market.source.clear_faults()
+            market.clear_faults(self.targets.now_ms())
 
     def status(self) -> Json:
         """The faults still to happen, the storm, and all faults injected, with their times."""

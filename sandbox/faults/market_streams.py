@@ -92,6 +92,24 @@ class WrongKlines(ClosedKlineFault, tag="wrong_klines"):
         return cls(symbol=symbol, count=count, rest=rng.randint(0, 2))
 
 
+class Deaf(Fault, tag="deaf"):
+    """For `seconds` the streams carry nothing at all of any symbol, on whatever connection.
+
+    Connections are accepted, subscriptions acknowledged and pings sent; what is due never comes.
+    """
+
+    seconds: Seconds
+
+    def apply(self, targets: FaultTargets) -> Json:
+        for symbol in targets.exchange.markets:
+            targets.stream_faults.mute_symbol(symbol, targets.ms_after(self.seconds))
+        return {}
+
+    @classmethod
+    def draw(cls, rng: Random, symbols: Sequence[str]) -> Self:
+        return cls(random_seconds(rng, 0.5, 3))
+
+
 class Mute(Fault, tag="mute"):
     """For `seconds` the streams carry nothing at all of a symbol; what is due never comes."""
 

@@ -15,9 +15,18 @@ from sandbox.faults.connections import (
     UserShutdown,
     UserStall,
 )
-from sandbox.faults.exchange import ClockSkew, OrderLimit, ReadLag, Reset, Transfer
+from sandbox.faults.exchange import (
+    ClockSkew,
+    Delisting,
+    OrderLimit,
+    ReadLag,
+    Reset,
+    Suspension,
+    Transfer,
+)
 from sandbox.faults.fault import Fault
 from sandbox.faults.market_streams import (
+    Deaf,
     DoubleFinal,
     Duplicate,
     MissingFinal,
@@ -51,7 +60,7 @@ from sandbox.faults.user_data import (
 
 FeedFaultTypes = (
     Disconnect | HalfFrame | Stall | ServerShutdown | Refuse
-    | SkipIds | Duplicate | Reorder | MissingFinal | DoubleFinal | WrongKlines | Mute
+    | SkipIds | Duplicate | Reorder | MissingFinal | DoubleFinal | WrongKlines | Mute | Deaf
     | HoleIds | LateTrades | Backdated
     | SlowRest | RestLag | RateLimit | RestError
 )  # fmt: skip
@@ -63,7 +72,9 @@ UserDataFaultTypes = (
     DropReports | DuplicateReports | ReorderReports | LateReports | UserMute
     | UserDisconnect | UserStall | UserShutdown | UserRefuse
 )  # fmt: skip
-ExchangeFaultTypes = ReadLag | ClockSkew | OrderLimit | Transfer | Reset
+ExchangeFaultTypes = (
+    ReadLag | ClockSkew | OrderLimit | Transfer | Reset | Suspension | Delisting
+)  # fmt: skip
 FaultTypes = FeedFaultTypes | OrderFaultTypes | UserDataFaultTypes | ExchangeFaultTypes
 
 

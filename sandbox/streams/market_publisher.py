@@ -62,7 +62,8 @@ class MarketPublisher:
     def publish_periodic(self, now_ms: int) -> None:
         """Publish forming klines and tickers; to be called once in every second."""
         is_muted = self.faults.is_muted
-        changed = {symbol for symbol in self._traded if not is_muted(symbol, now_ms)}
+        traded = self._traded & self.exchange.markets.keys()
+        changed = {symbol for symbol in traded if not is_muted(symbol, now_ms)}
         self._traded = set()
         for name in list(self.hub.streams):
             symbol, _, kind = name.partition("@")
@@ -81,6 +82,8 @@ class MarketPublisher:
             self.hub.publish(name, partial(stream_mini_ticker, symbol, day, now_ms))
         interval = kind.removeprefix("kline_")
         if interval == kind or interval not in market.kline_builder.closed:
+            return
+        if not market.makes_klines:
             return
         every = 1 if interval == "1s" else KLINE_EVERY_SECONDS
         if now_ms // SECOND_MS % every == 0 and (kline := market.kline_builder.forming(interval)):

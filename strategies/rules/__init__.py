@@ -1,4 +1,7 @@
-"""Strategy rules by kind. A new kind is a module of its own and a line in RULES."""
+"""Strategy rules by kind. A new kind is a module of its own and a line in RULES.
+
+As yet there is one kind, and its `Parameters` and `Evaluation` are those of all.
+"""
 
 from collections.abc import Mapping, Sequence
 from decimal import Decimal

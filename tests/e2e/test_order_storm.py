@@ -92,8 +92,12 @@ class Storm(RedisBlows):
 
     @property
     def gone(self) -> list[str]:
-        """What no longer runs, those stopped on purpose among it."""
-        return [name for name, server in self.running if server.process.poll() is not None]
+        """What no longer runs though nobody stopped it: its exit code and its last words."""
+        return [
+            f"{name} {server.process.returncode}: {server.text()[-2000:]}"
+            for name, server in self.running
+            if name != "stream" and server.process.poll() is not None
+        ]
 
     def _victim(self) -> Server:
         return self.dice.choice(self.running)[1]
