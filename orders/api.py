@@ -11,7 +11,6 @@ from django.utils import timezone
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiResponse, extend_schema
 from rest_framework import serializers
-from rest_framework.generics import GenericAPIView
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
@@ -19,6 +18,7 @@ from rest_framework.views import APIView
 from foundation.rest.errors import error_responses, write_error_responses
 from foundation.rest.fields import Json
 from foundation.rest.parameters import ChoiceParameter, Query, filters
+from foundation.rest.views import PagedView
 from orders import services
 from orders.models import Halt, HaltLevel, Order, Trade
 from orders.parameters import SidedQuery
@@ -50,7 +50,7 @@ class HaltBody(serializers.Serializer[Json]):
     reason = serializers.CharField(max_length=200, allow_blank=True, default="")
 
 
-class OrdersView(GenericAPIView[Order]):
+class OrdersView(PagedView[Order]):
     queryset = Order.objects.select_related("symbol").prefetch_related("changes")
 
     @extend_schema(
@@ -60,8 +60,9 @@ class OrdersView(GenericAPIView[Order]):
         responses={200: OrderSerializer(many=True), **error_responses(400, 404, 503)},
     )
     def get(self, request: Request) -> Response:
+        given = OrderQuery.validate_request(request)
         asked = filters(
-            OrderQuery.validate_request(request),
+            given,
             symbol="symbol",
             strategy="strategy",
             side="side",
@@ -69,11 +70,11 @@ class OrdersView(GenericAPIView[Order]):
             start="created_at__gte",
             end="created_at__lte",
         )
-        page = self.paginate_queryset(self.get_queryset().filter(**asked)) or []
+        page = self.rows(self.get_queryset().filter(**asked), given)
         return self.get_paginated_response([order_json(order) for order in page])
 
 
-class TradesView(GenericAPIView[Trade]):
+class TradesView(PagedView[Trade]):
     queryset = Trade.objects.select_related("symbol", "order")
 
     @extend_schema(
@@ -99,7 +100,7 @@ class TradesView(GenericAPIView[Trade]):
         trades = self.get_queryset().filter(**asked)
         if given["format"] == "csv":
             return _csv(trades)
-        page = self.paginate_queryset(trades) or []
+        page = self.rows(trades, given)
         return self.get_paginated_response([trade_json(trade) for trade in page])
 
 
@@ -129,6 +130,8 @@ async def _csv_lines(trades: QuerySet[Trade]) -> AsyncIterator[str]:
 
 
 class HaltView(APIView):
+    write_permissions = {"POST": "orders.add_halt"}
+
     @extend_schema(
         operation_id="halt",
         summary="The trading halt that governs",

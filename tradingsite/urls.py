@@ -2,8 +2,9 @@
 
 from django.contrib import admin
 from django.urls import path, re_path
-from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
+from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 
+from accounts.authentication import BrakedLoginForm
 from candles import api as candles
 from orders import api as orders
 from strategies import api as strategies
@@ -17,6 +18,11 @@ admin.site.site_header = "Trading system"
 admin.site.site_title = "Trading system"
 admin.site.index_title = "Administration"
 
+admin.site.login_form = BrakedLoginForm
+
+# No script and no style stands in the page itself: the Content-Security-Policy lets none in.
+DOCS = SpectacularSwaggerSplitView.as_view(url_name="schema", template_name="docs.html")
+handler400 = "tradingsite.rest.health.bad_request"
 handler500 = "tradingsite.rest.health.server_fault"
 
 urlpatterns = [
@@ -39,6 +45,6 @@ urlpatterns = [
     path("halt", orders.HaltView.as_view()),
     path("performance", positions_api.PerformanceView.as_view()),
     path("schema", SpectacularAPIView.as_view(), name="schema"),
-    path("docs", SpectacularSwaggerView.as_view(url_name="schema")),
+    path("docs", pages.for_readers(DOCS)),
     re_path(rf"^(?:{'|'.join(views.API_PREFIXES)})/", views.UnknownPathView.as_view()),
 ]
