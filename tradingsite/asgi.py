@@ -11,6 +11,7 @@ django = get_asgi_application()  # sets Django up, before anything that needs it
 
 from tradingsite import logs  # noqa: E402
 from tradingsite.body_limit import limit_bodies  # noqa: E402
+from tradingsite.charset import in_utf8  # noqa: E402
 from tradingsite.env import env_str  # noqa: E402
 from tradingsite.live.consumer import DashboardConsumer  # noqa: E402
 from tradingsite.proxy import BehindProxy, PublicAddress  # noqa: E402
@@ -22,7 +23,7 @@ logs.set_up()
 stop_in_time()
 limit_bodies()
 application = BehindProxy(
-    ProtocolTypeRouter({"http": finishing(django), "websocket": DashboardConsumer()}),
+    ProtocolTypeRouter({"http": finishing(in_utf8(django)), "websocket": DashboardConsumer()}),
     settings.TRUSTED_PROXY,
     PublicAddress.of_url(settings.PUBLIC_URL) if settings.PUBLIC_URL else None,
 )

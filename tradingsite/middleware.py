@@ -2,25 +2,22 @@
 
 from collections.abc import Callable
 
-from django.conf import settings
 from django.core.exceptions import DisallowedHost
 from django.http import HttpRequest, HttpResponseBase
 
 GetResponse = Callable[[HttpRequest], HttpResponseBase]
 
 
-class ReadableRequests:
-    """Requests are in UTF-8, and their cookies are text: what says otherwise is not heeded.
+class ReadableCookies:
+    """Requests whose cookies are text: others are left out.
 
-    Django would read a query by the charset that the body's content type names, though it be none
-    of text; and PostgreSQL fails on a NUL in a session's key, instead of not finding it.
+    PostgreSQL fails on a NUL in a session's key, instead of not finding it.
     """
 
     def __init__(self, get_response: GetResponse) -> None:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
-        request.encoding = settings.DEFAULT_CHARSET  # UTF-8
         for name, value in list(request.COOKIES.items()):
             if not (name + value).isprintable():
                 del request.COOKIES[name]

@@ -224,7 +224,7 @@ INSTALLED_APPS = [
 ]
 MIDDLEWARE = [
     "tradingsite.middleware.SecurityHeaders",
-    "tradingsite.middleware.ReadableRequests",
+    "tradingsite.middleware.ReadableCookies",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",

@@ -1,7 +1,9 @@
 """REST, pages, admin."""
 
 from django.contrib import admin
+from django.templatetags.static import static
 from django.urls import path, re_path
+from django.views.generic import RedirectView
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 
 from accounts.authentication import BrakedLoginForm
@@ -27,6 +29,7 @@ handler500 = "tradingsite.rest.health.server_fault"
 
 urlpatterns = [
     path("", pages.dashboard),
+    path("favicon.ico", RedirectView.as_view(url=static("icon.svg"))),
     path("admin/", admin.site.urls),
     path("health", views.HealthView.as_view()),
     path("symbols", symbols_api.SymbolsView.as_view()),

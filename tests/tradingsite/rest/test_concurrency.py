@@ -1,9 +1,11 @@
 """Many at once against a real daphne: every read, every write, every check."""
 
+import socket
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from typing import Any
 
 import requests
@@ -37,8 +39,8 @@ def reads(web: Web) -> Sequence[Callable[[], requests.Response]]:
     return [lambda path=path: requests.get(web.url + path, timeout=HANG_S) for path in known]
 
 
-def writer() -> dict[str, str]:
-    return {"Authorization": f"Token {create_token(staff())}"}
+def writer(name: str = "stefan") -> dict[str, str]:
+    return {"Authorization": f"Token {create_token(staff(name))}"}
 
 
 def test_every_read_is_answered_to_many_at_once(web: Web, redis: Redis) -> None:
@@ -105,3 +107,26 @@ def test_every_asker_gets_the_report_of_a_check_that_it_waited_for() -> None:
     checks = {name: HealthCheck(part) for name in "abc"}
     reports = at_once(lambda: run_checks(checks), times=100)
     assert all(part == {"ok": True} for report in reports for part in report.values())
+
+
+def test_a_content_type_that_names_no_charset_of_text_is_answered(web: Web) -> None:
+    for charset in ("base64", "idna", "undefined", "rot13", "utf-16"):
+        headers = {"Content-Type": f"application/json; charset={charset}", **writer(charset)}
+        url = f"{web.url}/trades?limit=%31"
+        assert requests.get(url, headers=headers, timeout=HANG_S).status_code == 200
+        body = b'{"level": "off"}'
+        made = requests.post(f"{web.url}/halt", body, headers=headers, timeout=HANG_S)
+        assert made.status_code == 200
+
+
+def test_a_body_without_end_is_refused_while_it_comes(web: Web) -> None:
+    sent = 0
+    with socket.create_connection(("127.0.0.1", web.port), timeout=HANG_S) as client:
+        head = "POST /halt HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000000000\r\n\r\n"
+        client.sendall(head.encode())
+        with suppress(OSError):  # the connection is closed
+            while sent < 500:
+                client.sendall(b"x" * 1_000_000)
+                sent += 1
+    assert sent < 100  # megabytes: what sockets hold besides
+    assert requests.get(f"{web.url}/halt", timeout=HANG_S).status_code == 200
