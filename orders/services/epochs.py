@@ -116,8 +116,8 @@ def moved_beside_positions(epoch: Epoch) -> defaultdict[str, Decimal]:
 def was_reset(epoch: Epoch, exchange: Exchange, now: datetime) -> bool:
     """True where the exchange has forgotten our orders of this epoch and counts from the start.
 
-    One symbol's orders tell, those of the oldest one that the exchange answers for; what it no
-    longer lists says nothing. Raises what the exchange raises where it answers for none.
+    One symbol's orders tell, of those that the exchange answers for; what it no longer lists says
+    nothing. Where it answers for none, nothing tells so.
     """
     ours = Order.objects.filter(
         kind=Order.Kind.MARKET,  # a cancel renames a stop
@@ -126,15 +126,12 @@ def was_reset(epoch: Epoch, exchange: Exchange, now: datetime) -> bool:
         submitted_at__lt=now - SURELY_LISTED,
     ).exclude(symbol__status=GONE)
     oldest = ours.order_by().values("symbol").annotate(first=Min("submitted_at"))
-    failure: Refused | OutcomeUnknown | None = None
     for symbol_id in oldest.order_by("first").values_list("symbol", flat=True)[:MAX_ASKED]:
         try:
             own = ours.filter(symbol=symbol_id).select_related("symbol")
             return _are_erased(own, epoch, exchange)
-        except (Refused, OutcomeUnknown) as error:
-            failure = error
-    if failure is not None:
-        raise failure
+        except (Refused, OutcomeUnknown) as failure:
+            logger.warning("account.check_for_reset_failed", reason=str(failure))
     return False
 
 
