@@ -134,12 +134,11 @@ EXECUTION_REPORT = "executionReport"
 
 
 def read_order(body: bytes) -> WireOrder:
-    return _known_status(_decoded(ORDER, body, "an order"))
+    return _decoded(ORDER, body, "an order")
 
 
 def read_orders(body: bytes) -> list[ListedOrder]:
-    orders = _decoded(ORDERS, body, "a list of orders")
-    return [_listed_order(_known_status(order)) for order in orders]
+    return [_listed_order(order) for order in _decoded(ORDERS, body, "a list of orders")]
 
 
 def read_trades(body: bytes) -> list[ListedTrade]:
@@ -164,17 +163,20 @@ def _decoded(decoder: msgspec.json.Decoder[T], body: bytes, what: str) -> T:
         raise OutcomeUnknown(f"not {what}: {body[:200]!r}") from error
 
 
-def _known_status(order: WireOrder) -> WireOrder:
-    if order.status not in STATUSES:
-        raise OutcomeUnknown(f"order status {order.status!r} is not known")
-    return order
+def _status(word: str) -> OrderStatus:
+    """The exchange adds to its statuses now and then: of a new one we know no more than UNKNOWN."""
+    return STATUSES.get(word, OrderStatus.UNKNOWN)
+
+
+def _reason(status: str, expiry_reason: str) -> str:
+    return expiry_reason if status in STATUSES else f"the exchange says {status[:40]!r}"
 
 
 def _listed_order(order: WireOrder) -> ListedOrder:
     return ListedOrder(
         client_order_id=order.client_order_id,
         exchange_order_id=order.order_id,
-        status=STATUSES[order.status],
+        status=_status(order.status),
         side=order.side,
         quantity=order.orig_qty,
         executed_quantity=order.executed_qty,
@@ -216,11 +218,11 @@ def _report(order: WireOrder, fills: tuple[Fill, ...]) -> ExecutionReport:
     return ExecutionReport(
         client_order_id=order.client_order_id,
         exchange_order_id=order.order_id,
-        status=STATUSES[order.status],
+        status=_status(order.status),
         executed_quantity=order.executed_qty,
         executed_quote=quote,
         fills=fills,
-        reason=order.expiry_reason,
+        reason=_reason(order.status, order.expiry_reason),
     )
 
 
@@ -249,8 +251,8 @@ def read_execution(event: bytes) -> Execution | None:
         return None
     try:
         wire = EXECUTION.decode(event)
-        return _execution(wire, STATUSES[wire.X])
-    except (msgspec.MsgspecError, KeyError) as error:
+        return _execution(wire, _status(wire.X))
+    except msgspec.MsgspecError as error:
         raise BadFrame(f"no event of the account: {event[:200]!r}") from error
 
 
@@ -259,7 +261,7 @@ def _execution(wire: WireExecution, status: OrderStatus) -> Execution:
     fills: tuple[Fill, ...] = ()
     if wire.x == "TRADE":
         fills = (Fill(wire.t, wire.S, wire.L, wire.l, wire.n, wire.N or "", wire.T),)
-    reason = wire.eR or (wire.r if wire.r != "NONE" else "")
+    reason = _reason(wire.X, wire.eR or (wire.r if wire.r != "NONE" else ""))
     return Execution(
         wire.I,
         wire.s,

@@ -130,6 +130,13 @@ def test_a_market_order_is_signed_and_its_fills_read(venue: Venue) -> None:
     assert sent(payload)["newOrderRespType"] == "FULL"
 
 
+def test_a_status_that_nobody_knows_is_unknown_and_the_fills_are_read(venue: Venue) -> None:
+    venue.will(200, {**FILLED, "status": "BRAND_NEW"})
+    report = venue.exchange.place(request())
+    assert (report.status, report.reason) == (OrderStatus.UNKNOWN, "the exchange says 'BRAND_NEW'")
+    assert len(report.fills) == 2
+
+
 def test_an_order_finds_an_open_connection_and_the_clock_measured(venue: Venue) -> None:
     venue.exchange.keep_ready()
     assert venue.connections == 1
@@ -169,7 +176,6 @@ def test_an_order_bears_the_time_of_its_claim_by_the_clock_of_the_exchange(venue
         (408, b"", OutcomeUnknown),
         (200, b"", OutcomeUnknown),
         (200, b'{"orderId": 28, "clie', OutcomeUnknown),
-        (200, {**FILLED, "status": "BRAND_NEW"}, OutcomeUnknown),
         (302, b"", OutcomeUnknown),
     ],
 )
