@@ -234,6 +234,11 @@ class SymbolFeed:
         A candle that has waited for trades for too long closes without them.
         """
         forming, last_id, evidence = self.forming, self.last_tick_id, self.evidence
+        unbegun = self.candles is None and self.pending is None and (self.live or self.deaf)
+        if unbegun and evidence.pace.is_due(now_ms):
+            evidence.pace.answered(anything_new=False)
+            evidence.pace.asked(now_ms, pause_ms)
+            self.pending = FetchRequest(self.symbol)
         if forming is None or last_id is None or self.pending is not None:
             return NOTHING
         if evidence.is_given_up(forming, now_ms):
@@ -262,6 +267,12 @@ class SymbolFeed:
             self.symbol, self.last_tick_id, base.close, self.last_time_ms,
             self.intervals, base, self.candles.parts, self.counts,
         )  # fmt: skip
+
+    def begin_afresh(self) -> None:
+        """Forget all, and ask for the past anew in a while: something here cannot be folded."""
+        self._restart()
+        self.pending = None
+        self.waiting = []
 
     def _restart(self) -> None:
         self.candles = self.last_tick_id = self.proof = None

@@ -2,6 +2,8 @@
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
+import structlog
+
 from candles.intervals import NAMES
 from candles.live.deaf import DeafSymbols
 from candles.live.feed import SymbolFeed
@@ -11,6 +13,8 @@ from candles.live.state import SymbolState
 from candles.ohlcv import base_interval_ms
 from market.ticks import Tick
 from market.wire import KlineEvent
+
+logger = structlog.get_logger(__name__)
 
 
 class Ingest:
@@ -97,7 +101,7 @@ class Ingest:
             if feed is None:
                 continue
             pending, proof = feed.pending, feed.proof
-            outcome = step(feed)
+            outcome = _step(feed, step)
             if outcome is not NOTHING:
                 folded[symbol] = outcome
             if feed.pending is not None and feed.pending is not pending:
@@ -105,6 +109,16 @@ class Ingest:
             if feed.proof is not None and feed.proof is not proof:
                 self._fetch(feed.proof)
         return folded
+
+
+def _step(feed: SymbolFeed, step: Callable[[SymbolFeed], Folded]) -> Folded:
+    """Outcome of a step; a feed that cannot take it begins afresh, and the others go on."""
+    try:
+        return step(feed)
+    except Exception:
+        logger.exception("feed.failed", symbol=feed.symbol)
+        feed.begin_afresh()
+        return NOTHING
 
 
 def _receiving(answer: Fetched) -> Callable[[SymbolFeed], Folded]:

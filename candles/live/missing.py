@@ -135,8 +135,8 @@ class RetryFetch:
                 logger.error("ticks.fetch_refused", symbol=self.symbol, error=str(error))
                 return BACKOFF.max_s
             case _:
-                if while_database_away(error) is None:
-                    return None
+                if while_database_away(error) is None:  # one symbol in trouble ends nobody else
+                    logger.error("ticks.fetch_failed", symbol=self.symbol, exc_info=error)
                 return self._grown_pause_s()
 
     def _grown_pause_s(self) -> float:

@@ -3,6 +3,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from candles.intervals import MINUTE_MS, floor_ms
@@ -392,3 +393,19 @@ def test_a_dropped_symbol_is_no_longer_folded() -> None:
     assert ingest.follow([], {}, {}) == [SYMBOL]
     assert ingest.receive(series(2)) == {}
     assert ingest.receive_fetched([bootstrap()]) == {}
+
+
+def test_a_symbol_whose_ticks_cannot_be_folded_begins_afresh_and_others_go_on(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked: list[FetchRequest] = []
+    ingest = Ingest(["1m"], asked.append)
+    ingest.follow([SYMBOL, "ETHUSDT"], {}, {})
+    ingest.on_live([SYMBOL, "ETHUSDT"], 0, {})
+    ingest.receive_fetched([bootstrap(), msgspec.structs.replace(bootstrap(), symbol="ETHUSDT")])
+    never = tick(tick_id=1, time_ms=0, price=Decimal("1E+999999"), quantity=Decimal("1E+999999"))
+    good = tick(tick_id=1, time_ms=0, symbol="ETHUSDT")
+    asked.clear()
+    assert list(ingest.receive([never, good])) == ["ETHUSDT"]
+    ingest.advance(lambda _: 10_000, 0)
+    assert asked == [FetchRequest(SYMBOL)]
