@@ -19,6 +19,7 @@ from candles.ohlcv import OHLCV
 from market.failures import Refused
 from market.models import Symbol
 from market.rest import MAX_ROWS, MarketRest
+from market.wire import BadFrame
 
 logger = structlog.get_logger(__name__)
 
@@ -36,8 +37,11 @@ class KlineRequest:
     interval: str
     open_times: list[int]
 
-    def fetch(self, rest: MarketRest) -> dict[int, OHLCV]:
-        """The exchange's klines of these candles, by open time; empty where it knows no symbol."""
+    def fetch(self, rest: MarketRest) -> dict[int, OHLCV] | None:
+        """The exchange's klines of these candles, by open time; empty where it knows no symbol.
+
+        None where its answer cannot be used: the next sweep asks again, and other series go on.
+        """
         interval_ms = INTERVALS_MS[self.interval]
         wanted = set(self.open_times)
         bounds = self.open_times[0], self.open_times[-1] + interval_ms
@@ -46,6 +50,9 @@ class KlineRequest:
         except Refused as error:
             logger.warning("klines.request_refused", symbol=self.symbol.name, error=str(error))
             return {}
+        except BadFrame as error:
+            logger.error("klines.unusable", symbol=self.symbol.name, error=str(error))
+            return None
         return {row[0]: from_kline(row, interval_ms) for row in rows if row[0] in wanted}
 
 
