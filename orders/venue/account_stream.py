@@ -21,8 +21,8 @@ from foundation.backoff import Backoff
 from foundation.outages import DATABASE_OUTAGES
 from foundation.redis import connection
 from foundation.times import now_ms
-from market.wire import BadFrame
-from orders.venue import wire
+from market.bounds import BadFrame
+from orders.venue import account_wire as wire
 from orders.venue.exchange import Execution
 from orders.venue.signing import signed_request
 
