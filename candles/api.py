@@ -33,7 +33,13 @@ from candles.representation import (
 from foundation.redis import connection
 from foundation.rest.errors import error_responses
 from foundation.rest.fields import Json, iso
-from foundation.rest.parameters import ChoiceParameter, Query, TimeParameter, filters
+from foundation.rest.parameters import (
+    ChoiceParameter,
+    IntegerParameter,
+    Query,
+    TimeParameter,
+    filters,
+)
 from market.models import Symbol
 from market.parameters import symbol_or_404
 from market.representation import tick_json
@@ -47,7 +53,7 @@ class CandleQuery(Query):
     )
     start = TimeParameter(required=False, help_text="Opened not before this time.")
     end = TimeParameter(required=False, help_text="Opened not after this time.")
-    limit = serializers.IntegerField(
+    limit = IntegerParameter(
         min_value=1,
         max_value=MAX_CANDLES,
         default=500,
@@ -62,7 +68,7 @@ class CandleQuery(Query):
 
 
 class TickQuery(Query):
-    limit = serializers.IntegerField(
+    limit = IntegerParameter(
         min_value=1, max_value=KEPT_TICKS, default=100, help_text="The newest so many."
     )
 

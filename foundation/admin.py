@@ -6,6 +6,7 @@ from functools import cache
 from typing import Any, TypeVar
 
 from django.contrib import admin
+from django.db import IntegrityError
 from django.db.models import Model
 from django.http import HttpRequest
 
@@ -41,6 +42,15 @@ class PlainDecimalAdmin(admin.ModelAdmin[Row]):
 
     def get_list_display(self, request: HttpRequest) -> list[Any]:
         return [display_column(self.model, name) for name in self.list_display]
+
+    def changeform_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
+        """Somebody else may take a unique value between the form's check and its saving: then the
+        form is checked again, and names it.
+        """
+        try:
+            return super().changeform_view(request, *args, **kwargs)
+        except IntegrityError:
+            return super().changeform_view(request, *args, **kwargs)
 
 
 class ReadOnlyAdmin(PlainDecimalAdmin[Row]):

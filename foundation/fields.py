@@ -10,6 +10,8 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 
 from foundation.decimals import plain
 
+# Of a decimal that people or programs give us. Without a bound 1e-999999999 is written out.
+MAX_DIGITS, MAX_PLACES = 40, 20
 ORDERING_LOOKUPS = ("gt", "gte", "lt", "lte", "range")
 Set_contra = TypeVar("Set_contra", contravariant=True)
 Get_co = TypeVar("Get_co", covariant=True)
@@ -69,4 +71,5 @@ class ExactDecimalField(models.Field[Set_contra, Get_co]):
         return "" if value is None else plain(value)
 
     def formfield(self, **kwargs: Any) -> Any:
-        return super().formfield(**{"form_class": forms.DecimalField, **kwargs})
+        bounds = {"max_digits": MAX_DIGITS, "decimal_places": MAX_PLACES}
+        return super().formfield(**{"form_class": forms.DecimalField, **bounds, **kwargs})

@@ -31,6 +31,12 @@ def fetch(sql: str, *parameters: Any) -> list[Row]:
         return rows
 
 
+def execute(sql: str, *parameters: Any) -> None:
+    """Carry out one statement that answers nothing. Times go in through `time_value`."""
+    with connection.cursor() as cursor:
+        cursor.execute(sql, parameters)
+
+
 def placeholders(count: int) -> str:
     """So many placeholders of parameters: 2 are `%s, %s`; in none of them, nothing is."""
     return ", ".join(["%s"] * count) or "NULL"

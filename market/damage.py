@@ -35,7 +35,7 @@ class DamageCounts:
         logger.error("wire.damaged", kind=kind, count=count, example=detail[:MAX_DETAIL])
 
     def counts(self) -> dict[str, int]:
-        """How many there were of each kind."""
+        """The count of each kind."""
         with self._lock:
             return dict(self._counts)
 

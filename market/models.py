@@ -4,6 +4,9 @@ from django.db import models
 
 from foundation.fields import ExactDecimalField
 
+TRADING = "TRADING"  # the exchange's word; of its others, all keep a market order from it
+GONE = "GONE"  # our word for a symbol that the exchange no longer lists
+
 
 class SymbolQuerySet(models.QuerySet["Symbol"]):
     def followed(self) -> "SymbolQuerySet":

@@ -25,5 +25,9 @@ def symbol_or_404(name: str) -> Symbol:
 class SymbolParameter(serializers.Field[Symbol, str, str, Any]):
     """A symbol's name. One that nobody knows answers 404, not 400."""
 
-    def to_internal_value(self, data: str) -> Symbol:
+    default_error_messages = {"invalid": "use the name of a symbol, as BTCUSDT"}
+
+    def to_internal_value(self, data: Any) -> Symbol:
+        if not isinstance(data, str):
+            self.fail("invalid")
         return symbol_or_404(data)

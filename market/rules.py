@@ -10,6 +10,9 @@ from foundation.decimals import EXACT, ZERO, floor_to_step, plain
 
 ORDER_QUANTITY = {"BTC": Decimal("0.001"), "ETH": Decimal("0.01")}
 NOTIONALS_PER_ORDER = 10  # the size of any other order, in smallest notionals
+# The exchange values a market order at a reference of its own, mostly the average price of five
+# minutes. That may be so far from the last price, as a fraction of it.
+MARGIN = Decimal("0.05")
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +36,10 @@ class LotRule:
 
 @dataclass(frozen=True, slots=True)
 class NotionalRule:
-    """Bounds of price x quantity in quote asset; neither need hold for market orders."""
+    """Bounds of price x quantity in quote asset; neither need hold for market orders.
+
+    The price is the exchange's reference, which we don't know exactly: see MARGIN.
+    """
 
     name: str  # NOTIONAL, or MIN_NOTIONAL on older symbols
     min_notional: Decimal
@@ -41,12 +47,31 @@ class NotionalRule:
     min_for_market: bool
     max_for_market: bool
 
+    @property
+    def smallest(self) -> Decimal:
+        """The notional, by the last price, from which on a market order is surely taken."""
+        return EXACT.multiply(self.min_notional, 1 + MARGIN)
+
+    @property
+    def largest(self) -> Decimal | None:
+        """The notional, by the last price, up to which one is surely taken; None: any."""
+        if not self.max_for_market or not self.max_notional:
+            return None
+        return EXACT.multiply(self.max_notional, 1 - MARGIN)
+
     def violation(self, notional: Decimal) -> str | None:
-        if self.min_for_market and notional < self.min_notional:
-            return f"{self.name}: {plain(notional)} is below minNotional {plain(self.min_notional)}"
-        if self.max_for_market and self.max_notional and notional > self.max_notional:
-            return f"{self.name}: {plain(notional)} is above maxNotional {plain(self.max_notional)}"
+        text = f"{self.name}: {plain(notional)} is"
+        if self.min_for_market and notional < self.smallest:
+            return f"{text} below minNotional {plain(self.min_notional)}{self._margin(notional)}"
+        if self.largest is not None and notional > self.largest:
+            return f"{text} above maxNotional {plain(self.max_notional)}{self._margin(notional)}"
         return None
+
+    def _margin(self, notional: Decimal) -> str:
+        """The reason, in words, to deny a notional that is within the bounds."""
+        if notional < self.min_notional or notional > self.max_notional:
+            return ""
+        return f", or too near it: the exchange's price may differ by {plain(100 * MARGIN)} %"
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,17 +116,34 @@ class SymbolRules:
         return max((rule.min_notional for rule in self.notionals), default=ZERO)
 
     def sellable(self, quantity: Decimal, price: Decimal | None = None) -> Decimal:
-        """The most of `quantity` that one market order sells; 0 where it is too little.
+        """The quantity of the next market order that sells `quantity`; 0 where it is too little.
 
-        With a `price` (quote asset) the smallest notional counts too.
+        What is more than one order may sell is sold by several, each about as large. With a
+        `price` (quote asset) bounds of the notional count too, the smallest without a margin: it
+        is worth an attempt.
         """
-        bounds = [lot.max_quantity for lot in self.lots if lot.max_quantity]
-        amount = floor_to_step(min([quantity, *bounds]), self.quantity_step)
+        amount = floor_to_step(self._part(quantity, price), self.quantity_step)
         if amount <= 0 or any(amount < lot.min_quantity for lot in self.lots):
             return ZERO
         if price is not None and self._too_small(EXACT.multiply(amount, price)):
             return ZERO
         return amount
+
+    def is_dust(self, quantity: Decimal, price: Decimal) -> bool:
+        """True for a rest of a sale that is too little for another, or perhaps is."""
+        notional = EXACT.multiply(self.sellable(quantity, price), price)
+        surely = all(not one.min_for_market or notional >= one.smallest for one in self.notionals)
+        return not notional or not surely
+
+    def _part(self, quantity: Decimal, price: Decimal | None) -> Decimal:
+        """An equal part of `quantity`, as large as one order may be."""
+        bounds = [lot.max_quantity for lot in self.lots if lot.max_quantity]
+        if price:
+            largest = [one.largest for one in self.notionals if one.largest is not None]
+            bounds += [notional / price for notional in largest]
+        if not bounds or quantity <= min(bounds):
+            return quantity
+        return quantity / math.ceil(quantity / min(bounds))
 
     def violation(self, quantity: Decimal, price: Decimal) -> str | None:
         """The first rule that a market order breaks, with its values; None where none."""

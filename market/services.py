@@ -8,7 +8,7 @@ from django.db import transaction
 
 from market.bounds import BadFrame
 from market.failures import ExchangeUnreachable, Refused
-from market.models import Symbol
+from market.models import GONE, Symbol
 from market.rest import MarketRest, market_rest
 from market.rest_wire import SymbolInfo
 
@@ -17,12 +17,12 @@ __all__ = [
     "follow",
     "get_or_fetch_symbol",
     "load_symbols",
+    "refresh_symbols",
     "symbol_of_records",
     "unfollow",
 ]
 
 UNKNOWN_SYMBOL_CODES = {-1121, -1100}
-GONE = "GONE"  # our word for a symbol that the exchange no longer lists
 UNLISTED = "UNLISTED"  # our word for one that the exchange has never told us of
 # Binance's quote assets; a longer one stands before what it ends in.
 QUOTES = (
@@ -108,18 +108,22 @@ def _fetch(names: Sequence[str], rest: MarketRest) -> list[SymbolInfo]:
 
 
 def _store(infos: Iterable[SymbolInfo]) -> list[Symbol]:
-    return [
-        Symbol.objects.update_or_create(
-            name=info.symbol,
-            defaults={
-                "base_asset": info.base_asset,
-                "quote_asset": info.quote_asset,
-                "status": info.status,
-                "filters": info.filters,
-            },
-        )[0]
-        for info in infos
-    ]
+    return [_store_one(info) for info in infos]
+
+
+def _store_one(info: SymbolInfo) -> Symbol:
+    """Keep what the exchange says of a symbol; most of the time it is nothing new."""
+    said = {
+        "base_asset": info.base_asset,
+        "quote_asset": info.quote_asset,
+        "status": info.status,
+        "filters": info.filters,
+    }
+    symbol = Symbol.objects.filter(name=info.symbol).first()
+    if symbol is None or any(getattr(symbol, name) != value for name, value in said.items()):
+        symbol, _ = Symbol.objects.update_or_create(name=info.symbol, defaults=said)
+        logger.info("symbol.changed", symbol=symbol.name, status=symbol.status)
+    return symbol
 
 
 def unfollow(name: str) -> Symbol:
@@ -145,11 +149,18 @@ def load_symbols(rest: MarketRest) -> None:
             keys = [symbol.pk for symbol in _store(infos)]
             Symbol.objects.filter(pk__in=keys).update(followed=True)
         return
-    names = list(Symbol.objects.followed().values_list("name", flat=True))
+    refresh_symbols(Symbol.objects.followed().values_list("name", flat=True), rest)
+
+
+def refresh_symbols(names: Iterable[str], rest: MarketRest) -> None:
+    """Store what the exchange says of these symbols now; one that it no longer lists is GONE."""
+    wanted = list(names)
+    if not wanted:
+        return
     try:
-        _store(_fetch(names, rest))
+        _store(_fetch(wanted, rest))
     except UnknownSymbol:  # delisted: the others go on
-        for name in names:
+        for name in wanted:
             _refresh_or_mark_gone(name, rest)
 
 
@@ -157,5 +168,5 @@ def _refresh_or_mark_gone(name: str, rest: MarketRest) -> None:
     try:
         refresh(name, rest)
     except UnknownSymbol:
-        Symbol.objects.filter(name=name).update(status=GONE)
-        logger.error("symbol.gone", symbol=name)
+        if Symbol.objects.filter(name=name).exclude(status=GONE).update(status=GONE):
+            logger.error("symbol.gone", symbol=name)

@@ -1,19 +1,49 @@
 """Periodic tasks on symbols."""
 
+from collections.abc import Iterable
+
 import structlog
 from celery import shared_task
 
+from foundation.redis import connection
+from market import services
+from market.bounds import BadFrame
 from market.failures import ExchangeUnreachable
+from market.models import GONE, Symbol
 from market.rest import market_rest
-from market.services import UnknownSymbol, load_symbols
+from market.services import UnknownSymbol
 
+ASK_AGAIN_S = 3  # about one symbol
+ASKED_KEY = "market:asked:{name}"  # string, expires: the exchange was asked about it just now
 logger = structlog.get_logger(__name__)
 
 
 @shared_task
 def refresh_symbols() -> None:
-    """Read the trading rules of followed symbols again: the exchange changes them at times."""
+    """Read all followed symbols again: one that is gone may have come back."""
     try:
-        load_symbols(market_rest())
+        services.load_symbols(market_rest())
     except (ExchangeUnreachable, UnknownSymbol) as error:
+        logger.warning("symbols.refresh_failed", error=str(error))
+
+
+@shared_task
+def refresh_trading() -> None:
+    """Read status and rules of followed symbols again, except those that are gone."""
+    listed = Symbol.objects.followed().exclude(status=GONE)
+    ask_about(listed.values_list("name", flat=True))
+
+
+@shared_task
+def refresh_symbol(name: str) -> None:
+    """Read status and rules of one symbol again, unless that was done a moment ago."""
+    if connection().set(ASKED_KEY.format(name=name), 1, nx=True, ex=ASK_AGAIN_S):
+        ask_about([name])
+
+
+def ask_about(names: Iterable[str]) -> None:
+    """Read status and rules of these symbols again, where the exchange answers."""
+    try:
+        services.refresh_symbols(names, market_rest())
+    except (ExchangeUnreachable, BadFrame) as error:
         logger.warning("symbols.refresh_failed", error=str(error))

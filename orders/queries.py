@@ -10,8 +10,9 @@ from django.db import connection
 from django.db.models import BooleanField
 from django.db.models.expressions import RawSQL
 
-from foundation.sql import Insert, fetch, for_update, placeholders, time_value
+from foundation.sql import Insert, execute, fetch, for_update, placeholders, time_value
 from market.ticks import Side
+from orders.core.exits import ExitReason
 from orders.core.risk import Limits
 from orders.core.status import LIVE
 from orders.models import Order, OrderChange
@@ -21,15 +22,22 @@ MAX_BALANCE_AGE = timedelta(minutes=5)  # an older one says nothing any more
 Series = tuple[str, int]  # strategy, symbol
 
 OPEN_POSITIONS = """
-SELECT strategy, symbol_id, quantity FROM orders_position
+SELECT id, strategy, symbol_id, quantity, exit_reason FROM orders_position
 WHERE status = 'open' AND (strategy, symbol_id) IN (VALUES {pairs}) ORDER BY id
+"""
+# A halt's word gives way to any other; that of another stands.
+DECIDE_EXIT = """
+UPDATE orders_position SET exit_reason = %s, exit_decided_at = COALESCE(exit_decided_at, %s)
+WHERE status = 'open' AND (exit_reason = '' OR (exit_reason = 'halt' AND %s <> 'halt'))
+AND id IN ({ids})
 """
 EXISTING = "SELECT client_order_id FROM orders_order WHERE client_order_id IN ({ids})"
 LIVE_ORDERS = """
 SELECT strategy, symbol_id, side, kind FROM orders_order
 WHERE status IN ({live}) AND (strategy, symbol_id) IN (VALUES {pairs})
 UNION ALL
-SELECT '', symbol_id, '', '' FROM orders_alarm WHERE raised_at IS NOT NULL AND settled_at IS NULL
+SELECT '', symbol_id, '', '' FROM orders_alarm
+WHERE kind = 'difference' AND raised_at IS NOT NULL AND settled_at IS NULL
 """
 HALT = "SELECT level FROM orders_halt ORDER BY at DESC, id DESC LIMIT 1"
 # Held until the transaction ends. Any number will do, if only all take the same.
@@ -72,6 +80,14 @@ ORDERS = Insert(Order, "RETURNING id")
 CHANGES = Insert(OrderChange)
 
 
+class Holding(NamedTuple):
+    """An open position: its key, its quantity in base asset, and whether it is to be sold."""
+
+    position_id: int
+    quantity: Decimal
+    exit_pending: bool
+
+
 class LiveOrders(NamedTuple):
     """Orders that have not ended, and alarms, as far as they concern some series."""
 
@@ -80,15 +96,24 @@ class LiveOrders(NamedTuple):
     alarmed: set[int]  # symbols that an alarm is raised for
 
 
-def lock_positions(series: Collection[Series]) -> dict[Series, Decimal]:
-    """Quantities of the open positions by strategy and symbol; locked, so that no second sale is
-    written.
+def lock_positions(series: Collection[Series]) -> dict[Series, Holding]:
+    """The open positions by strategy and symbol; locked, so that no second sale is written.
 
     These series and no others: whoever locks more than it needs, in another order than the
     next one, may wait for that one for ever.
     """
     rows = fetch(OPEN_POSITIONS.format(pairs=_pairs(series)) + for_update(), *_flat(series))
-    return {(strategy, symbol_id): Decimal(quantity) for strategy, symbol_id, quantity in rows}
+    return {
+        (strategy, symbol_id): Holding(pk, Decimal(quantity), bool(exit_reason))
+        for pk, strategy, symbol_id, quantity, exit_reason in rows
+    }
+
+
+def decide_exits(position_ids: Collection[int], reason: ExitReason, now: datetime) -> None:
+    """Write down that these positions are to be sold, and why; those that are open."""
+    if position_ids:
+        sql = DECIDE_EXIT.format(ids=placeholders(len(position_ids)))
+        execute(sql, reason, time_value(now), reason, *position_ids)
 
 
 def existing(client_order_ids: Collection[str]) -> set[str]:

@@ -8,6 +8,7 @@ from celery import shared_task
 from django.utils import timezone
 
 from foundation.outages import is_outage
+from market.tasks import ask_about
 from orders import services
 from orders.core.status import OrderStatus
 from orders.models import Order
@@ -34,6 +35,7 @@ def sweep_orders() -> None:
     for order_id in unanswered.ids():
         if not services.reconcile(order_id, exchange()):
             break
+    services.settle_known_statuses(timezone.now())
     services.append_trade_log()
     services.read_balances(exchange(), timezone.now())
     with suppress(Busy):  # who has an order to send will say so
@@ -44,6 +46,13 @@ def sweep_orders() -> None:
 def reconcile_account() -> None:
     """Compare the exchange's account with our books."""
     services.reconcile_account(exchange())
+
+
+@shared_task
+def check_trading() -> None:
+    """Ask about symbols that are held and not trading, and raise or settle their alarms."""
+    ask_about(services.names_not_trading())
+    services.check_trading(timezone.now())
 
 
 @shared_task

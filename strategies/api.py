@@ -8,19 +8,21 @@ from django.db.models import QuerySet
 from drf_spectacular.utils import extend_schema
 from rest_framework import serializers
 from rest_framework.exceptions import NotFound
-from rest_framework.generics import GenericAPIView
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.validators import UniqueValidator
 from rest_framework.views import APIView
 
+from foundation.fields import MAX_DIGITS, MAX_PLACES
 from foundation.rest.errors import error_responses, write_error_responses
 from foundation.rest.fields import Json
-from foundation.rest.parameters import ChoiceParameter, Query, filters
+from foundation.rest.parameters import ChoiceParameter, IntegerParameter, Query, filters
+from foundation.rest.views import PagedView
+from foundation.rest.writing import save_or_refuse
 from market.parameters import SymbolParameter
 from orders.parameters import SidedQuery
 from strategies.models import Signal, SignalReason, Strategy
-from strategies.parameters import wrong_parameters
+from strategies.parameters import MAX_PERIOD, wrong_parameters
 from strategies.representation import (
     SignalSerializer,
     StrategiesSerializer,
@@ -47,9 +49,9 @@ class StrategyBody(serializers.Serializer[Strategy]):
     interval = serializers.CharField(
         allow_blank=True, default="", help_text="One of INTERVALS; empty for the first of them."
     )
-    sma_period = serializers.IntegerField()
-    ema_period = serializers.IntegerField()
-    stop_loss = serializers.DecimalField(max_digits=None, decimal_places=None)
+    sma_period = IntegerParameter(min_value=1, max_value=MAX_PERIOD)
+    ema_period = IntegerParameter(min_value=1, max_value=MAX_PERIOD)
+    stop_loss = serializers.DecimalField(max_digits=MAX_DIGITS, decimal_places=MAX_PLACES)
     symbols = serializers.ListField(
         child=SymbolParameter(), default=list, help_text="Empty to trade all followed symbols."
     )
@@ -81,11 +83,11 @@ class StrategyBody(serializers.Serializer[Strategy]):
             strategy.symbols.set(given.pop("symbols"))
         for name, value in given.items():
             setattr(strategy, name, value)
-        strategy.save()
+        strategy.save(update_fields=given)  # another change at once keeps what it has changed
         return strategy
 
 
-class SignalsView(GenericAPIView[Signal]):
+class SignalsView(PagedView[Signal]):
     queryset = Signal.objects.select_related("strategy", "symbol", "order")
 
     @extend_schema(
@@ -95,8 +97,9 @@ class SignalsView(GenericAPIView[Signal]):
         responses={200: SignalSerializer(many=True), **error_responses(400, 404, 503)},
     )
     def get(self, request: Request) -> Response:
+        given = SignalQuery.validate_request(request)
         asked = filters(
-            SignalQuery.validate_request(request),
+            given,
             symbol="symbol",
             strategy="strategy__name",
             side="side",
@@ -104,11 +107,13 @@ class SignalsView(GenericAPIView[Signal]):
             start="created_at__gte",
             end="created_at__lte",
         )
-        page = self.paginate_queryset(self.get_queryset().filter(**asked)) or []
+        page = self.rows(self.get_queryset().filter(**asked), given)
         return self.get_paginated_response([signal_json(signal) for signal in page])
 
 
 class StrategiesView(APIView):
+    write_permissions = {"POST": "strategies.add_strategy"}
+
     @extend_schema(
         operation_id="strategies",
         summary="Strategies with parameters and state",
@@ -129,6 +134,8 @@ class StrategiesView(APIView):
 
 
 class StrategyView(APIView):
+    write_permissions = {"PATCH": "strategies.change_strategy"}
+
     @extend_schema(
         operation_id="strategy",
         summary="A strategy with parameters and state",
@@ -163,5 +170,5 @@ def _known_strategy(name: str) -> Strategy:
 
 
 def _saved(body: StrategyBody) -> Json:
-    body.is_valid(raise_exception=True)
-    return strategies_json([_known_strategy(body.save().name)])[0]
+    saved = save_or_refuse(body)
+    return strategies_json([_known_strategy(saved.name)])[0]

@@ -1,7 +1,5 @@
 """Models of strategies, of their offset in each series, and of their signals."""
 
-from typing import Self
-
 from django.core.validators import RegexValidator
 from django.db import models
 
@@ -97,11 +95,6 @@ class SignalReason(models.TextChoices):
     HALT = "halt"
 
 
-class SignalQuerySet(models.QuerySet["Signal"]):
-    def stop_losses(self) -> Self:
-        return self.filter(reason=SignalReason.STOP_LOSS)
-
-
 class Signal(models.Model):
     """A strategy's BUY or SELL, with the values that led to it.
 
@@ -126,8 +119,6 @@ class Signal(models.Model):
     order = models.OneToOneField(Order, null=True, on_delete=models.PROTECT)
     outcome = models.CharField(max_length=200)
     created_at = models.DateTimeField()
-
-    objects = SignalQuerySet.as_manager()
 
     class Meta:
         ordering = ["-created_at", "-id"]

@@ -6,13 +6,15 @@ from functools import cache
 from typing import Any
 
 import jsonschema
-from django.contrib.auth.models import User
+from django.contrib.auth.models import Permission, User
 from django.test import override_settings
 from drf_spectacular.generators import SchemaGenerator
-from rest_framework.authtoken.models import Token
 from rest_framework.test import APIClient
 
+from accounts.services import create_token
 from foundation.redis import connection
+
+WRITES = ("add_adjustment", "add_halt", "add_strategy", "change_strategy", "change_symbol")
 
 
 def stranger() -> APIClient:
@@ -23,14 +25,18 @@ def user(name: str = "ursula", **fields: Any) -> User:
     return User.objects.create_user(name, **fields)
 
 
-def staff(name: str = "stefan") -> User:
-    return user(name, is_staff=True)
+def staff(name: str = "stefan", *permissions: str) -> User:
+    """A staff user who may write all that the API writes, or that alone which is named."""
+    made = user(name, is_staff=True)
+    names = permissions or WRITES
+    made.user_permissions.set(Permission.objects.filter(codename__in=names))
+    return made
 
 
 def with_token(of: User) -> APIClient:
     """A program that holds a token of that user."""
     client = stranger()
-    client.credentials(HTTP_AUTHORIZATION=f"Token {Token.objects.create(user=of).key}")
+    client.credentials(HTTP_AUTHORIZATION=f"Token {create_token(of)}")
     return client
 
 

@@ -22,6 +22,9 @@ from orders.venue.exchange import (
 class FakeExchange:
     """Fills every market order whole, in `slices` fills at rising prices, and remembers it.
 
+    With a `depth` no more is filled at once, and what was asked for beyond it expires. More than
+    is `held` is not sold.
+
     `fails_with` answers the first placements, one failure each. An OutcomeUnknown hides an
     order that was carried out, unless `executes` says it was not, or `late` that it is only
     once `carry_out_late` is called; the other failures mean that nothing was done.
@@ -38,6 +41,8 @@ class FakeExchange:
         price: str = "60000",
         slices: int = 1,
         fee: str = "0",
+        fee_asset: str | None = None,
+        depth: str | None = None,
         fails_with: Exception | Iterable[Exception] = (),
         lookups_fail_with: Iterable[Exception] = (),
         cancels_fail_with: Iterable[Exception] = (),
@@ -47,6 +52,8 @@ class FakeExchange:
         self.price = Decimal(price)
         self.slices = slices
         self.fee = Decimal(fee)
+        self.fee_asset = fee_asset
+        self.depth = None if depth is None else Decimal(depth)
         self.failures = [fails_with] if isinstance(fails_with, Exception) else list(fails_with)
         self.lookup_failures = list(lookups_fail_with)
         self.cancel_failures = list(cancels_fail_with)
@@ -66,7 +73,7 @@ class FakeExchange:
     def place(self, request: OrderRequest) -> ExecutionReport:
         with self._lock:
             self.placed.append(request)
-            failure = self.failures.pop(0) if self.failures else None
+            failure = self.failures.pop(0) if self.failures else self._lack_of(request)
             if isinstance(failure, OutcomeUnknown) and self.late is not None:
                 self.late.append(request)
             elif failure is None or (isinstance(failure, OutcomeUnknown) and self.executes):
@@ -74,6 +81,13 @@ class FakeExchange:
         if failure is not None:
             raise failure
         return self.reports[request.client_order_id]
+
+    def _lack_of(self, request: OrderRequest) -> Refused | None:
+        """The refusal of a sale of more than there is."""
+        there = self.held[request.symbol.removesuffix("USDT")]
+        if request.side is Side.BUY or request.stop_price or request.quantity <= there:
+            return None
+        return Refused(-2010, "Account has insufficient balance for requested action.")
 
     def cancel(self, symbol: str, client_order_id: str, exchange_order_id: int) -> ExecutionReport:
         with self._lock:
@@ -168,7 +182,11 @@ class FakeExchange:
         return told
 
     def free_balances(self) -> dict[str, Decimal]:
-        return {"USDT": Decimal(10_000)}
+        free = {**self.held, "USDT": Decimal(10_000)}
+        for name in self.waiting():
+            request = self._requests[name]
+            free[request.symbol.removesuffix("USDT")] -= request.quantity
+        return free
 
     def hide_fills(self, client_order_id: str) -> ExecutionReport:
         """What a lookup says while trades lag behind orders; returns the whole truth."""
@@ -206,25 +224,30 @@ class FakeExchange:
 
     def _filled(self, request: OrderRequest) -> ExecutionReport:
         assert request.quantity > 0
-        each = (request.quantity / self.slices).quantize(Decimal("1E-8"))
+        amount = request.quantity if self.depth is None else min(self.depth, request.quantity)
+        each = (amount / self.slices).quantize(Decimal("1E-8"))
         sizes = [each] * (self.slices - 1)
-        sizes.append(request.quantity - sum(sizes, Decimal(0)))
+        sizes.append(amount - sum(sizes, Decimal(0)))
         fills = tuple(self._fill(request, i, size) for i, size in enumerate(sizes))
         return ExecutionReport(
             client_order_id=request.client_order_id,
             exchange_order_id=len(self.reports) + 1,
-            status=OrderStatus.FILLED,
-            executed_quantity=request.quantity,
+            status=OrderStatus.FILLED if amount == request.quantity else OrderStatus.EXPIRED,
+            executed_quantity=amount,
             executed_quote=sum((fill.quote_quantity for fill in fills), Decimal(0)),
             fills=fills,
         )
 
     def _fill(self, request: OrderRequest, level: int, size: Decimal) -> Fill:
-        """Fees are taken from what is received: base asset of a BUY, quote asset of a SELL."""
+        """Fees are taken from what is received: base asset of a BUY, quote asset of a SELL. Of an
+        asset of one's choice it is `fee` a fill.
+        """
         self._trade_id += 1
         price = self.price + level
         base, quote = request.symbol.removesuffix("USDT"), "USDT"
         received, asset = (size, base) if request.side is Side.BUY else (size * price, quote)
+        if self.fee_asset:
+            received, asset = Decimal(1), self.fee_asset
         return Fill(
             self._trade_id,
             request.side,

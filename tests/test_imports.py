@@ -12,7 +12,8 @@ from tests.servers import ROOT
 pytestmark = pytest.mark.processes
 
 PACKAGES = (
-    "foundation", "market", "candles", "orders", "strategies", "tradingsite", "launcher", "sandbox",
+    "foundation", "accounts", "market", "candles", "orders", "strategies", "tradingsite",
+    "launcher", "sandbox",
 )  # fmt: skip
 # Who imports whom, and a name of the contract that forbids it.
 VIOLATIONS = [

@@ -78,6 +78,8 @@ app.conf.update(
         "account": _every(60, "orders.tasks.reconcile_account", expires=30),
         "exits": _every(1, "strategies.tasks.sweep_exits", expires=2),
         "symbols": _every(3600, "market.tasks.refresh_symbols", expires=60),
+        "rules": _every(60, "market.tasks.refresh_trading", expires=30),
+        "trading": _every(10, "orders.tasks.check_trading"),
     },
 )
 

@@ -5,14 +5,18 @@ allowed; no default silently takes its place.
 """
 
 import os
+import re
 from collections.abc import Callable, Collection
 from decimal import Decimal, InvalidOperation
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import TypeVar
+from urllib.parse import urlsplit
 
 T = TypeVar("T")
 TRUE = {"1", "true", "yes", "on"}
 FALSE = {"0", "false", "no", "off"}
+ORIGIN = re.compile(r"https?://(\[[0-9a-f:.]+\]|[a-z0-9.-]+)(:\d+)?/?", re.IGNORECASE | re.ASCII)
 
 
 class BadSetting(SystemExit):
@@ -113,6 +117,35 @@ def env_folder(name: str, default: Path) -> Path:
     if not (nearest.is_dir() and os.access(nearest, os.W_OK)):
         raise BadSetting(name, str(folder), f"use a folder to write to ({nearest} is none)")
     return folder
+
+
+def env_networks(name: str, default: str) -> list[IPv4Network | IPv6Network]:
+    """Comma-separated IP addresses and networks, none by default."""
+
+    def networks(text: str) -> list[IPv4Network | IPv6Network]:
+        return [ip_network(word.strip()) for word in text.split(",") if word.strip()]
+
+    return _parsed(name, default, networks, "use IP addresses or networks, as 127.0.0.1,10.0.0.0/8")
+
+
+def env_origin(name: str) -> str:
+    """An address of a site, as https://trading.example:8443, without path and last slash; empty
+    where there is none.
+    """
+    url = env_checked(name, "", _origin_error).rstrip("/").lower()
+    usual = ":443" if url.startswith("https:") else ":80"
+    return url.removesuffix(usual)  # browsers leave it out
+
+
+def _origin_error(url: str) -> str | None:
+    try:
+        parts = urlsplit(url)
+        host, _ = parts.hostname, parts.port
+    except ValueError:
+        host = None
+    if not url or (host and ORIGIN.fullmatch(url)):
+        return None
+    return "give scheme and host as browsers see them, as https://trading.example[:8443]"
 
 
 def env_checked(name: str, default: str, check: Callable[[str], str | None]) -> str:

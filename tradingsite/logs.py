@@ -1,13 +1,20 @@
 """Logging of the system: facts with names, one line each."""
 
 import logging
+import re
 import sys
+from typing import Any
 
 import structlog
 from celery.beat import SchedulingError
 
 from foundation.outages import BROKER_OUTAGES
 
+SECRET = re.compile(
+    r"(\b(?:signature|token|api_?key|listen_?key|secret|password|x-mbx-apikey)['\"]?\s?[=:]\s?['\"]?)"
+    r"[^\s&'\",;)]+|(?<=Token )[\w-]{20,}",
+    re.IGNORECASE,
+)
 OUTAGES = (*BROKER_OUTAGES, SchedulingError, ConnectionError)
 
 
@@ -21,16 +28,31 @@ class OneLine(logging.Filter):
         return True
 
 
+def redacted(text: str) -> str:
+    """`text` without the values that let somebody in: signatures, keys, tokens, passwords."""
+    return SECRET.sub(r"\1…", text)
+
+
+class Redacting(logging.Formatter):
+    """Keeps secrets out of every line, tracebacks included, whichever library wrote it."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return redacted(super().format(record))
+
+
+def _redact(_: Any, __: str, line: Any) -> str:
+    return redacted(line)
+
+
 def set_up() -> None:
     """Structured lines on standard error, in colour on a terminal; nothing below INFO.
 
     Libraries that log by themselves get a line for warnings and worse.
     """
-    logging.basicConfig(
-        level=logging.WARNING, format="%(asctime)s [%(levelname)s] %(name)s: %(message)s"
-    )
+    logging.basicConfig(level=logging.WARNING)
     for handler in logging.getLogger().handlers:
         handler.addFilter(OneLine())
+        handler.setFormatter(Redacting("%(asctime)s [%(levelname)s] %(name)s: %(message)s"))
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,
@@ -42,6 +64,7 @@ def set_up() -> None:
                 # The default prints local variables, and one of those may be a secret.
                 exception_formatter=structlog.dev.plain_traceback,
             ),
+            _redact,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),

@@ -5,6 +5,7 @@ cannot be used.
 """
 
 import os
+import re
 import tomllib
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -24,6 +25,8 @@ from tradingsite.env import (
     env_int,
     env_limit,
     env_list,
+    env_networks,
+    env_origin,
     env_str,
     is_set,
 )
@@ -40,7 +43,14 @@ BIND = env_str("BIND", "127.0.0.1")
 BOUND_TO_LOOPBACK = BIND in LOOPBACK_HOSTS
 PORT = env_int("PORT", 8000, least=1, most=65535)
 WS_PORT = env_int("WS_PORT", 8001, least=1, most=65535)
-PUBLIC_READ = env_bool("PUBLIC_READ", default=BOUND_TO_LOOPBACK)
+PUBLIC_URL = env_origin("PUBLIC_URL")  # as browsers know the site, through a proxy
+PUBLIC_HOST = urlsplit(PUBLIC_URL).netloc
+TRUSTED_PROXY = env_networks("TRUSTED_PROXY", "127.0.0.1,::1" if PUBLIC_URL else "")
+HTTPS = PUBLIC_URL.startswith("https://")
+if HTTPS and not (BOUND_TO_LOOPBACK or is_set("TRUSTED_PROXY")):
+    raise BadSetting("TRUSTED_PROXY", "", f"name the proxy that serves PUBLIC_URL={PUBLIC_URL}")
+IS_PUBLIC = bool(PUBLIC_URL) or not BOUND_TO_LOOPBACK
+PUBLIC_READ = env_bool("PUBLIC_READ", default=not IS_PUBLIC)
 
 DEBUG = env_bool("DEBUG", default=False)
 if not BOUND_TO_LOOPBACK and len(env_str("SECRET_KEY")) < 50:
@@ -50,6 +60,10 @@ if not BOUND_TO_LOOPBACK and len(env_str("SECRET_KEY")) < 50:
     )
 SECRET_KEY = env_str("SECRET_KEY") or read_secret_key(VAR_DIR)  # empty until `prepare` made it
 ALLOWED_HOSTS = env_list("ALLOWED_HOSTS", f"localhost,127.0.0.1,[::1],{BIND}")
+if PUBLIC_HOST:
+    ALLOWED_HOSTS.append(re.sub(r":\d+$", "", PUBLIC_HOST))
+if DEBUG and (IS_PUBLIC or not set(ALLOWED_HOSTS) <= {*LOOPBACK_HOSTS, "[::1]"}):
+    raise BadSetting("DEBUG", "true", "its pages tell secrets: use it on loopback alone")
 
 # --- The exchange -------------------------------------------------------------------------
 
@@ -199,9 +213,9 @@ INSTALLED_APPS = [
     "django.contrib.messages",
     "django.contrib.staticfiles",
     "rest_framework",
-    "rest_framework.authtoken",
     "drf_spectacular",
     "drf_spectacular_sidecar",
+    "accounts",
     "market",
     "candles",
     "strategies",
@@ -209,6 +223,8 @@ INSTALLED_APPS = [
     "tradingsite",
 ]
 MIDDLEWARE = [
+    "tradingsite.middleware.SecurityHeaders",
+    "tradingsite.middleware.ReadableCookies",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
@@ -234,6 +250,7 @@ TEMPLATES = [
         },
     },
 ]
+AUTHENTICATION_BACKENDS = ["accounts.authentication.BrakedBackend"]
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator"},
     {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
@@ -248,18 +265,25 @@ WHITENOISE_USE_FINDERS = True  # no collectstatic between a change and the page
 X_FRAME_OPTIONS = "DENY"
 SESSION_COOKIE_HTTPONLY = True
 SECURE_REFERRER_POLICY = "same-origin"
+# Behind a proxy that ends TLS, nothing is served without it but /health, to programs beside us.
+CSRF_TRUSTED_ORIGINS = [PUBLIC_URL] if PUBLIC_URL else []
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = SECURE_SSL_REDIRECT = HTTPS
+SECURE_SSL_HOST = PUBLIC_HOST or None
+SECURE_REDIRECT_EXEMPT = [r"^health$"]
+SECURE_HSTS_SECONDS = 31_536_000 if HTTPS else 0
+SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = HTTPS
 
 # --- REST -----------------------------------------------------------------------------------
 
 REST_FRAMEWORK = {
     # The first one also says how strangers are sent away: with 401.
     "DEFAULT_AUTHENTICATION_CLASSES": [
-        "rest_framework.authentication.TokenAuthentication",
+        "accounts.authentication.TokenAuthentication",
         "rest_framework.authentication.SessionAuthentication",
     ],
     "DEFAULT_PERMISSION_CLASSES": ["tradingsite.rest.permissions.ReadersAndStaff"],
     "DEFAULT_RENDERER_CLASSES": ["foundation.rest.renderers.JsonRenderer"],
-    "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
+    "DEFAULT_PARSER_CLASSES": ["foundation.rest.parsers.JsonParser"],
     "DEFAULT_PAGINATION_CLASS": "foundation.rest.pages.NewestFirstPagination",
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
     "EXCEPTION_HANDLER": "tradingsite.rest.errors.error_response",
@@ -271,11 +295,14 @@ SPECTACULAR_SETTINGS = {
     "DESCRIPTION": (
         "Prices, quantities and money are decimal strings; times are ISO 8601 in UTC. "
         'Refusals are `{"error": code, "detail": text}`. Reads are open where PUBLIC_READ; '
-        "writes need staff: a session with its CSRF token, or `Authorization: Token …`."
+        "writes need staff with the permission that the admin asks for: a session with its CSRF "
+        "token, or `Authorization: Token …`. `python manage.py createtoken USER` makes a token, "
+        "and so does the [admin](/admin/accounts/token/add/); it is shown once."
     ),
     "VERSION": _project_version(),
     "OAS_VERSION": "3.1.1",
     "SERVE_INCLUDE_SCHEMA": False,
+    "SERVE_PERMISSIONS": ["tradingsite.rest.permissions.ReadersAndStaff"],
     "SWAGGER_UI_DIST": "SIDECAR",  # served by us, not from a CDN
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "ENUM_GENERATE_CHOICE_DESCRIPTION": False,

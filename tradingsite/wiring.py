@@ -3,22 +3,26 @@
 from collections.abc import Sequence
 
 from django.conf import settings
+from django.utils import timezone
 
 from candles.events import ClosedCandle, candle_closed, candle_revised, candle_verified
 from candles.models import Candle
 from candles.representation import candle_json
 from candles.services import last_prices
 from foundation.redis import connection
+from market.tasks import refresh_symbol
 from orders.events import (
     account_subscribed,
     alarm_changed,
     halt_changed,
     order_changed,
     position_changed,
+    symbol_refused,
     trade_booked,
 )
 from orders.models import Alarm, Halt, Order, Position, Trade
 from orders.representation import order_json, position_json, trade_json
+from orders.services import charge_positions
 from orders.tasks import reconcile_account, write_trade_log
 from strategies.events import signal_raised
 from strategies.models import Signal
@@ -36,11 +40,12 @@ def connect() -> None:
     candle_verified.reactions = [show_candles]
     signal_raised.reactions = [show_signals]
     order_changed.reactions = [show_orders]
-    trade_booked.reactions = [log_trades, show_trades]
+    trade_booked.reactions = [log_trades, show_trades, charge_fees]
     position_changed.reactions = [refresh_stops, protect_positions, show_positions]
     halt_changed.reactions = [obey_halt, show_halt]
     account_subscribed.reactions = [reconcile]
     alarm_changed.reactions = [show_alarms]
+    symbol_refused.reactions = [refresh_symbols]
 
 
 def evaluate_strategies(candles: Sequence[ClosedCandle]) -> None:
@@ -60,6 +65,15 @@ def protect_positions(_: Sequence[Position]) -> None:
 
 def log_trades(_: Sequence[Trade]) -> None:
     write_trade_log.delay()
+
+
+def charge_fees(trades: Sequence[Trade]) -> None:
+    charge_positions(trades, timezone.now())
+
+
+def refresh_symbols(names: Sequence[str]) -> None:
+    for name in set(names):
+        refresh_symbol.delay(name)
 
 
 def obey_halt(_: Sequence[Halt]) -> None:

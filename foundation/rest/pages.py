@@ -5,9 +5,9 @@ Read while Django REST framework itself is being imported, so its views are out 
 
 import re
 from datetime import datetime, timedelta
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
-from django.db.models import Q, QuerySet
+from django.db.models import Model, Q, QuerySet
 from rest_framework.exceptions import ValidationError
 from rest_framework.pagination import BasePagination
 from rest_framework.request import Request
@@ -16,6 +16,7 @@ from rest_framework.utils.urls import replace_query_param
 
 from foundation.times import EPOCH
 
+Row = TypeVar("Row", bound=Model)
 MICROSECOND = timedelta(microseconds=1)
 
 
@@ -42,14 +43,16 @@ class NewestFirstPagination(BasePagination):
     """Pages by a model's time and key, its newest rows first, told apart where times are equal.
 
     Django REST framework's own cursors go by the time alone and lose rows on the way back.
-    `foundation.rest.parameters.PagedQuery` has checked the limit.
     """
 
-    def paginate_queryset(self, queryset: Any, request: Request, view: Any = None) -> list[Any]:
-        time = queryset.model._meta.ordering[0].removeprefix("-")
-        limit = int(request.query_params.get("limit", 100))
-        text = request.query_params.get("cursor")
-        cursor = Cursor.parse(text) if text else None
+    def page(
+        self, queryset: QuerySet[Row], request: Request, limit: int, at: str | None
+    ) -> list[Row]:
+        """At most `limit` rows beside the cursor `at`, as `foundation.rest.parameters.PagedQuery`
+        has validated both; without a cursor the newest.
+        """
+        time = str((queryset.model._meta.ordering or [])[0]).removeprefix("-")
+        cursor = Cursor.parse(at) if at else None
         rows = list(_rows_beyond(queryset, time, cursor)[: limit + 1])
         more, rows = len(rows) > limit, rows[:limit]
         back = cursor is not None and cursor.side == "newer"

@@ -1,5 +1,6 @@
 """Query parameters of REST endpoints: validated once, refused by name where they are wrong."""
 
+import re
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any
@@ -28,6 +29,22 @@ class TimeParameter(serializers.Field[datetime, str, str, Any]):
             return (time if time.tzinfo else time.replace(tzinfo=UTC)).astimezone(UTC)
         except (ValueError, OverflowError, OSError):
             self.fail("invalid")
+
+
+class IntegerParameter(serializers.IntegerField):
+    """A whole number in digits, between two bounds. Django REST framework also takes `1.0`."""
+
+    def __init__(self, *, min_value: int, max_value: int, **options: Any) -> None:
+        allowed = f"use a whole number from {min_value} to {max_value}"
+        messages: dict[str, Any] = dict.fromkeys(("invalid", "min_value", "max_value"), allowed)
+        super().__init__(
+            min_value=min_value, max_value=max_value, error_messages=messages, **options
+        )
+
+    def to_internal_value(self, data: Any) -> int:
+        if isinstance(data, bool) or not re.fullmatch(r"-?\d{1,19}", str(data), re.ASCII):
+            self.fail("invalid")
+        return int(data)
 
 
 class ChoiceParameter(serializers.ChoiceField):
@@ -65,9 +82,7 @@ class Query(serializers.Serializer[dict[str, Any]]):
 class PagedQuery(Query):
     """A page of a list that grows, newest first."""
 
-    limit = serializers.IntegerField(
-        min_value=1, max_value=1000, default=100, help_text="Rows on a page."
-    )
+    limit = IntegerParameter(min_value=1, max_value=1000, default=100, help_text="Rows on a page.")
     cursor = serializers.CharField(
         required=False, help_text="From `next` or `previous` of another page."
     )

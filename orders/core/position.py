@@ -76,6 +76,20 @@ class PositionState:
             return charged._bought(fill, quote_fee, base_fee)
         return charged._sold(fill, quote_fee, base_fee)
 
+    def without(self, quantity: Decimal, *, as_fee: bool) -> "PositionState":
+        """The position once so much base asset has left it without a trade.
+
+        What that had cost is lost: no cash came for it, so `realised - cost` stays.
+        """
+        share = self._cost_of(quantity)
+        return replace(
+            self,
+            quantity=EXACT.subtract(self.quantity, quantity),
+            cost=EXACT.subtract(self.cost, share),
+            realised=EXACT.subtract(self.realised, share),
+            fees=EXACT.add(self.fees, share) if as_fee else self.fees,
+        )
+
     def _bought(self, fill: Fill, quote_fee: Decimal, base_fee: Decimal) -> "PositionState":
         received = EXACT.subtract(fill.quantity, base_fee)
         return replace(

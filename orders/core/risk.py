@@ -8,6 +8,7 @@ from enum import StrEnum
 from foundation.decimals import EXACT, ZERO, plain
 from market.rules import SymbolRules
 from market.ticks import Side
+from orders.core.exits import ExitReason
 from orders.core.timeline import Timeline
 
 # Source: Binance Spot REST, "New order", newClientOrderId.
@@ -20,6 +21,7 @@ class DenialCode(StrEnum):
     STALE_SIGNAL = "stale_signal"
     SYMBOL_NOT_TRADING = "symbol_not_trading"
     POSITION_OPEN = "position_open"
+    EXIT_PENDING = "exit_pending"
     NOTHING_TO_SELL = "nothing_to_sell"
     ORDER_OPEN = "order_open"
     BELOW_MINIMUM = "below_minimum"
@@ -47,7 +49,8 @@ class Intent:
 
     `price` (quote asset) is the one that led to it, `stop_loss` the fraction of the entry
     price that a BUY may lose. After `expires_ms` it is no longer meant. `timeline` says when what
-    led to it happened.
+    led to it happened. Of a SELL, `reason` says why, and `available` is what the account has of
+    the base asset, where that was asked for: no more is sold.
     """
 
     client_order_id: str
@@ -58,6 +61,8 @@ class Intent:
     stop_loss: Decimal | None
     expires_ms: int
     timeline: Timeline = field(default_factory=dict)
+    reason: ExitReason = ExitReason.CROSSOVER
+    available: Decimal | None = None
 
     def __post_init__(self) -> None:
         if not CLIENT_ORDER_ID.fullmatch(self.client_order_id):
@@ -79,7 +84,8 @@ class RiskContext:
 
     `held` is the open position in base asset, None where there is none; `live_sides` those
     of the strategy's market orders on this symbol that have not ended; with `has_resting_stop` a
-    protective stop has not. What follows these concerns entries alone: `entries` are the
+    protective stop has not; with `exit_pending` what is held is to be sold. What follows these
+    concerns entries alone: `entries` are the
     strategy's of the last hour, `drawdown` and `total_drawdown` the deepest of the day, of the
     strategy and of all together; `free_balance` is the quote asset left to spend, None where it is
     not known, as `last_price` is.
@@ -95,6 +101,7 @@ class RiskContext:
     held: Decimal | None
     live_sides: frozenset[Side]
     has_resting_stop: bool = False
+    exit_pending: bool = False
     unreconciled: bool = False  # an alarm is raised: account and books disagree
     quote_asset: str = ""
     limits: Limits = Limits()
@@ -109,7 +116,9 @@ class RiskContext:
 def quantity_of(intent: Intent, context: RiskContext) -> Decimal:
     """The order's quantity in base asset; 0 where there is nothing it could sell."""
     if intent.side is Side.SELL:
-        return context.rules.sellable(context.held, intent.price) if context.held else Decimal(0)
+        held = context.held or ZERO
+        there = held if intent.available is None else min(held, intent.available)
+        return context.rules.sellable(there, intent.price)
     return context.rules.order_quantity(context.base_asset, context.order_quantity, intent.price)
 
 
@@ -147,6 +156,9 @@ def _check_entry(intent: Intent, context: RiskContext) -> Denial | None:
 
 
 def _check_position(_: Intent, context: RiskContext) -> Denial | None:
+    if context.held is not None and context.exit_pending:
+        text = f"a position of {plain(context.held)} is being sold"
+        return Denial(DenialCode.EXIT_PENDING, text)
     if context.held is not None:
         return Denial(DenialCode.POSITION_OPEN, f"a position of {plain(context.held)} is open")
     if Side.BUY in context.live_sides:
@@ -210,7 +222,9 @@ def _check_exit(intent: Intent, context: RiskContext) -> Denial | None:
     if context.held is None:
         return Denial(DenialCode.NOTHING_TO_SELL, "no position is open")
     quantity = quantity_of(intent, context)
-    if not quantity:
-        return Denial(DenialCode.BELOW_MINIMUM, f"{plain(context.held)} is too little to sell")
-    broken = context.rules.violation(quantity, intent.price)
-    return Denial(DenialCode.FILTER_UNMET, broken) if broken else None
+    if quantity:
+        return None  # `sellable` keeps within every rule
+    text = f"{plain(context.held)} is too little to sell"
+    if intent.available is not None and intent.available < context.held:
+        text = f"of {plain(context.held)} the account has {plain(intent.available)} free"
+    return Denial(DenialCode.BELOW_MINIMUM, text)

@@ -2,6 +2,7 @@
 
 from orders.models.account import (
     Alarm,
+    AlarmKind,
     Balance,
     DayResult,
     Epoch,
@@ -10,10 +11,13 @@ from orders.models.account import (
     HaltLevel,
     OrdersCheck,
 )
-from orders.models.trading import Order, OrderChange, Position, Trade
+from orders.models.trading import Adjustment, AdjustmentKind, Order, OrderChange, Position, Trade
 
 __all__ = [
+    "Adjustment",
+    "AdjustmentKind",
     "Alarm",
+    "AlarmKind",
     "Balance",
     "DayResult",
     "Epoch",

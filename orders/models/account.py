@@ -37,10 +37,22 @@ class OrdersCheck(models.Model):
         return f"{self.symbol} until {self.until:%Y-%m-%d %H:%M:%S}"
 
 
+class AlarmKind(models.TextChoices):
+    DIFFERENCE = "difference"
+    NOT_TRADING = "not_trading"  # the symbol, of which something is held
+    ORDER_STATUS = "order_status"  # the exchange gives an order of ours one we don't know
+
+
 class AlarmQuerySet(models.QuerySet["Alarm"]):
     def unsettled(self) -> "AlarmQuerySet":
         """Differences that are not settled, raised as alarms or not yet."""
         return self.filter(settled_at=None)
+
+    def of(self, symbol: Symbol, kind: str) -> "AlarmQuerySet":
+        return self.filter(symbol=symbol, kind=kind)
+
+    def differences(self) -> "AlarmQuerySet":
+        return self.filter(kind="difference")
 
     def raised(self) -> "AlarmQuerySet":
         """Alarms that stand."""
@@ -48,14 +60,16 @@ class AlarmQuerySet(models.QuerySet["Alarm"]):
 
 
 class Alarm(models.Model):
-    """A difference between the account and our books, in one symbol.
+    """Something about one symbol that a person should know, until it is over.
 
-    Seen `since`, it is `raised_at` only once it has lasted: fills under way explain much. While
-    it is raised and not settled, nothing is bought of that symbol. It settles by itself once both
-    agree, or is accepted by somebody who knows that the account is right.
+    A `difference` between the account and our books, seen `since`, is `raised_at` only once it has
+    lasted: fills under way explain much. While it is raised and not settled, nothing is bought of
+    that symbol. It settles by itself once both agree, or is accepted by somebody who knows that
+    the account is right. Alarms of other kinds are raised at once, and settle by themselves.
     """
 
     symbol = models.ForeignKey(Symbol, on_delete=models.CASCADE, related_name="alarms")
+    kind = models.CharField(max_length=12, choices=AlarmKind.choices, default=AlarmKind.DIFFERENCE)
     text = models.CharField(max_length=300)
     difference = ExactDecimalField(default=0)  # base asset, what the account holds beyond our books
     since = models.DateTimeField()
@@ -71,9 +85,9 @@ class Alarm(models.Model):
         ordering = ["-since", "-id"]
         constraints = [
             models.UniqueConstraint(
-                fields=["symbol"],
+                fields=["symbol", "kind"],
                 condition=Q(settled_at=None),
-                name="one_unsettled_alarm_per_symbol",
+                name="one_unsettled_alarm_of_a_kind",
             )
         ]
 

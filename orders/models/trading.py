@@ -2,16 +2,19 @@
 
 from datetime import datetime
 
+from django.conf import settings
 from django.db import models
 from django.db.models import Exists, OuterRef, Q
 
 from foundation.fields import ExactDecimalField
 from market.models import Symbol
 from market.ticks import Side
+from orders.core.exits import ExitReason
 from orders.core.status import AT_EXCHANGE, LIVE, OrderStatus
 
 SIDES = [(side.value, side.value) for side in Side]
 STATUSES = [(status.value, status.value) for status in OrderStatus]
+EXIT_REASONS = [(reason.value, reason.value) for reason in ExitReason]
 # A stop that waits at the exchange, as far as we know: it has moved nothing.
 RESTING = Q(kind="STOP_LOSS", status=OrderStatus.NEW, executed_quantity=0)
 
@@ -27,14 +30,21 @@ class PositionQuerySet(models.QuerySet["Position"]):
     def of(self, strategy: str, symbol: Symbol | int) -> "PositionQuerySet":
         return self.filter(strategy=strategy, symbol=symbol)
 
-    def unsold(self) -> "PositionQuerySet":
-        """Those that no market order is selling; their protective stop is no matter."""
-        return self.filter(~Exists(_live_sales().filter(kind="MARKET")))
+    def exiting(self) -> "PositionQuerySet":
+        """Open ones that are to be sold."""
+        return self.open().exclude(exit_reason="")
+
+    def watched(self) -> "PositionQuerySet":
+        """Open ones that their stop has still to guard. A halt's sale may be called off."""
+        return self.open().filter(exit_reason__in=("", ExitReason.HALT))
+
+    def ids(self) -> list[int]:
+        return list(self.values_list("pk", flat=True))
 
     def unprotected(self) -> "PositionQuerySet":
         """Open ones with a stop price that neither a protective stop nor a sale is for."""
-        lacking = self.open().filter(~Exists(_live_sales()), stop_price__isnull=False)
-        return lacking.filter(symbol__status="TRADING")
+        kept = self.open().filter(exit_reason="", symbol__status="TRADING")
+        return kept.filter(~Exists(_live_sales()), stop_price__isnull=False)
 
 
 class Position(models.Model):
@@ -43,6 +53,9 @@ class Position(models.Model):
     `quantity` is in base asset and includes dust taken over from the position before; `cost`
     is what that quantity cost in quote asset, fees included. A closed position keeps what was
     too small to sell until the next one takes it over. `stop_price` sells at or below it.
+
+    With an `exit_reason` it is decided that the position is to be sold: sales are tried, one after
+    the other, until nothing is left that can be sold. No entry comes before that.
     """
 
     class Status(models.TextChoices):
@@ -59,6 +72,8 @@ class Position(models.Model):
     stop_price = ExactDecimalField(null=True)
     realised = ExactDecimalField(default=0)  # quote asset, after fees
     fees = ExactDecimalField(default=0)  # quote asset, at each fill's price
+    exit_reason = models.CharField(max_length=10, blank=True, choices=EXIT_REASONS)
+    exit_decided_at = models.DateTimeField(null=True)
     opened_at = models.DateTimeField()
     closed_at = models.DateTimeField(null=True)
 
@@ -77,6 +92,11 @@ class Position(models.Model):
 
     def __str__(self) -> str:
         return f"{self.strategy} {self.symbol} {self.status}"
+
+    def exit_reason_with(self, decided: ExitReason | None) -> ExitReason:
+        """The reason to sell it, now that this is `decided` too: a halt's gives way."""
+        weak = self.exit_reason in ("", ExitReason.HALT)
+        return decided if decided is not None and weak else ExitReason(self.exit_reason)
 
 
 class OrderQuerySet(models.QuerySet["Order"]):
@@ -115,6 +135,11 @@ class OrderQuerySet(models.QuerySet["Order"]):
     def sales(self) -> "OrderQuerySet":
         """Orders that sell, protective stops among them."""
         return self.filter(side=Side.SELL)
+
+    def sales_since(self, exit_decided_at: datetime) -> "OrderQuerySet":
+        """Market orders of an exit, newest first."""
+        sales = self.sales().filter(kind="MARKET", created_at__gte=exit_decided_at)
+        return sales.order_by("-created_at", "-pk")
 
     def ids(self) -> list[int]:
         return list(self.values_list("pk", flat=True))
@@ -223,6 +248,51 @@ class Trade(models.Model):
 
     def __str__(self) -> str:
         return f"{self.symbol} {self.side} {self.trade_id}"
+
+
+class AdjustmentKind(models.TextChoices):
+    FEE = "fee"  # a trade in another symbol paid its fee in this asset
+    SPENT = "spent"  # a trade in another symbol was paid in this asset
+    FOREIGN = "foreign"  # an order that is none of ours sold it
+    WRITE_OFF = "write_off"  # somebody of the staff gave it up
+
+
+class AdjustmentQuerySet(models.QuerySet["Adjustment"]):
+    def fees(self) -> "AdjustmentQuerySet":
+        """Those by which positions paid fees."""
+        return self.filter(kind="fee")
+
+
+class Adjustment(models.Model):
+    """Base asset that left a position without a trade of its own, and why.
+
+    `quantity` is in base asset; `cost` (quote asset), what it had cost the position, is a loss of
+    that position. `kept` is what of it the account goes on holding outside of positions: it pays
+    what drew on it, a fee of `trade` for one.
+    """
+
+    position = models.ForeignKey(Position, on_delete=models.PROTECT, related_name="adjustments")
+    kind = models.CharField(max_length=9, choices=AdjustmentKind.choices)
+    quantity = ExactDecimalField()
+    cost = ExactDecimalField()
+    kept = ExactDecimalField()
+    trade = models.ForeignKey(
+        Trade, null=True, on_delete=models.PROTECT, related_name="adjustments"
+    )
+    reason = models.CharField(max_length=200)
+    by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL
+    )
+    at = models.DateTimeField()
+
+    objects = AdjustmentQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["-at", "-id"]
+        indexes = [models.Index(fields=["at", "id"])]
+
+    def __str__(self) -> str:
+        return f"{self.position}: {self.kind}"
 
 
 def _live_sales() -> OrderQuerySet:

@@ -1,10 +1,24 @@
 """Services of orders: opened, sent, looked up, booked, reconciled, halted, logged."""
 
-from orders.services.alarms import accept_alarm, raised_alarms
+from orders.services.adjustments import NotWrittenOff, charge_positions, write_off
+from orders.services.alarms import (
+    accept_alarm,
+    check_trading,
+    names_not_trading,
+    raised_alarms,
+    settle_known_statuses,
+)
 from orders.services.balances import read_balances
 from orders.services.booking import record
 from orders.services.daily_loss import record_day_result
 from orders.services.executions import apply_executions
+from orders.services.exits import (
+    close_dust,
+    open_stops,
+    read_available,
+    revoke_halt_exits,
+    sellable_now,
+)
 from orders.services.halt import current_halt, set_halt
 from orders.services.lookup import ANSWER_DUE, reconcile
 from orders.services.performance import position_results, timelines
@@ -17,30 +31,39 @@ from orders.services.protection import (
 )
 from orders.services.reconciliation import reconcile_account
 from orders.services.sending import send_claimed, submit
-from orders.services.stops import open_stops
 from orders.services.trade_log import append_trade_log
 
 __all__ = [
     "ANSWER_DUE",
+    "NotWrittenOff",
     "accept_alarm",
     "append_trade_log",
     "apply_executions",
     "cancel_misfit_stops",
+    "charge_positions",
+    "check_trading",
+    "close_dust",
     "current_halt",
+    "names_not_trading",
     "open_orders",
     "open_protective_stop",
     "open_stops",
     "position_results",
     "raised_alarms",
+    "read_available",
     "read_balances",
     "reconcile",
     "reconcile_account",
     "record",
     "record_day_result",
+    "revoke_halt_exits",
+    "sellable_now",
     "send_claimed",
     "send_orders",
     "set_halt",
+    "settle_known_statuses",
     "submit",
     "timelines",
     "unprotected_positions",
+    "write_off",
 ]

@@ -14,10 +14,12 @@ from foundation.times import to_time
 from market.models import Symbol
 from market.rules import SymbolRules
 from market.ticks import Side
+from orders.core.exits import ExitReason
 from orders.core.position import Fill, PositionState, stop_price
 from orders.core.status import ENDED, NOT_SENT, OrderStatus
 from orders.events import order_changed, position_changed, trade_booked
 from orders.models import Order, Position, Trade
+from orders.queries import decide_exits
 from orders.services.transitions import lock_order, record_changes, transition
 from orders.venue.exchange import ExecutionReport
 
@@ -38,6 +40,8 @@ def record(order_id: int, report: ExecutionReport, now: datetime) -> None:
     )
     position = _book_fills(order, fills) if fills else None
     complete = _book_status(order, report, now)
+    if position is not None:
+        _decide_exit(order, position, now)
     if order.side == Side.BUY and not complete:
         return
     _close_if_sold(order, position, now)
@@ -61,7 +65,11 @@ def _book_status(order: Order, report: ExecutionReport, now: datetime) -> bool:
         status = OrderStatus.PARTIALLY_FILLED if unsent else OrderStatus.UNKNOWN
         changed = transition(order, status, now, detail, **reported)
     else:
-        changed = transition(order, report.status, now, report.reason or after_all, **reported)
+        # One that the exchange knows is not sent again, whatever it may be in there.
+        status = report.status
+        if unsent and status == OrderStatus.UNKNOWN:
+            status = OrderStatus.NEW
+        changed = transition(order, status, now, report.reason or after_all, **reported)
     if not changed and any(getattr(order, name) != value for name, value in reported.items()):
         Order.objects.filter(pk=order.pk).update(**reported)
         order_changed.announce([order])
@@ -148,6 +156,24 @@ def _new_book(order: Order, last: Position | None, first: Fill) -> Book:
     return Book(position, dust)
 
 
+def _decide_exit(order: Order, position: Position, now: datetime) -> None:
+    """Have a position sold whose fills come after it was decided to hold nothing.
+
+    A protective stop that sold a part wants the rest sold too. A BUY that was filled late, after
+    its strategy gave the word to sell, is sold again.
+    """
+    if position.exit_reason or position.status != Position.Status.OPEN:
+        return
+    reason = ExitReason.STOP_LOSS
+    if order.side == Side.BUY:
+        later = Order.objects.of(order.strategy, order.symbol).filter(kind=Order.Kind.MARKET)
+        last = later.filter(created_at__gt=order.created_at).first()
+        if last is None or last.side == Side.BUY:
+            return
+        reason = ExitReason.CROSSOVER
+    decide_exits([position.pk], reason, now)
+
+
 def _close_if_sold(order: Order, position: Position | None, now: datetime) -> None:
     """Close the position once what is left of it is too little to sell."""
     if position is None:
@@ -156,7 +182,7 @@ def _close_if_sold(order: Order, position: Position | None, now: datetime) -> No
     if position is None or position.status == Position.Status.CLOSED:
         return
     price = _last_price(order)
-    if price is None or _rules(order.symbol).sellable(position.quantity, price):
+    if price is None or not _rules(order.symbol).is_dust(position.quantity, price):
         return
     position.status = Position.Status.CLOSED
     position.closed_at = now

@@ -6,20 +6,31 @@ from decimal import Decimal
 
 import structlog
 from django.db import transaction
+from django.db.models import Min, QuerySet
 
 from foundation.decimals import EXACT, plain
 from foundation.times import Clock, to_ms
-from market.models import Symbol
+from market.models import GONE, Symbol
 from market.ticks import Side
 from orders.core.status import LIVE, OrderStatus
 from orders.events import alarm_changed, position_changed
-from orders.models import Alarm, Epoch, ForeignOrder, Order, OrdersCheck, Position, Trade
+from orders.models import (
+    Adjustment,
+    Alarm,
+    Epoch,
+    ForeignOrder,
+    Order,
+    OrdersCheck,
+    Position,
+    Trade,
+)
 from orders.services.lookup import look_up
 from orders.services.transitions import lock_order, transition
-from orders.venue.exchange import Exchange
+from orders.venue.exchange import Exchange, OutcomeUnknown, Refused
 
 # Lists may lag behind; an order this old is in them, unless it was erased.
 SURELY_LISTED = timedelta(seconds=60)
+MAX_ASKED = 3  # symbols, of those that don't answer
 logger = structlog.get_logger(__name__)
 
 
@@ -60,20 +71,29 @@ def begin_epoch(exchange: Exchange, clock: Clock, reason: str) -> Epoch | None:
 
 
 def booked_balances(epoch: Epoch | None) -> defaultdict[str, Decimal]:
-    """Base assets that the account holds, by our books, beyond what it began the epoch with.
+    """Base assets that the account holds, by our books, beyond what it began the epoch with:
+    positions, their dust, and what moved beside them.
+    """
+    sums: defaultdict[str, Decimal] = defaultdict(Decimal)
+    positions = Position.objects.unarchived().exclude(quantity=0)
+    for base, quantity in positions.values_list("symbol__base_asset", "quantity"):
+        sums[base] = EXACT.add(sums[base], quantity)
+    if epoch is not None:
+        for asset, amount in moved_beside_positions(epoch).items():
+            sums[asset] = EXACT.add(sums[asset], amount)
+    return sums
 
-    Positions and their dust, what our trades in other symbols took of that asset (a fee in BNB,
-    the price of a symbol that is paid in it), and what orders that are not ours moved.
+
+def moved_beside_positions(epoch: Epoch) -> defaultdict[str, Decimal]:
+    """Base assets by how much more of them the account has outside of positions since the epoch
+    began.
+
+    What our trades in other symbols took (a fee in BNB, the price of a symbol that is paid in it),
+    what orders that are not ours moved, and what positions gave up for it.
     """
     sums: defaultdict[str, Decimal] = defaultdict(Decimal)
     symbols = {one.pk: one for one in Symbol.objects.all()}
     bases = {one.base_asset for one in symbols.values()}
-    positions = Position.objects.unarchived().exclude(quantity=0)
-    for symbol_id, quantity in positions.values_list("symbol_id", "quantity"):
-        base = symbols[symbol_id].base_asset
-        sums[base] = EXACT.add(sums[base], quantity)
-    if epoch is None:
-        return sums
     trades = Trade.objects.filter(time__gte=epoch.started_at)
     for trade in trades.filter(commission_asset__in=bases).exclude(commission=0):
         if trade.commission_asset != symbols[trade.symbol_id].base_asset:
@@ -87,32 +107,52 @@ def booked_balances(epoch: Epoch | None) -> defaultdict[str, Decimal]:
     foreign = ForeignOrder.objects.filter(symbol__in=by_name).exclude(net_quantity=0)
     for name, quantity in foreign.values_list("symbol", "net_quantity"):
         sums[by_name[name]] = EXACT.add(sums[by_name[name]], quantity)
+    adjusted = Adjustment.objects.filter(at__gte=epoch.started_at).exclude(kept=0)
+    for base, kept in adjusted.values_list("position__symbol__base_asset", "kept"):
+        sums[base] = EXACT.add(sums[base], kept)
     return sums
 
 
 def was_reset(epoch: Epoch, exchange: Exchange, now: datetime) -> bool:
     """True where the exchange has forgotten our orders of this epoch and counts from the start.
 
-    Not known is not enough, for what is read may lag: the oldest order must be gone, and the
-    newest gone as well or numbered no higher than one before it. Source: protocol H.
+    One symbol's orders tell, of those that the exchange answers for; what it no longer lists says
+    nothing. Where it answers for none, nothing tells so.
     """
     ours = Order.objects.filter(
         kind=Order.Kind.MARKET,  # a cancel renames a stop
         exchange_order_id__isnull=False,
         submitted_at__gte=epoch.started_at,
         submitted_at__lt=now - SURELY_LISTED,
-    ).select_related("symbol")
-    oldest = ours.order_by("submitted_at", "pk").first()
-    if oldest is None or _is_known(oldest, exchange):
+    ).exclude(symbol__status=GONE)
+    oldest = ours.order_by().values("symbol").annotate(first=Min("submitted_at"))
+    for symbol_id in oldest.order_by("first").values_list("symbol", flat=True)[:MAX_ASKED]:
+        try:
+            own = ours.filter(symbol=symbol_id).select_related("symbol")
+            return _are_erased(own, epoch, exchange)
+        except (Refused, OutcomeUnknown) as failure:
+            logger.warning("account.check_for_reset_failed", reason=str(failure))
+    return False
+
+
+def _are_erased(ours: QuerySet[Order], epoch: Epoch, exchange: Exchange) -> bool:
+    """True where a reset has erased these orders of one symbol.
+
+    Not known is not enough, for what is read may lag: the oldest must be gone, and the newest
+    gone as well or numbered no higher than one before it. Source: protocol H.
+    """
+    oldest = ours.order_by("submitted_at", "pk")[0]
+    if _is_known(oldest, exchange):
         return False
-    # The exchange numbers the orders of each symbol for itself.
-    newest = ours.filter(symbol=oldest.symbol).order_by("-submitted_at", "-pk")[0]
-    higher = ours.filter(symbol=oldest.symbol, exchange_order_id__gte=newest.exchange_order_id)
+    newest = ours.order_by("-submitted_at", "-pk")[0]
+    higher = ours.filter(exchange_order_id__gte=newest.exchange_order_id)
     fell_back = higher.exclude(pk=newest.pk).exists()
     if not fell_back and _is_known(newest, exchange):
         return False
     since = to_ms(epoch.started_at)
     listed = exchange.orders_since(oldest.symbol.name, since)
+    if listed.left_out:  # it may be among those that could not be read
+        return False
     return all(one.client_order_id != oldest.client_order_id for one in listed)
 
 

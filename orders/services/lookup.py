@@ -8,7 +8,9 @@ from django.utils import timezone
 
 from foundation.times import Clock, to_ms
 from orders.core.status import AT_EXCHANGE, UNANSWERED, OrderStatus
-from orders.models import Order
+from orders.events import symbol_refused
+from orders.models import AlarmKind, Order
+from orders.services.alarms import raise_alarm
 from orders.services.booking import record
 from orders.services.transitions import lock_order, record_changes, transition
 from orders.venue.exchange import Busy, Exchange, ExecutionReport, OutcomeUnknown, Refused
@@ -41,9 +43,14 @@ def reconcile(order_id: int, exchange: Exchange, clock: Clock = timezone.now) ->
             report = searched.report
     except (Refused, Busy, OutcomeUnknown) as failure:
         logger.warning("order.lookup_failed", order=client_order_id, reason=str(failure))
+        if isinstance(failure, Refused):
+            symbol_refused.announce([name])
         return not isinstance(failure, Busy)
     if report is not None:
         record(order.pk, report, clock())
+        if report.status == OrderStatus.UNKNOWN:
+            text = f"order {client_order_id} is in a status that we don't know: {report.reason}"
+            raise_alarm(order.symbol, AlarmKind.ORDER_STATUS, text, clock())
     elif searched is not None and searched.absent:
         _expire_never_placed(order.pk, asked_at, searched.evidence)
     else:

@@ -12,7 +12,7 @@ from foundation.times import to_ms
 from market.ticks import Side
 from orders.core.performance import OtherFee, PositionResult, unrealised
 from orders.core.timeline import Timeline
-from orders.models import Order, Position, Trade
+from orders.models import Adjustment, Order, Position, Trade
 
 
 def position_results(
@@ -52,7 +52,10 @@ def timelines(newest: int) -> list[Timeline]:
 
 
 def _charged(strategy: str | None, since: datetime | None) -> Mapping[int, dict[str, Decimal]]:
-    """Fees in third assets, by position and asset."""
+    """Fees in third assets, by position and asset.
+
+    What a position in that asset paid of a fee is a loss of that position already.
+    """
     trades = Trade.objects.exclude(
         commission_asset__in=(F("symbol__base_asset"), F("symbol__quote_asset"))
     )
@@ -61,9 +64,12 @@ def _charged(strategy: str | None, since: datetime | None) -> Mapping[int, dict[
     if since is not None:
         trades = trades.filter(Q(position__closed_at=None) | Q(position__closed_at__gte=since))
     charged: defaultdict[int, dict[str, Decimal]] = defaultdict(dict)
-    rows = trades.order_by().values_list("position_id", "commission_asset", "commission")
-    for position_id, asset, amount in rows:
-        if amount:
+    paid: defaultdict[int, Decimal] = defaultdict(Decimal)
+    for trade_id, quantity in Adjustment.objects.fees().values_list("trade_id", "quantity"):
+        paid[trade_id] = EXACT.add(paid[trade_id], quantity)
+    rows = trades.order_by().values_list("pk", "position_id", "commission_asset", "commission")
+    for trade_id, position_id, asset, commission in rows:
+        if amount := EXACT.subtract(commission, paid.get(trade_id, ZERO)):
             own = charged[position_id]
             own[asset] = EXACT.add(own.get(asset, ZERO), amount)
     return charged

@@ -1,5 +1,6 @@
 """Pre-trade checks: orders written down, for sending or as denied."""
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
@@ -15,6 +16,7 @@ from market.models import Symbol
 from market.rules import SymbolRules
 from market.ticks import Side
 from orders import queries
+from orders.core.exits import ExitReason
 from orders.core.risk import Intent, RiskContext, check_intent, quantity_of
 from orders.core.status import OrderStatus
 from orders.events import order_changed
@@ -62,6 +64,7 @@ def open_orders(
         if send:  # registered first: an order leaves before anybody is told of it
             claimed = _claim([order for order in fresh if not check.has_resting_stop(order)], now)
             after_commit("orders.send", partial(send_claimed, exchange=exchange), claimed)
+        check.decide_exits()
         write_orders(fresh, now)
     return [orders[intent.client_order_id] for intent in intents]
 
@@ -87,6 +90,7 @@ class PreTradeCheck:
         self._symbols = {symbol.pk: symbol for symbol in symbols}
         self._last_prices = last_prices
         self._held = queries.lock_positions(series)
+        self._exits: defaultdict[ExitReason, list[int]] = defaultdict(list)
         self._live = queries.live_orders(series)
         self._limits = read_entry_limits(intents, self._symbols.values(), now)
 
@@ -94,12 +98,19 @@ class PreTradeCheck:
         """A protective stop of the order's series has not ended."""
         return (order.strategy, order.symbol_id) in self._live.with_stop
 
+    def decide_exits(self) -> None:
+        """Write down what new orders were to sell. It stands, whatever becomes of them."""
+        for reason, position_ids in self._exits.items():
+            queries.decide_exits(position_ids, reason, self._now)
+
     def new_order(self, intent: Intent) -> Order:
         """The intent's order, pending or denied, not written yet; what passes counts for the
         next.
         """
         symbol, context = self._symbols[intent.symbol_id], self._context(intent)
         denial = check_intent(intent, context)
+        if intent.side is Side.SELL and (held := self._held.get((intent.strategy, symbol.pk))):
+            self._exits[intent.reason].append(held.position_id)
         if denial is None:
             self._live.sides[intent.strategy, intent.symbol_id].add(intent.side)
             if intent.side is Side.BUY:
@@ -122,7 +133,7 @@ class PreTradeCheck:
 
     def _context(self, intent: Intent) -> RiskContext:
         series, symbol = (intent.strategy, intent.symbol_id), self._symbols[intent.symbol_id]
-        limits = self._limits
+        limits, held = self._limits, self._held.get(series)
         return RiskContext(
             now_ms=to_ms(self._now),
             trading_enabled=settings.TRADING_ENABLED,
@@ -131,9 +142,10 @@ class PreTradeCheck:
             base_asset=symbol.base_asset,
             order_quantity=symbol.order_quantity,
             rules=SymbolRules.from_filters(symbol.filters),
-            held=self._held.get(series),
+            held=held.quantity if held else None,
             live_sides=frozenset(self._live.sides[series]),
             has_resting_stop=series in self._live.with_stop,
+            exit_pending=held is not None and held.exit_pending,
             unreconciled=symbol.pk in self._live.alarmed,
             quote_asset=symbol.quote_asset,
             limits=limits.limits,

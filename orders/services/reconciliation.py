@@ -10,11 +10,13 @@ from django.utils import timezone
 
 from foundation.decimals import EXACT, ZERO
 from foundation.times import Clock, to_ms
-from market.models import Symbol
+from market.models import GONE, Symbol
 from market.ticks import Side
 from orders.core.position import Fill
 from orders.core.status import ENDED, OrderStatus
+from orders.events import symbol_refused
 from orders.models import Alarm, Epoch, Order, OrdersCheck, Position, Trade
+from orders.services.adjustments import cover_overdrafts
 from orders.services.alarms import record_difference, settle_difference
 from orders.services.booking import record
 from orders.services.epochs import begin_epoch, booked_balances, current_epoch
@@ -43,11 +45,26 @@ def reconcile_account(exchange: Exchange, clock: Clock = timezone.now) -> None:
         epoch = current_epoch(exchange, clock)
         if epoch is None:
             return
+        cover_overdrafts(clock())
         _check_balances(exchange, epoch, clock)
         for symbol in _symbols_to_check():
-            _check_orders(exchange, symbol, epoch, clock)
+            if symbol.status != GONE:  # nobody answers questions about it
+                _check_symbol(exchange, symbol, epoch, clock)
     except (Refused, Busy, OutcomeUnknown) as failure:
         logger.warning("account.reconcile_failed", reason=str(failure))
+
+
+def _check_symbol(exchange: Exchange, symbol: Symbol, epoch: Epoch, clock: Clock) -> None:
+    """Check one symbol's orders; what fails of it holds up no other.
+
+    Raises Busy: then asking for others is no use either.
+    """
+    try:
+        _check_orders(exchange, symbol, epoch, clock)
+    except (Refused, OutcomeUnknown) as failure:
+        logger.warning("orders.reconcile_failed", symbol=symbol.name, reason=str(failure))
+        if isinstance(failure, Refused):
+            symbol_refused.announce([symbol.name])
 
 
 def _symbols_to_check() -> list[Symbol]:
@@ -84,6 +101,10 @@ def _check_orders(exchange: Exchange, symbol: Symbol, epoch: Epoch, clock: Clock
             record_foreign_order(symbol.name, order_seen, asked_at, net_quantity=net_quantity)
         else:
             _look_up_foreign(exchange, order_seen, number, symbol, epoch=epoch, now=asked_at)
+    unread = open_orders.left_out + listed.left_out + trades.left_out
+    if unread:  # the next check asks from the same time on
+        logger.warning("orders.rows_unread", symbol=symbol.name, count=unread)
+        return
     OrdersCheck.objects.update_or_create(symbol=symbol, defaults={"until": asked_at})
 
 

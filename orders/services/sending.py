@@ -16,6 +16,7 @@ from foundation.times import Clock, now_ms, to_ms
 from market.ticks import Side
 from orders.core.status import OrderStatus
 from orders.core.timeline import Step, known_steps
+from orders.events import symbol_refused
 from orders.models import Order
 from orders.queries import HAS_RESTING_STOP
 from orders.services.booking import record
@@ -185,6 +186,7 @@ def _book_answer(order: Order, timed: TimedAnswer, now: datetime) -> None:
         record(order.pk, answer, now)
     elif isinstance(answer, Refused):
         transition_by_id(order.pk, OrderStatus.REJECTED, now, str(answer))
+        symbol_refused.announce([order.symbol.name])
     elif isinstance(answer, Busy):
         transition_by_id(order.pk, OrderStatus.PENDING, now, str(answer))
     else:

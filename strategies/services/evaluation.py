@@ -144,11 +144,14 @@ def _crossovers(evaluated: Iterable[EvaluatedCandle], moved: Collection[Key]) ->
 def _raise_signals(
     crossovers: Sequence[Crossover], now: datetime, exchange: Exchange, send: bool
 ) -> list[Signal]:
-    """Write signals, and an order for the newest of each series where it is not stale."""
+    """Write signals, and an order for the newest of each series where it is not stale.
+
+    A SELL is written even then: its order is denied, but what is held is to be sold from now on.
+    """
     if not crossovers:
         return []
     newest = {crossover.window.key: crossover for crossover in crossovers}.values()
-    fresh = [crossover for crossover in newest if to_ms(now) <= crossover.stale_ms]
+    fresh = [one for one in newest if to_ms(now) <= one.stale_ms or one.side is Side.SELL]
     symbols = read_symbols({crossover.window.symbol_id for crossover in crossovers})
     orders = _open(fresh, symbols, now, exchange, send) if fresh else []
     by_key = {order.client_order_id: order for order in orders}

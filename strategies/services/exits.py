@@ -1,25 +1,40 @@
-"""Exits without a signal of the rule: a stop was hit, or the halt flattens."""
+"""Exits: positions that are to be sold, sold by one attempt after the other until nothing is left.
 
-from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime, timedelta
+A crossover, a stop that was hit and a halt that flattens all decide the same way: by a fact on
+the position (`Position.exit_reason`), written in one transaction with the first attempt. From
+then on `finish_exits` makes the next one, whatever became of those before and whoever died
+meanwhile (docs/decisions/0020).
+"""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from datetime import datetime
 from decimal import Decimal
 from types import MappingProxyType
 from typing import NamedTuple
 
 import structlog
 from django.db import transaction
+from django.db.models import QuerySet
 
 from candles.models import Candle
-from foundation.backoff import Backoff
+from candles.services import last_prices
 from foundation.times import now_ms, to_ms
 from market.ticks import Side
+from orders.core.exits import ExitReason
 from orders.core.risk import Intent
 from orders.core.stops import Hit
 from orders.core.timeline import Step, Timeline, known_steps
 from orders.models import HaltLevel, Position
-from orders.queries import live_orders
-from orders.services import current_halt, open_orders
+from orders.queries import decide_exits
+from orders.services import (
+    close_dust,
+    current_halt,
+    open_orders,
+    read_available,
+    revoke_halt_exits,
+    sellable_now,
+)
 from orders.venue.exchange import Exchange
 from strategies import queries
 from strategies.events import signal_raised
@@ -29,8 +44,17 @@ from strategies.services.evaluation import outcome_of
 from strategies.services.windows import interval_of
 
 SEND_WITHIN_MS = 60_000
-BACKOFF = Backoff(first_s=2, max_s=60)  # between attempts at one sale
 logger = structlog.get_logger(__name__)
+
+
+class Attempt(NamedTuple):
+    """An attempt at a sale: the price that leads to it, when that was, and the quantity that is
+    `available` where that was asked for.
+    """
+
+    price: Decimal
+    timeline: Timeline = MappingProxyType({})
+    available: Decimal | None = None
 
 
 def stop_out(
@@ -38,83 +62,100 @@ def stop_out(
 ) -> list[Signal]:
     """Sell the positions whose stops were hit: signal and order in one transaction.
 
-    `exchange` and `send` are for `orders.services.open_orders`.
-
-    A position has one sale under way at a time. A hit is a fact, whatever the price does next:
-    where a sale ends without selling everything, `finish_exits` makes the next attempt.
+    `exchange` and `send` are for `orders.services.open_orders`. A hit is a fact, whatever the
+    price does next: it is written down even where another sale of the position is under way.
     """
-    prices = {hit.stop.position_id: hit.price for hit in hits}
-    timelines = {hit.stop.position_id: _timeline(hit) for hit in hits}
-    return _sell(prices, SignalReason.STOP_LOSS, now, exchange, timelines, send=send)
+    attempts = {hit.stop.position_id: Attempt(hit.price, _timeline(hit)) for hit in hits}
+    return _sell(attempts, now, exchange, decided=ExitReason.STOP_LOSS, send=send)
 
 
 def flatten(now: datetime, exchange: Exchange) -> list[Signal]:
     """Sell every open position."""
-    positions = Position.objects.open().select_related("symbol")
-    prices = {position.pk: _price_of(position) for position in positions}
-    return _sell(prices, SignalReason.HALT, now, exchange)
+    attempts = _attempts_today(Position.objects.open())
+    return _sell(attempts, now, exchange, decided=ExitReason.HALT)
 
 
 def flatten_if_halted(now: datetime, exchange: Exchange) -> list[Signal]:
-    """Go on selling while the trading halt says flatten."""
+    """Go on selling while the trading halt says flatten, and no longer."""
     halt = current_halt()
-    return flatten(now, exchange) if halt and halt.level == HaltLevel.FLATTEN else []
+    if halt and halt.level == HaltLevel.FLATTEN:
+        return flatten(now, exchange)
+    revoke_halt_exits()
+    return []
 
 
 def finish_exits(now: datetime, exchange: Exchange) -> list[Signal]:
-    """Sell what was stopped out and is still held, and all that is held in a flattening halt."""
-    stopped = Signal.objects.stop_losses().filter(position__in=Position.objects.open())
-    prices = dict(stopped.order_by("created_at", "pk").values_list("position", "price"))
-    stopped_out = _sell(prices, SignalReason.STOP_LOSS, now, exchange)
-    return stopped_out + flatten_if_halted(now, exchange)
+    """Sell what is to be sold and still held, and all that is held in a flattening halt.
+
+    At today's price, one sale of a position at a time, and ever more seldom while nothing is
+    sold. Where the exchange refused a sale, the next one takes no more than the account has. What
+    is held of a symbol that is not trading waits until it is.
+    """
+    flattened = flatten_if_halted(now, exchange)
+    exiting = Position.objects.exiting().filter(symbol__status="TRADING")
+    due = sellable_now(list(exiting.select_related("symbol")), now)
+    attempts = _attempts_today(Position.objects.filter(pk__in=[one.pk for one in due]))
+    for position in due:
+        if close_dust(position.pk, attempts[position.pk].price, now):
+            del attempts[position.pk]
+    for position_id, available in read_available(attempts, exchange).items():
+        attempts[position_id] = attempts[position_id]._replace(available=available)
+    return flattened + _sell(attempts, now, exchange)
+
+
+def _attempts_today(positions: QuerySet[Position]) -> dict[int, Attempt]:
+    """Attempts at the last price, else the newest close, else the entry, by position."""
+    found = list(positions.select_related("symbol"))
+    last = last_prices(sorted({position.symbol.name for position in found})) if found else {}
+    return {one.pk: Attempt(last.get(one.symbol.name) or _newest_close(one)) for one in found}
 
 
 @transaction.atomic
 def _sell(
-    prices: Mapping[int, Decimal],
-    reason: SignalReason,
+    attempts: Mapping[int, Attempt],
     now: datetime,
     exchange: Exchange,
-    timelines: Mapping[int, Timeline] = MappingProxyType({}),
     *,
+    decided: ExitReason | None = None,
     send: bool = False,
 ) -> list[Signal]:
-    """`prices` are those that led to the sale, by position; `timelines` say when that was."""
-    if not prices:
+    """Make these attempts, by position, where none is under way and none was made just now.
+
+    With `decided` it is written down in any case that the positions are to be sold.
+    """
+    if not attempts:
         return []
     rows = Position.objects.select_for_update(of=("self",)).select_related("symbol").order_by("pk")
-    positions = list(rows.open().filter(pk__in=prices))
-    if not positions:
-        return []
-    signals = _exit_signals(positions, prices, reason, now)
-    _order(signals, now, exchange, timelines, send=send)
+    positions = list(rows.open().filter(pk__in=attempts))
+    if decided is not None:
+        decide_exits([position.pk for position in positions], decided, now)
+    signals = _exit_signals(sellable_now(positions, now), attempts, decided, now)
+    _order(signals, attempts, now, exchange, send=send)
     signal_raised.announce(signals)
     return signals
 
 
 def _exit_signals(
     positions: Sequence[Position],
-    prices: Mapping[int, Decimal],
-    reason: SignalReason,
+    attempts: Mapping[int, Attempt],
+    decided: ExitReason | None,
     now: datetime,
 ) -> list[Signal]:
-    """The signals to sell, of positions that may be sold now; not in the database yet."""
+    """The signals to sell; not in the database yet."""
     found = Strategy.objects.filter(name__in={position.strategy for position in positions})
     strategies = {strategy.name: strategy for strategy in found}
-    live = live_orders({(one.strategy, one.symbol_id) for one in positions})
-    past = _past_exits(positions)
+    past = Signal.objects.filter(position__in=positions)
+    tried = Counter(past.values_list("position", flat=True))
     signals = []
     for position in positions:
         strategy = strategies.get(position.strategy)
         if strategy is None:
             logger.error("exit.strategy_unknown", strategy=position.strategy, position=position.pk)
             continue
-        sold_now = bool(live.sides[position.strategy, position.symbol_id])
-        attempt = _attempt(reason, past[position.pk], sold_now, now)
-        if attempt is not None:
-            signal = _exit_signal(position, strategy, attempt)
-            signal.reason, signal.price, signal.created_at = reason, prices[position.pk], now
-            signals.append(signal)
+        signal = _exit_signal(position, strategy, tried[position.pk] + 1)
+        signal.reason = SignalReason(position.exit_reason_with(decided))
+        signal.price, signal.created_at = attempts[position.pk].price, now
+        signals.append(signal)
     return signals
 
 
@@ -129,53 +170,18 @@ def _exit_signal(position: Position, strategy: Strategy, attempt: int) -> Signal
     )
 
 
-class PastExit(NamedTuple):
-    """An earlier signal to sell: its reason, and when its order ended, or it was denied."""
-
-    reason: str
-    ended_at: datetime
-
-
-def _past_exits(positions: Iterable[Position]) -> defaultdict[int | None, list[PastExit]]:
-    """The signals to sell so far, by position, the last one first."""
-    past: defaultdict[int | None, list[PastExit]] = defaultdict(list)
-    signals = Signal.objects.filter(position__in=[position.pk for position in positions])
-    rows = signals.values_list("position", "reason", "order__ended_at", "created_at")
-    for position_id, reason, ended_at, created_at in rows:
-        past[position_id].append(PastExit(reason, ended_at or created_at))
-    return past
-
-
-def _attempt(
-    reason: SignalReason, past: Sequence[PastExit], sold_now: bool, now: datetime
-) -> int | None:
-    """The number of the sale to try now; None while one is under way or was just tried.
-
-    A hit is written down even then, once: our checks deny its order, but it stands, and
-    `finish_exits` knows that the stop was hit if the other sale fails.
-    """
-    ready = not past or now >= past[0].ended_at + pause_after(len(past))
-    first_hit = reason == SignalReason.STOP_LOSS and all(one.reason != reason for one in past)
-    return len(past) + 1 if (ready and not sold_now) or first_hit else None
-
-
-def pause_after(failures: int) -> timedelta:
-    """The wait before the next attempt after so many that failed, 1 or more."""
-    return timedelta(seconds=BACKOFF.pause_s(failures - 1))
-
-
 def _order(
     signals: Sequence[Signal],
+    attempts: Mapping[int, Attempt],
     now: datetime,
     exchange: Exchange,
-    timelines: Mapping[int, Timeline],
     *,
     send: bool,
 ) -> None:
     """Write the signals down, each with its order."""
     if not signals:
         return
-    intents = [_intent(one, now, timelines.get(one.position_id or 0, {})) for one in signals]
+    intents = [_intent(one, attempts[one.position_id or 0], now) for one in signals]
     symbols = [signal.symbol for signal in signals]
     orders = open_orders(intents, symbols, exchange, now=now, send=send)
     for signal, order in zip(signals, orders, strict=True):
@@ -184,7 +190,7 @@ def _order(
     queries.insert_signals(signals)
 
 
-def _intent(signal: Signal, now: datetime, timeline: Timeline) -> Intent:
+def _intent(signal: Signal, attempt: Attempt, now: datetime) -> Intent:
     return Intent(
         client_order_id=signal.key,
         strategy=signal.strategy.name,
@@ -193,7 +199,9 @@ def _intent(signal: Signal, now: datetime, timeline: Timeline) -> Intent:
         price=signal.price,
         stop_loss=None,
         expires_ms=to_ms(now) + SEND_WITHIN_MS,
-        timeline={**timeline, Step.EVALUATED.value: now_ms()},
+        timeline={**attempt.timeline, Step.EVALUATED.value: now_ms()},
+        reason=ExitReason(signal.reason),
+        available=attempt.available,
     )
 
 
@@ -201,7 +209,7 @@ def _timeline(hit: Hit) -> Timeline:
     return known_steps({Step.TRADED: hit.time_ms, Step.RECEIVED: hit.received_ms})
 
 
-def _price_of(position: Position) -> Decimal:
+def _newest_close(position: Position) -> Decimal:
     """The newest close; the entry where there is no candle yet."""
     closes = Candle.objects.filter(symbol=position.symbol_id).values_list("close", flat=True)
     return closes.first() or position.entry_price

@@ -4,12 +4,12 @@ from datetime import datetime
 from itertools import takewhile
 
 from foundation.times import to_ms
+from orders.core.exits import pause_after
 from orders.core.status import OrderStatus
 from orders.models import HaltLevel, Order, Position
 from orders.services import current_halt, open_protective_stop, unprotected_positions
 from strategies.keys import stop_key
-from strategies.models import Signal, Strategy
-from strategies.services.exits import pause_after
+from strategies.models import Strategy
 
 # Ends that we did not bring about. A cancel is nearly always our own.
 FAILED = {
@@ -28,12 +28,10 @@ def open_protective_stops(now: datetime) -> list[Order]:
     positions = unprotected_positions()
     if not positions or _flattens():
         return []
-    hits = Signal.objects.stop_losses().filter(position__in=positions)
-    sold_anyway = set(hits.values_list("position", flat=True))
     ids = dict(Strategy.objects.values_list("name", "pk"))
     written = []
     for position in positions:
-        if position.strategy in ids and position.pk not in sold_anyway:
+        if position.strategy in ids:
             key = _next_key(ids[position.strategy], position, now)
             written.append(open_protective_stop(position.pk, key, now) if key else None)
     return [stop for stop in written if stop is not None]

@@ -30,7 +30,24 @@ def test_what_is_too_little_is_not_sold() -> None:
 
 
 def test_no_more_is_sold_than_one_market_order_takes() -> None:
-    assert RULES.sellable(Decimal("200")) == Decimal("120.5")
+    assert RULES.sellable(Decimal("120.5")) == Decimal("120.5")
+
+
+def test_what_is_above_the_maximum_is_sold_in_equal_parts() -> None:
+    assert RULES.sellable(Decimal("200")) == Decimal(100)
+    assert RULES.sellable(Decimal("120.5001")) == Decimal("60.25")
+
+
+def test_a_largest_notional_splits_a_sale_too() -> None:
+    rules = SymbolRules.from_filters([LOT, NOTIONAL | {"applyMaxToMarket": True}])
+    amount = rules.sellable(Decimal(300), Decimal(60_000))
+    assert (amount, amount * 60_000 < 9_000_000) == (Decimal(100), True)
+
+
+def test_what_a_sale_leaves_is_dust_where_another_might_be_refused() -> None:
+    assert RULES.is_dust(Decimal("0.001"), Decimal(5249))
+    assert not RULES.is_dust(Decimal("0.001"), Decimal(5250))
+    assert RULES.is_dust(Decimal("0.00009"), Decimal(90_000))
 
 
 def test_an_amount_below_the_smallest_notional_cannot_be_sold_at_that_price() -> None:
@@ -54,7 +71,14 @@ def test_a_refusal_names_the_filter_and_its_values(quantity: str, price: str, na
 
 
 def test_what_obeys_every_filter_is_not_refused() -> None:
-    assert RULES.violation(Decimal("0.001"), Decimal("5000")) is None
+    assert RULES.violation(Decimal("0.001"), Decimal("5250")) is None
+
+
+def test_an_order_that_the_exchange_may_find_too_small_is_not_sent() -> None:
+    near = RULES.violation(Decimal("0.001"), Decimal(5000))
+    assert near == (
+        "NOTIONAL: 5 is below minNotional 5, or too near it: the exchange's price may differ by 5 %"
+    )
 
 
 def test_an_older_symbol_has_min_notional() -> None:

@@ -1,65 +1,95 @@
 """Authentication of sockets: open where PUBLIC_READ, else for users and holders of a token."""
 
 from typing import Any
-from urllib.parse import parse_qs, urlparse
+from urllib.parse import parse_qs, urlsplit
 
-from channels.auth import AuthMiddlewareStack
 from channels.db import database_sync_to_async
-from channels.security.websocket import OriginValidator
 from django.conf import settings
-from rest_framework.authentication import TokenAuthentication
-from rest_framework.exceptions import AuthenticationFailed
+from django.http import parse_cookie
+from django.http.request import validate_host
+from rest_framework.exceptions import Throttled
+
+from accounts.authentication import check_brake, count_wrong_token
+from accounts.services import Credential, of_token, valid
 
 Scope = dict[str, Any]
+USUAL_PORTS = {"http": 80, "https": 443}
+PAGE_SCHEMES = {"ws": "http", "wss": "https"}
 
 
 def has_known_origin(scope: Scope) -> bool:
     """True where the page that opened the socket is ours; programs send no origin.
 
-    Browsers let any page open a socket to any host, cookies included, so it is for us to ask.
+    Browsers let any page open a socket to any host, cookies included, so it is for us to ask. Ours
+    are pages of the very address that the socket is opened at, port and scheme included, and on
+    WS_PORT those of PORT.
     """
-    origin = dict(scope["headers"]).get(b"origin")
+    headers = dict(scope["headers"])
+    origin = headers.get(b"origin")
     if origin is None:
         return True
     try:
-        parsed = urlparse(origin.decode("latin-1"))
-        return bool(OriginValidator(None, settings.ALLOWED_HOSTS).validate_origin(parsed))
-    except ValueError:
+        page, host = urlsplit(origin.decode("latin-1")), _host(headers)
+        ports = {host.port or _usual_port(scope), _page_port(scope)}
+        return (
+            page.scheme == PAGE_SCHEMES.get(scope.get("scheme", "ws"))
+            and page.hostname == host.hostname
+            and (page.port or USUAL_PORTS[page.scheme]) in ports
+            and validate_host(_bracketed(page.hostname or ""), settings.ALLOWED_HOSTS)
+        )
+    except (ValueError, KeyError):
         return False
 
 
-async def may_read(scope: Scope) -> bool:
-    """By session cookie, `Authorization: Token …` or `?token=…`. Asks the database."""
-    token = _token(scope)
-    if token is None:
-        return await _is_signed_in(scope)
-    check = database_sync_to_async(_is_valid, thread_sensitive=False)
-    return bool(await check(token))
+def _host(headers: dict[bytes, bytes]) -> Any:
+    return urlsplit(f"//{headers.get(b'host', b'').decode('latin-1')}")
 
 
-async def _is_signed_in(scope: Scope) -> bool:
-    """By Channels' own session and user, without its wrapper around each message sent."""
-    resolved: Scope = {}
-
-    async def keep(scope: Scope, receive: Any, send: Any) -> None:
-        resolved.update(scope)
-
-    await AuthMiddlewareStack(keep)(scope, None, None)
-    return bool(resolved["user"].is_authenticated)
+def _usual_port(scope: Scope) -> int:
+    return USUAL_PORTS[PAGE_SCHEMES[scope.get("scheme", "ws")]]
 
 
-def _token(scope: Scope) -> str | None:
+def _page_port(scope: Scope) -> int | None:
+    """The port of our pages, for a socket on WS_PORT that came past no proxy."""
+    return None if scope.get("scheme") == "wss" else int(settings.PORT)
+
+
+def _bracketed(host: str) -> str:
+    return f"[{host}]" if ":" in host else host
+
+
+def credential(scope: Scope) -> Credential | None:
+    """Credential that the socket shows: `Authorization: Token …`, `?token=…`, else the
+    session's cookie.
+    """
     headers: dict[bytes, bytes] = dict(scope["headers"])
     scheme, _, token = headers.get(b"authorization", b"").decode("latin-1").partition(" ")
     if scheme.lower() == "token":
-        return token.strip()
-    tokens = parse_qs(scope["query_string"].decode("latin-1")).get("token")
-    return tokens[0] if tokens else None
+        return of_token(token.strip())
+    if tokens := parse_qs(scope["query_string"].decode("latin-1")).get("token"):
+        return of_token(tokens[0])
+    cookies = parse_cookie(headers.get(b"cookie", b"").decode("latin-1"))
+    session = cookies.get(settings.SESSION_COOKIE_NAME, "")
+    return Credential("session", session) if session and session.isprintable() else None
 
 
-def _is_valid(token: str) -> bool:
-    try:
-        user, _ = TokenAuthentication().authenticate_credentials(token)
-    except AuthenticationFailed:
+async def may_read(scope: Scope) -> bool:
+    """Asks the database whether what the socket shows lets it in."""
+    shown = credential(scope)
+    if shown is None:
         return False
-    return bool(user.is_active)
+    return bool(await database_sync_to_async(_is_valid, thread_sensitive=False)(shown, scope))
+
+
+def _is_valid(shown: Credential, scope: Scope) -> bool:
+    address = (scope.get("client") or ("",))[0]
+    if shown.kind == "session":
+        return bool(valid([shown]))
+    try:
+        check_brake(address)
+    except Throttled:
+        return False
+    if valid([shown]):
+        return True
+    count_wrong_token(address)
+    return False

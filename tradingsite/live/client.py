@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qsl
 
+from accounts.services import Credential
 from tradingsite.live.messages import TYPES, Backlog, EncodedMessage, Message, encode
 
 Send = Callable[[dict[str, Any]], Awaitable[None]]
@@ -13,7 +14,7 @@ Send = Callable[[dict[str, Any]], Awaitable[None]]
 MAX_BACKLOG = 1_000  # messages
 SLOW_AFTER_S = 5.0  # without room for a single message
 PARAMETERS = ("symbols", "types", "token")
-SYMBOL = re.compile(r"[A-Z0-9]{1,40}")
+SYMBOL = re.compile(r"\w{1,40}")  # the exchange's names are not all in ASCII
 
 
 class Refusal(Exception):
@@ -35,7 +36,7 @@ class Filter:
     @classmethod
     def parse(cls, query_string: bytes) -> "Filter":
         """Read `symbols=BTCUSDT,ETHUSDT&types=candle,signal`. Raises Refusal (code 4400)."""
-        query = dict(parse_qsl(query_string.decode("latin-1")))
+        query = dict(parse_qsl(query_string.decode("utf-8", "replace")))
         for name in query.keys() - set(PARAMETERS):
             raise _bad_parameter(name, query[name], f"use {', '.join(PARAMETERS)}")
         symbols = _comma_separated(query.get("symbols", "").upper())
@@ -70,11 +71,13 @@ class ClientChannel:
     """Sends what passes its `filter`, each message with the next `seq`.
 
     While the socket has no room, messages wait: of forming candles only the newest, of others
-    up to MAX_BACKLOG. It begins paused: nothing is sent before `resume`.
+    up to MAX_BACKLOG. It begins paused: nothing is sent before `resume`. `credential` is what it
+    was let in with; None where everybody is.
     """
 
-    def __init__(self, send: Send) -> None:
+    def __init__(self, send: Send, credential: Credential | None = None) -> None:
         self.filter = Filter()
+        self.credential = credential
         self.seq = 0
         self.backlog = Backlog(MAX_BACKLOG)
         self.paused = True

@@ -6,7 +6,7 @@ from typing import Any
 from django.conf import settings
 
 from tradingsite.live import hub
-from tradingsite.live.auth import Scope, has_known_origin, may_read
+from tradingsite.live.auth import Scope, credential, has_known_origin, may_read
 from tradingsite.live.backpressure import monitor_transport
 from tradingsite.live.client import ClientChannel, Filter, Refusal, Send
 
@@ -29,7 +29,7 @@ class DashboardConsumer:
             await send({"type": "websocket.close"})  # answered with 403
             return
         await send({"type": "websocket.accept"})
-        channel = ClientChannel(send)
+        channel = ClientChannel(send, None if settings.PUBLIC_READ else credential(scope))
         try:
             channel.filter = Filter.parse(scope["query_string"])
             await _check_reader(scope)

@@ -13,6 +13,7 @@ import structlog
 from channels.db import database_sync_to_async
 from django.db import DatabaseError
 
+from accounts.services import valid
 from tradingsite.live import snapshot
 from tradingsite.live.client import ClientChannel, Refusal
 from tradingsite.live.messages import FORMING, Conflation, EncodedMessage, Message, encode
@@ -22,6 +23,7 @@ from tradingsite.live.subscription import Subscription
 
 CHECK_EVERY_S = 1.0
 STATUS_EVERY_S = 10.0
+REVOKED_EVERY_S = 2.0
 SUBSCRIBE_TIMEOUT_S = 2.0  # a new socket waits for the subscription
 SENDS_WITHOUT_PAUSE = 50  # some 64 us each; then others have their turn
 
@@ -49,6 +51,7 @@ class Hub:
             tasks.create_task(self._send_forming())
             tasks.create_task(self._watch_stream())
             tasks.create_task(self._close_slow_channels())
+            tasks.create_task(self._close_revoked_channels())
 
     async def join(self, channel: ClientChannel) -> None:
         """Send the snapshot and the messages since; then whatever comes. Raises Refusal."""
@@ -157,6 +160,21 @@ class Hub:
                 logger.info("live.client_too_slow", sent=channel.seq)
                 await channel.close(4008, "too slow: connect again")
             await asyncio.sleep(CHECK_EVERY_S)
+
+    async def _close_revoked_channels(self) -> None:
+        """Close those whose token was revoked or whose user has signed out or was shut out."""
+        still_valid = database_sync_to_async(valid, thread_sensitive=False)
+        while True:
+            await asyncio.sleep(REVOKED_EVERY_S)
+            shown = {one.credential for one in self.channels if one.credential is not None}
+            try:
+                revoked = shown - (await still_valid(shown) if shown else set())
+            except DatabaseError as error:  # nobody can be told apart; nothing is lost by waiting
+                logger.warning("live.credentials_failed", error=str(error))
+                continue
+            for channel in [one for one in self.channels if one.credential in revoked]:
+                self.channels.discard(channel)
+                await channel.close(4401, "signed out, or the token was revoked")
 
 
 class _Running(NamedTuple):

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import structlog
+from django.db import IntegrityError
 from redis.exceptions import RedisError
 from rest_framework import status
 from rest_framework.exceptions import APIException, NotAuthenticated, ParseError, ValidationError
@@ -18,7 +19,12 @@ OUTAGES: list[tuple[tuple[type[Exception], ...], str, str]] = [
     ((RedisError,), "redis_unavailable", "Redis does not answer; try again when /health is 200"),
     (DATABASE_OUTAGES, "database_unavailable", "the database does not answer; try again later"),
 ]
-SIGN_IN = "sign in under /admin/, or send a token as Authorization: Token …"
+SIGN_IN = (
+    "sign in under /admin/, or send a token as Authorization: Token …;"
+    " manage.py createtoken makes one"
+)
+CONFLICT = "somebody else has written the same at this moment; look, and try again"
+MAX_QUOTED = 100  # characters of a client's value in a detail
 NAMES: dict[type[Exception], str] = {ValidationError: "bad_parameter", ParseError: "bad_json"}
 
 logger = structlog.get_logger(__name__)
@@ -30,12 +36,17 @@ def error_response(error: Exception, context: dict[str, Any]) -> Response | None
         if isinstance(error, kinds):
             logger.warning("request.unanswered", part=code, error=str(error))
             return _response(status.HTTP_503_SERVICE_UNAVAILABLE, code, detail)
+    if isinstance(error, IntegrityError):
+        logger.warning("request.conflicted", error=str(error).strip())
+        return _response(status.HTTP_409_CONFLICT, "conflict", CONFLICT)
     if isinstance(error, ExchangeUnreachable):
         return _response(status.HTTP_503_SERVICE_UNAVAILABLE, "exchange_unavailable", str(error))
     response = exception_handler(error, context)
     if response is None:
         return None
-    detail = _text(response.data, _client_input(context["request"]))
+    # What else is refused never had its body read: strangers' bodies cost nothing.
+    given = _client_input(context["request"]) if isinstance(error, ValidationError) else {}
+    detail = _text(response.data, given)
     response.data = {
         "error": _code(error, response.status_code),
         "detail": SIGN_IN if isinstance(error, NotAuthenticated) else detail,
@@ -73,9 +84,14 @@ def _text(detail: Any, given: Mapping[str, Any]) -> str:
     if set(detail) == {"detail"}:
         return _text(detail["detail"], {})
     return "; ".join(
-        f"{name}={given[name]!r}: {_text(text, {})}" if name in given else _named(name, text)
+        f"{name}={_quoted(given[name])}: {_text(text, {})}" if name in given else _named(name, text)
         for name, text in detail.items()
     )
+
+
+def _quoted(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= MAX_QUOTED else f"{text[:MAX_QUOTED]}…"
 
 
 def _named(name: str, text: Any) -> str:

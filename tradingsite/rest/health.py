@@ -6,6 +6,7 @@ from typing import Any
 from django.conf import settings
 from django.db import DatabaseError
 from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.views.defaults import bad_request as django_bad_request
 from django.views.defaults import server_error
 from drf_spectacular.utils import OpenApiResponse, extend_schema
 from rest_framework import serializers
@@ -20,7 +21,7 @@ from tradingsite.rest.symbols import StreamSerializer
 
 API_PREFIXES = (
     "health", "symbols", "candles", "positions", "trades", "orders", "signals", "ticks",
-    "strategy", "halt", "performance",
+    "strategy", "halt", "performance", "adjustments",
 )  # fmt: skip
 
 
@@ -148,6 +149,14 @@ class UnknownPathView(APIView):
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         raise NotFound(f"there is no {request.path}; /docs lists what there is")
+
+
+def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """A request that Django itself refuses: too many fields, a host that is none of ours."""
+    if request.path.split("/")[1] not in API_PREFIXES:
+        return django_bad_request(request, exception)
+    detail = "the request cannot be read: " + type(exception).__name__
+    return JsonResponse({"error": "bad_request", "detail": detail}, status=400)
 
 
 def server_fault(request: HttpRequest) -> HttpResponse:

@@ -7,6 +7,7 @@ answer.
 import threading
 import time
 from collections.abc import Callable, Mapping
+from concurrent.futures import Future
 from datetime import UTC, datetime
 from typing import Any, cast
 
@@ -20,7 +21,7 @@ from foundation.rest.fields import iso
 from foundation.times import now_ms
 from market.models import Symbol
 from orders.core.status import UNANSWERED
-from orders.models import Order
+from orders.models import AlarmKind, Order
 from orders.services import raised_alarms
 from orders.venue.account_stream import STATE_KEY
 from tradingsite.live.stream_status import Streams
@@ -149,48 +150,50 @@ def account_stream() -> Report:
 
 
 def reconciliation() -> Report:
-    """Differences between the exchange's account and our books."""
+    """Alarms that stand: differences of account and books, and symbols that are not trading."""
     alarms = raised_alarms()
     report = {
         "alarms": [
             {"symbol": one.symbol.name, "text": one.text, "since": iso(one.since)} for one in alarms
         ]
     }
-    return _checked("account and books disagree" if alarms else None, report)
+    differing = any(one.kind == AlarmKind.DIFFERENCE for one in alarms)
+    others = "; ".join(f"{one.symbol.name}: {one.text}" for one in alarms)
+    return _checked("account and books disagree" if differing else others or None, report)
 
 
 class HealthCheck:
-    """One part's check in a thread of its own. While one hangs, no second one is started."""
+    """One part's check in a thread of its own. While one runs, whoever asks waits for that one:
+    a part that hangs has one thread, however often it is asked for.
+    """
 
     def __init__(self, check: Callable[[], Report]) -> None:
         self.check = check
-        self.report: Report = {}
-        self.thread: threading.Thread | None = None
-        self.lock = threading.Lock()
+        self._lock = threading.Lock()
+        self._running: Future[Report] | None = None
 
-    def start(self) -> None:
-        with self.lock:
-            if self.thread is None or not self.thread.is_alive():
+    def start(self) -> "Future[Report]":
+        """The check that is under way, else a new one. Its report belongs to all who wait for it,
+        and nothing of it is kept for those who ask later.
+        """
+        with self._lock:
+            if self._running is None or self._running.done():
+                running: Future[Report] = Future()
                 # A daemon: a check that hangs must not keep the process from ending.
-                self.thread = threading.Thread(target=self._run, daemon=True)
-                self.thread.start()
+                threading.Thread(
+                    target=lambda: running.set_result(self._run()), daemon=True
+                ).start()
+                self._running = running
+            return self._running
 
-    def await_report(self, deadline: float) -> Report:
-        """The report of the check, or that there was none by `deadline` (monotonic seconds)."""
-        assert self.thread is not None  # noqa: S101  # started, see run_checks()
-        self.thread.join(max(0.0, deadline - time.monotonic()))
-        if self.thread.is_alive():
-            return {"ok": False, "error": f"no answer within {ANSWER_TIMEOUT_S:.0f} s"}
-        return self.report
-
-    def _run(self) -> None:
+    def _run(self) -> Report:
         try:
-            self.report = {"ok": True, **self.check()}
+            return {"ok": True, **self.check()}
         except PartFailed as failure:
-            self.report = {"ok": False, "error": str(failure), **failure.report}
+            return {"ok": False, "error": str(failure), **failure.report}
         except Exception as error:
             # Whatever it is, it is what the part has to say: /health reports it, never fails.
-            self.report = {"ok": False, "error": _line(error)}
+            return {"ok": False, "error": _line(error)}
         finally:
             connections.close_all()
 
@@ -217,7 +220,14 @@ CHECKS = {
 
 def run_checks(checks: Mapping[str, HealthCheck] = CHECKS) -> dict[str, Report]:
     """Every part by name: `ok`, what there is to say of it, and `error` where it is not ok."""
-    for check in checks.values():
-        check.start()
+    running = {name: check.start() for name, check in checks.items()}
     deadline = time.monotonic() + ANSWER_TIMEOUT_S
-    return {name: check.await_report(deadline) for name, check in checks.items()}
+    return {name: _report_by(deadline, check) for name, check in running.items()}
+
+
+def _report_by(deadline: float, running: "Future[Report]") -> Report:
+    """The report of a check, or that there was none by `deadline` (monotonic seconds)."""
+    try:
+        return running.result(max(0.0, deadline - time.monotonic()))
+    except TimeoutError:
+        return {"ok": False, "error": f"no answer within {ANSWER_TIMEOUT_S:.0f} s"}

@@ -7,7 +7,6 @@ from typing import Any
 
 from drf_spectacular.utils import extend_schema
 from rest_framework import serializers
-from rest_framework.generics import GenericAPIView
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
@@ -16,6 +15,7 @@ from candles.services import last_prices
 from foundation.rest.errors import error_responses
 from foundation.rest.fields import DecimalText, Json, TimeText, iso_ms
 from foundation.rest.parameters import ChoiceParameter, Query, filters
+from foundation.rest.views import PagedView
 from market.models import Symbol
 from market.parameters import SymbolParameter, symbol_or_404
 from orders import services
@@ -103,7 +103,7 @@ class PositionsQuery(SymbolPositionsQuery):
     symbol = SymbolParameter(required=False)
 
 
-class PositionPages(GenericAPIView[Position]):
+class PositionPages(PagedView[Position]):
     queryset = Position.objects.select_related("symbol")
 
     def page(self, asked: dict[str, Any]) -> Response:
@@ -116,7 +116,7 @@ class PositionPages(GenericAPIView[Position]):
             start="opened_at__gte",
             end="opened_at__lte",
         )
-        page = self.paginate_queryset(self.get_queryset().filter(**wanted, **status)) or []
+        page = self.rows(self.get_queryset().filter(**wanted, **status), asked)
         prices = last_prices(sorted({position.symbol.name for position in page}))
         return self.get_paginated_response(
             [position_json(position, prices.get(position.symbol.name)) for position in page]

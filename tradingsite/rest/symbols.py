@@ -116,6 +116,8 @@ class SymbolsView(APIView):
 
 
 class SymbolView(APIView):
+    write_permissions = dict.fromkeys(("POST", "DELETE"), "market.change_symbol")
+
     @extend_schema(
         operation_id="symbol",
         summary="A symbol with trading rules and stream state, followed or not",

@@ -73,7 +73,9 @@ def test_another_asset_is_not_looked_at() -> None:
 def test_balances_are_read_once_in_a_while_and_a_missing_one_is_nothing() -> None:
     symbol()
     symbol("ETHBTC", base_asset="ETH", quote_asset="BTC")
-    read_balances(FakeExchange(), NOON)
+    exchange = FakeExchange()
+    del exchange.held["BTC"]
+    read_balances(exchange, NOON)
     read_balances(FakeExchange(), later(10))
     assert set(Balance.objects.values_list("asset", "free", "read_at")) == {
         ("USDT", Decimal(10_000), NOON),

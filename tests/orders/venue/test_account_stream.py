@@ -120,10 +120,15 @@ class TestReading:
         assert ended is not None
         assert ended.report.reason == why
 
+    def test_a_status_that_nobody_knows_is_unknown(self) -> None:
+        strange = read_execution(event(X="TOMORROW"))
+        assert strange is not None
+        assert (strange.report.status, len(strange.report.fills)) == (OrderStatus.UNKNOWN, 1)
+
     def test_other_events_say_nothing_of_an_order(self) -> None:
         assert read_execution(b'{"e":"outboundAccountPosition","E":1,"u":1,"B":[]}') is None
 
-    @pytest.mark.parametrize("bad", [b"{}", b'{"e":"executionReport"}', event(X="TOMORROW")])
+    @pytest.mark.parametrize("bad", [b"{}", b'{"e":"executionReport"}', event(i="none")])
     def test_what_cannot_be_read_has_one_name(self, bad: bytes) -> None:
         with pytest.raises(BadFrame):
             read_execution(bad)

@@ -10,8 +10,8 @@ import websocket
 from django.contrib.auth.models import User
 from django.test import Client as Browser
 from redis import Redis
-from rest_framework.authtoken.models import Token
 
+from accounts.services import create_token
 from market.models import Symbol
 from tests.servers import Redis as RedisServer
 from tests.servers import eventually
@@ -173,7 +173,7 @@ def test_without_public_read_a_session_or_a_token_is_needed(private: Web) -> Non
     browser.force_login(user)
     cookie = f"sessionid={browser.cookies['sessionid'].value}"
     assert private.connect(cookie=cookie).next()["type"] == "snapshot"
-    token = Token.objects.create(user=user).key
+    token = create_token(user)
     assert private.connect(f"/?token={token}").next()["type"] == "snapshot"
     header = {"Authorization": f"Token {token}"}
     assert private.connect(header=header).next()["type"] == "snapshot"
