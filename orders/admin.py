@@ -14,6 +14,7 @@ from foundation.decimals import plain
 from market.admin import SymbolFilter
 from orders import services
 from orders.models import (
+    Adjustment,
     Alarm,
     Balance,
     DayResult,
@@ -58,6 +59,11 @@ class TradeInline(FactInline):
     show_change_link = True
 
 
+class AdjustmentInline(FactInline):
+    model = Adjustment
+    fields = ("at", "kind", "quantity", "cost", "kept", "reason", "by")
+
+
 @admin.register(Order)
 class OrderAdmin(ReadOnlyAdmin[Order]):
     list_display = (
@@ -87,13 +93,50 @@ class TradeAdmin(ReadOnlyAdmin[Trade]):
 class PositionAdmin(ReadOnlyAdmin[Position]):
     list_display = (
         "opened_at", "strategy", "symbol", "status", "quantity", "entry_price", "stop_price",
-        "cost", "realised", "fees", "closed_at",
+        "cost", "realised", "fees", "exit_reason", "closed_at",
     )  # fmt: skip
-    list_filter = ("status", "strategy", SymbolFilter, "opened_at")
+    list_filter = ("status", "exit_reason", "strategy", SymbolFilter, "opened_at")
     list_select_related = ("symbol",)
     search_fields = ("=symbol__name", "=strategy")
     date_hierarchy = "opened_at"
-    inlines = (TradeInline,)
+    inlines = (TradeInline, AdjustmentInline)
+    actions = ("write_off",)
+
+    def has_write_off_permission(self, request: HttpRequest) -> bool:
+        return bool(request.user.has_perm("orders.add_adjustment"))
+
+    @admin.action(description="Write off: give up, sell nothing", permissions=["write_off"])
+    def write_off(self, request: HttpRequest, positions: QuerySet[Position]) -> HttpResponse | None:
+        """Ask for the reason first; each position is given up whole, or not at all."""
+        reason = request.POST.get("reason", "").strip()
+        if not reason or "sure" not in request.POST:
+            context = self.admin_site.each_context(request)
+            shown = Position.objects.open().filter(pk__in=positions).select_related("symbol")
+            context |= {"title": "Write off", "opts": self.opts, "positions": shown}
+            return TemplateResponse(request, "admin/orders/write_off.html", context)
+        assert isinstance(request.user, User)  # noqa: S101  # staff, signed in
+        for position in positions.select_related("symbol"):
+            self._write_off(request, position, reason[:200], request.user)
+        return None
+
+    def _write_off(self, request: HttpRequest, position: Position, reason: str, by: User) -> None:
+        try:
+            services.write_off(position.pk, None, reason, by, timezone.now())
+        except services.NotWrittenOff as error:
+            self.message_user(request, f"Not written off: {error}", messages.WARNING)
+        else:
+            self.message_user(request, f"Written off: {position}", messages.SUCCESS)
+
+
+@admin.register(Adjustment)
+class AdjustmentAdmin(ReadOnlyAdmin[Adjustment]):
+    """Base asset that left positions without a trade of theirs: fees, and what was written off."""
+
+    list_display = ("at", "position", "kind", "quantity", "cost", "kept", "reason", "by")
+    list_filter = ("kind", "at")
+    list_select_related = ("position__symbol", "by")
+    search_fields = ("=position__symbol__name", "=position__strategy", "reason")
+    date_hierarchy = "at"
 
 
 @admin.register(Halt)
@@ -122,10 +165,10 @@ class ForeignOrderAdmin(ReadOnlyAdmin[ForeignOrder]):
 
 @admin.register(Alarm)
 class AlarmAdmin(ReadOnlyAdmin[Alarm]):
-    """Differences between the account and our books; an alarm settles itself, or is accepted."""
+    """Alarms: each settles itself; a difference of account and books may be accepted too."""
 
-    list_display = ("since", "symbol", "text", "raised_at", "settled_at", "accepted_by")
-    list_filter = (SymbolFilter, "since")
+    list_display = ("since", "symbol", "kind", "text", "raised_at", "settled_at", "accepted_by")
+    list_filter = ("kind", SymbolFilter, "since")
     list_select_related = ("symbol", "accepted_by")
     search_fields = ("=symbol__name", "text")
     date_hierarchy = "since"
@@ -137,7 +180,7 @@ class AlarmAdmin(ReadOnlyAdmin[Alarm]):
     @admin.action(description="Accept the account balance", permissions=["accept"])
     def accept(self, request: HttpRequest, alarms: QuerySet[Alarm]) -> HttpResponse | None:
         """Ask first, and then accept no other difference than the one that was shown."""
-        raised = Alarm.objects.raised().filter(pk__in=alarms).select_related("symbol")
+        raised = Alarm.objects.raised().differences().filter(pk__in=alarms).select_related("symbol")
         if "sure" not in request.POST and raised:
             shown = [(alarm, plain(alarm.difference)) for alarm in raised]
             context = self.admin_site.each_context(request)

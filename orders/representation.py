@@ -15,13 +15,23 @@ from foundation.rest.fields import (
     plain_or_null,
 )
 from market.ticks import Side
+from orders.core.exits import ExitReason
 from orders.core.performance import unrealised
 from orders.core.status import OrderStatus
 from orders.core.timeline import Step
-from orders.models import Halt, HaltLevel, Order, Position, Trade
+from orders.models import (
+    Adjustment,
+    AdjustmentKind,
+    Halt,
+    HaltLevel,
+    Order,
+    Position,
+    Trade,
+)
 
 SIDES = [side.value for side in Side]
 STATUSES = [status.value for status in OrderStatus]
+EXITS = ["", *(reason.value for reason in ExitReason)]
 
 
 class OrderChangeSerializer(serializers.Serializer[Json]):
@@ -93,8 +103,26 @@ class PositionSerializer(serializers.Serializer[Json]):
     unrealised = DecimalText(allow_null=True, help_text="Quote asset; null without last price.")
     realised = DecimalText(help_text="Quote asset, after fees.")
     fees = DecimalText(help_text="Quote asset.")
+    exit_reason = serializers.ChoiceField(
+        EXITS, help_text="Set once it is to be sold; it is until nothing is left that can be."
+    )
+    exit_decided_at = TimeText(allow_null=True)
     opened_at = TimeText()
     closed_at = TimeText(allow_null=True)
+
+
+class AdjustmentSerializer(serializers.Serializer[Json]):
+    position = serializers.IntegerField(help_text="`id` of the position that it left.")
+    strategy = serializers.CharField()
+    symbol = serializers.CharField()
+    kind = serializers.ChoiceField(AdjustmentKind.choices)
+    quantity = DecimalText(help_text="Base asset that left the position without a trade of its.")
+    cost = DecimalText(help_text="Quote asset, what that had cost: a loss of the position.")
+    kept = DecimalText(help_text="Of it, what the account goes on holding outside of positions.")
+    trade_id = serializers.IntegerField(allow_null=True, help_text="The trade that took it.")
+    reason = serializers.CharField()
+    by = serializers.CharField(allow_null=True, help_text="Who wrote it off.")
+    at = TimeText()
 
 
 class HaltSerializer(serializers.Serializer[Json]):
@@ -175,8 +203,28 @@ def position_json(position: Position, last_price: Decimal | None) -> Json:
         "unrealised": plain_or_null(gain),
         "realised": plain(position.realised),
         "fees": plain(position.fees),
+        "exit_reason": position.exit_reason,
+        "exit_decided_at": iso_or_null(position.exit_decided_at),
         "opened_at": iso(position.opened_at),
         "closed_at": iso_or_null(position.closed_at),
+    }
+
+
+def adjustment_json(adjustment: Adjustment) -> Json:
+    """Base asset that left a position, and why."""
+    position, trade = adjustment.position, adjustment.trade
+    return {
+        "position": position.pk,
+        "strategy": position.strategy,
+        "symbol": position.symbol.name,
+        "kind": adjustment.kind,
+        "quantity": plain(adjustment.quantity),
+        "cost": plain(adjustment.cost),
+        "kept": plain(adjustment.kept),
+        "trade_id": trade.trade_id if trade else None,
+        "reason": adjustment.reason,
+        "by": adjustment.by.get_username() if adjustment.by else None,
+        "at": iso(adjustment.at),
     }
 
 

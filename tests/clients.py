@@ -14,7 +14,7 @@ from rest_framework.test import APIClient
 from accounts.services import create_token
 from foundation.redis import connection
 
-WRITES = ("add_halt", "add_strategy", "change_strategy", "change_symbol")
+WRITES = ("add_adjustment", "add_halt", "add_strategy", "change_strategy", "change_symbol")
 
 
 def stranger() -> APIClient:

@@ -40,6 +40,7 @@ class FakeExchange:
         price: str = "60000",
         slices: int = 1,
         fee: str = "0",
+        fee_asset: str | None = None,
         depth: str | None = None,
         fails_with: Exception | Iterable[Exception] = (),
         lookups_fail_with: Iterable[Exception] = (),
@@ -50,6 +51,7 @@ class FakeExchange:
         self.price = Decimal(price)
         self.slices = slices
         self.fee = Decimal(fee)
+        self.fee_asset = fee_asset
         self.depth = None if depth is None else Decimal(depth)
         self.failures = [fails_with] if isinstance(fails_with, Exception) else list(fails_with)
         self.lookup_failures = list(lookups_fail_with)
@@ -236,11 +238,15 @@ class FakeExchange:
         )
 
     def _fill(self, request: OrderRequest, level: int, size: Decimal) -> Fill:
-        """Fees are taken from what is received: base asset of a BUY, quote asset of a SELL."""
+        """Fees are taken from what is received: base asset of a BUY, quote asset of a SELL. Of an
+        asset of one's choice it is `fee` a fill.
+        """
         self._trade_id += 1
         price = self.price + level
         base, quote = request.symbol.removesuffix("USDT"), "USDT"
         received, asset = (size, base) if request.side is Side.BUY else (size * price, quote)
+        if self.fee_asset:
+            received, asset = Decimal(1), self.fee_asset
         return Fill(
             self._trade_id,
             request.side,

@@ -42,6 +42,7 @@ urlpatterns = [
     path("positions/<str:symbol>", positions_api.SymbolPositionsView.as_view()),
     path("trades", orders.TradesView.as_view()),
     path("orders", orders.OrdersView.as_view()),
+    path("adjustments", orders.AdjustmentsView.as_view()),
     path("signals", strategies.SignalsView.as_view()),
     path("strategy", strategies.StrategiesView.as_view()),
     path("strategy/<str:name>", strategies.StrategyView.as_view()),

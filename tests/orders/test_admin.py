@@ -8,7 +8,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from market.models import Symbol
-from orders.models import Alarm, Epoch, Halt
+from orders.models import Adjustment, Alarm, Epoch, Halt, Position
 from tests.admins import may_not_change, page, row_page, signed_in
 from tests.builders import symbol
 from tests.rows import at, order, position, trade
@@ -143,3 +143,28 @@ class TestAlarms:
         assert "Accept the account balance" not in page(client, "orders_alarm")
         self.confirm(client, alarm)
         assert Epoch.objects.get().balances == {"BTC": "10"}
+
+
+class TestWriteOff:
+    def choose(self, client: Client, held: Position, **form: str) -> str:
+        form |= {"action": "write_off", "_selected_action": str(held.pk)}
+        return client.post("/admin/orders/position/", form, follow=True).content.decode()
+
+    def test_it_asks_for_a_reason_and_keeps_it_with_the_name(
+        self, client: Client, btc: Symbol
+    ) -> None:
+        held = position(btc)
+        assert 'name="reason"' in self.choose(client, held)
+        assert 'name="reason"' in self.choose(client, held, sure="yes", reason=" ")
+        assert "Written off: A BTCUSDT" in self.choose(client, held, sure="yes", reason="delisted")
+        adjustment = Adjustment.objects.get()
+        assert (str(adjustment.by), adjustment.reason) == ("root", "delisted")
+        assert "Not written off" in self.choose(client, held, sure="yes", reason="twice")
+
+    def test_who_may_only_look_may_not(self, btc: Symbol) -> None:
+        looker = User.objects.create_user("looker", is_staff=True)
+        looker.user_permissions.add(Permission.objects.get(codename="view_position"))
+        client = Client()
+        client.force_login(looker)
+        self.choose(client, position(btc), sure="yes", reason="delisted")
+        assert not Adjustment.objects.exists()

@@ -201,3 +201,32 @@ def test_orders_and_trades_need_no_redis(traded: list[Trade]) -> None:
     with redis_away():
         assert len(ask("/orders")["results"]) == 4
         assert len(ask("/trades")["results"]) == 4
+
+
+class TestAdjustments:
+    def test_a_position_is_written_off_with_a_reason_and_it_stands_there_who_did(
+        self, btc: Symbol
+    ) -> None:
+        held = position(btc)
+        client = with_token(staff())
+        given = {"position": held.pk, "reason": "delisted"}
+        answered = promised(
+            client.post("/adjustments", given, format="json"), "/adjustments", "post"
+        )
+        assert (answered["quantity"], answered["cost"], answered["by"]) == ("0.001", "60", "stefan")
+        assert ask("/adjustments", "kind=write_off&symbol=BTCUSDT")["results"] == [answered]
+        refused(client.post("/adjustments", given, format="json"), 409, "conflict")
+
+    @pytest.mark.parametrize(
+        "wrong", [{"reason": ""}, {"position": "x"}, {"quantity": "NaN"}, {"quantity": "1e-99"}]
+    )
+    def test_what_is_wrong_is_refused_by_name(self, btc: Symbol, wrong: dict[str, str]) -> None:
+        given = {"position": position(btc).pk, "reason": "delisted", **wrong}
+        client = with_token(staff())
+        text = refused(client.post("/adjustments", given, format="json"), 400, "bad_parameter")
+        assert next(iter(wrong)) in text
+
+    def test_who_may_not_write_it_off_does_not(self, btc: Symbol) -> None:
+        given = {"position": position(btc).pk, "reason": "delisted"}
+        for client in (with_token(user()), with_token(staff("sam", "add_halt"))):
+            assert client.post("/adjustments", given, format="json").status_code == 403

@@ -21,7 +21,7 @@ from tradingsite.rest.symbols import StreamSerializer
 
 API_PREFIXES = (
     "health", "symbols", "candles", "positions", "trades", "orders", "signals", "ticks",
-    "strategy", "halt", "performance",
+    "strategy", "halt", "performance", "adjustments",
 )  # fmt: skip
 
 

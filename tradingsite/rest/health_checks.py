@@ -21,7 +21,7 @@ from foundation.rest.fields import iso
 from foundation.times import now_ms
 from market.models import Symbol
 from orders.core.status import UNANSWERED
-from orders.models import Order
+from orders.models import AlarmKind, Order
 from orders.services import raised_alarms
 from orders.venue.account_stream import STATE_KEY
 from tradingsite.live.stream_status import Streams
@@ -150,14 +150,16 @@ def account_stream() -> Report:
 
 
 def reconciliation() -> Report:
-    """Differences between the exchange's account and our books."""
+    """Alarms that stand: differences of account and books, and symbols that are not trading."""
     alarms = raised_alarms()
     report = {
         "alarms": [
             {"symbol": one.symbol.name, "text": one.text, "since": iso(one.since)} for one in alarms
         ]
     }
-    return _checked("account and books disagree" if alarms else None, report)
+    differing = any(one.kind == AlarmKind.DIFFERENCE for one in alarms)
+    others = "; ".join(f"{one.symbol.name}: {one.text}" for one in alarms)
+    return _checked("account and books disagree" if differing else others or None, report)
 
 
 class HealthCheck:

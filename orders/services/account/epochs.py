@@ -6,6 +6,7 @@ from decimal import Decimal
 
 import structlog
 from django.db import transaction
+from django.db.models import Min, QuerySet
 
 from foundation.decimals import EXACT, plain
 from foundation.times import Clock, to_ms
@@ -25,10 +26,11 @@ from orders.models import (
 )
 from orders.services.lookup import look_up
 from orders.services.transitions import lock_order, transition
-from orders.venue.exchange import Exchange
+from orders.venue.exchange import Exchange, OutcomeUnknown, Refused
 
 # Lists may lag behind; an order this old is in them, unless it was erased.
 SURELY_LISTED = timedelta(seconds=60)
+MAX_ASKED = 3  # symbols, of those that don't answer
 logger = structlog.get_logger(__name__)
 
 
@@ -114,9 +116,8 @@ def moved_beside_positions(epoch: Epoch) -> defaultdict[str, Decimal]:
 def was_reset(epoch: Epoch, exchange: Exchange, now: datetime) -> bool:
     """True where the exchange has forgotten our orders of this epoch and counts from the start.
 
-    Not known is not enough, for what is read may lag: the oldest order must be gone, and the
-    newest gone as well or numbered no higher than one before it. What the exchange no longer lists
-    says nothing. Source: protocol H.
+    One symbol's orders tell, of those that the exchange answers for; what it no longer lists says
+    nothing. Where it answers for none, nothing tells so.
     """
     ours = Order.objects.filter(
         kind=Order.Kind.MARKET,  # a cancel renames a stop
@@ -124,13 +125,27 @@ def was_reset(epoch: Epoch, exchange: Exchange, now: datetime) -> bool:
         submitted_at__gte=epoch.started_at,
         submitted_at__lt=now - SURELY_LISTED,
     ).exclude(symbol__status=GONE)
-    ours = ours.select_related("symbol")
-    oldest = ours.order_by("submitted_at", "pk").first()
-    if oldest is None or _is_known(oldest, exchange):
+    oldest = ours.order_by().values("symbol").annotate(first=Min("submitted_at"))
+    for symbol_id in oldest.order_by("first").values_list("symbol", flat=True)[:MAX_ASKED]:
+        try:
+            own = ours.filter(symbol=symbol_id).select_related("symbol")
+            return _are_erased(own, epoch, exchange)
+        except (Refused, OutcomeUnknown) as failure:
+            logger.warning("account.check_for_reset_failed", reason=str(failure))
+    return False
+
+
+def _are_erased(ours: QuerySet[Order], epoch: Epoch, exchange: Exchange) -> bool:
+    """True where a reset has erased these orders of one symbol.
+
+    Not known is not enough, for what is read may lag: the oldest must be gone, and the newest
+    gone as well or numbered no higher than one before it. Source: protocol H.
+    """
+    oldest = ours.order_by("submitted_at", "pk")[0]
+    if _is_known(oldest, exchange):
         return False
-    # The exchange numbers the orders of each symbol for itself.
-    newest = ours.filter(symbol=oldest.symbol).order_by("-submitted_at", "-pk")[0]
-    higher = ours.filter(symbol=oldest.symbol, exchange_order_id__gte=newest.exchange_order_id)
+    newest = ours.order_by("-submitted_at", "-pk")[0]
+    higher = ours.filter(exchange_order_id__gte=newest.exchange_order_id)
     fell_back = higher.exclude(pk=newest.pk).exists()
     if not fell_back and _is_known(newest, exchange):
         return False
