@@ -96,15 +96,17 @@ class MarketRest:
             start_ms = rows[-1][0] + 1
 
     def klines_page(
-        self, symbol: str, interval: str, start_ms: int, end_ms: int, limit: int = MAX_ROWS
+        self, symbol: str, interval: str, start_ms: int, end_ms: int | None, limit: int = MAX_ROWS
     ) -> list[KlineRow]:
         """The first `limit` klines that open within `[start_ms, end_ms)`, oldest first.
+
+        Without `end_ms` the last one may still be open.
 
         A fresh one that contradicts itself makes the whole answer unusable for now; an old one
         is what the exchange stands by.
         """
         query = {"symbol": symbol, "interval": interval, "limit": limit}
-        bounds = {"startTime": start_ms, "endTime": end_ms - 1}
+        bounds = {"startTime": start_ms} | ({} if end_ms is None else {"endTime": end_ms - 1})
         rows = read_klines(self._get("/api/v3/klines", **query, **bounds))
         fresh_ms = now_ms() - FRESH_MS
         for row in rows:

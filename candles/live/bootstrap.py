@@ -14,7 +14,7 @@ from market.ticks import Tick
 class Bootstrap(msgspec.Struct, frozen=True):
     """A symbol up to now: closed candles per interval, then ticks that go on from there.
 
-    `base` and `parts` are the open candles before `ticks` (candles.ohlcv.SymbolCandles), and
+    `base` and `parts` are the open candles before `ticks` (candles.rollup.SymbolCandles), and
     `last_tick_id` the tick before them; None where the symbol has never traded.
     """
 

@@ -25,17 +25,25 @@ MAX_REFILL_S = 60  # missed ticks that REST doesn't give for so long: the candle
 
 
 class FetchRequest(msgspec.Struct, frozen=True):
-    """A feed's request to REST: missed ticks, or a symbol's past as a whole (`from_id` None)."""
+    """A feed's request to REST: missed ticks, or a symbol's past as a whole (`from_id` None).
+
+    With `since_ms` the base klines from there on are asked for too. `in_background`: nothing
+    waits for it, others go first.
+    """
 
     symbol: str
     from_id: int | None = None
     until_id: int | None = None
+    since_ms: int | None = None
+    in_background: bool = False
 
 
 class Refill(msgspec.Struct, frozen=True):
     """Missed ticks from `from_id` on. Up to `through_id` the exchange has no others.
 
-    That is its own word, unless we have `given_up` asking.
+    That is its own word, unless we have `given_up` asking. `klines` are, from the time that was
+    asked for on, the open times of the exchange's base klines and the trades each counts; they
+    were asked for before the ticks, so each tick that they count is there.
     """
 
     symbol: str
@@ -43,6 +51,7 @@ class Refill(msgspec.Struct, frozen=True):
     ticks: list[Tick]
     through_id: int
     given_up: bool = False
+    klines: list[tuple[int, int]] = []
 
 
 Fetched = Bootstrap | Refill
@@ -65,18 +74,24 @@ class Refiller:
     symbol: str
     from_id: int
     until_id: int | None
+    base: str = "1m"
+    since_ms: int | None = None
+    klines: list[tuple[int, int]] = field(default_factory=list)
     ticks: list[Tick] = field(default_factory=list)
     began_s: float = field(default_factory=time.monotonic)
 
     def __call__(self) -> Refill:
         """Raises RestLagging, or what MarketRest does, where asking again may help."""
         try:
+            if self.since_ms is not None:
+                rows = self.rest.klines_page(self.symbol, self.base, self.since_ms, None)
+                self.klines = [(row[0], row[8]) for row in rows]
             while not self._complete(page := self._page()):
                 if len(page) < MAX_ROWS:
                     return self._gave_up_after(MAX_REST_LAG_S, RestLagging())
         except (ExchangeUnreachable, Refused, BadFrame) as error:
             return self._gave_up_after(MAX_REFILL_S, error)
-        return Refill(self.symbol, self.from_id, self.ticks, self._next_id - 1)
+        return self._answer(self._next_id - 1)
 
     @property
     def _next_id(self) -> int:
@@ -96,7 +111,10 @@ class Refiller:
         if time.monotonic() - self.began_s < seconds:
             raise failure
         through_id = self._next_id - 1 if self.until_id is None else self.until_id
-        return Refill(self.symbol, self.from_id, self.ticks, through_id, given_up=True)
+        return self._answer(through_id, given_up=True)
+
+    def _answer(self, through_id: int, *, given_up: bool = False) -> Refill:
+        return Refill(self.symbol, self.from_id, self.ticks, through_id, given_up, self.klines)
 
 
 @dataclass
@@ -117,8 +135,8 @@ class RetryFetch:
                 logger.error("ticks.fetch_refused", symbol=self.symbol, error=str(error))
                 return BACKOFF.max_s
             case _:
-                if while_database_away(error) is None:
-                    return None
+                if while_database_away(error) is None:  # one symbol in trouble ends nobody else
+                    logger.error("ticks.fetch_failed", symbol=self.symbol, exc_info=error)
                 return self._grown_pause_s()
 
     def _grown_pause_s(self) -> float:
@@ -137,8 +155,8 @@ class Fetcher:
         self._pool = WorkerPool("fetch", THREADS, in_order=False)
         self._fetched: list[Fetched] = []
 
-    def submit(self, symbol: str, fetch: Callable[[], Fetched]) -> None:
-        self._pool.submit(fetch, self._keep, retry_after=RetryFetch(symbol))
+    def submit(self, symbol: str, fetch: Callable[[], Fetched], *, urgent: bool = False) -> None:
+        self._pool.submit(fetch, self._keep, urgent=urgent, retry_after=RetryFetch(symbol))
 
     def collect(self) -> list[Fetched]:
         """Answers that came since the last call."""

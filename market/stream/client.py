@@ -85,15 +85,13 @@ class MarketStream:
         """Let `batches` end after the batch at hand."""
         self._stopping = True
 
-    def proven_ms(self, symbol: str) -> int:
-        """Up to when, by the exchange's clock, all of a symbol's ticks have come; 0 if unknown.
+    def last_event_ms(self, symbol: str) -> int:
+        """Time of a symbol's newest kline event, by the exchange's clock; 0 before the first.
 
-        The event time of its newest kline event on the connection that carries it: within a
-        connection nothing overtakes. Ticks of a moment may be sent a little after the kline
-        event that counts them, so allow for some grace. Ticks prove the same, but they close
-        candles by themselves: proof is only needed where none come.
+        On the connection that carries the symbol. It proves that time has passed there, and nothing
+        of what came before it.
         """
-        return self._handover.proven_ms(symbol)
+        return self._handover.last_event_ms(symbol)
 
     def status(self) -> list[ConnectionStatus]:
         return [

@@ -48,7 +48,7 @@ class Reception:
     live_s: float
     heard_s: float  # when the last kline event came; when it was acknowledged, before the first
     first_ms: int = 0  # event time of the first kline event
-    proven_ms: int = 0  # and of the last
+    event_ms: int = 0  # and of the last
 
 
 class Connection:
@@ -179,4 +179,4 @@ class Connection:
         if reception is not None:
             reception.heard_s = now_s
             reception.first_ms = reception.first_ms or kline.event_ms
-            reception.proven_ms = max(reception.proven_ms, kline.event_ms)
+            reception.event_ms = max(reception.event_ms, kline.event_ms)

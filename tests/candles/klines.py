@@ -52,8 +52,9 @@ class FakeKlines(MarketRest):
         return self.now_ms
 
     def klines_page(
-        self, symbol: str, interval: str, start_ms: int, end_ms: int, limit: int = MAX_ROWS
+        self, symbol: str, interval: str, start_ms: int, end_ms: int | None, limit: int = MAX_ROWS
     ) -> list[KlineRow]:
+        end_ms = self.now_ms if end_ms is None else end_ms
         if self.away:
             raise ExchangeUnreachable("away")
         self.asked.append((symbol, interval, start_ms, end_ms))

@@ -61,7 +61,7 @@ class Line:
     def stop(self) -> None:
         self.stopping = True
 
-    def proven_ms(self, _: str) -> int:
+    def last_event_ms(self, _: str) -> int:
         return 0
 
     def batches(self) -> Generator[StreamBatch, None, None]:
