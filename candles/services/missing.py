@@ -37,8 +37,6 @@ def insert_missing(
     }
     for request in kline_requests(missing, absent):
         klines = request.fetch(rest)
-        if klines is None:
-            continue
         trusted = [one for one in klines.values() if one.end_ms <= to_ms(now) - MIN_KLINE_AGE_MS]
         record_history(request.symbol.name, request.interval, trusted, now)
         absent.remember(request, klines)

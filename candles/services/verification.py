@@ -51,8 +51,6 @@ def verify_recent(rest: MarketRest, client: redis.Redis, now: datetime) -> None:
     absent = AbsentKlines(client, to_ms(now))
     for request in kline_requests(_unverified(to_ms(now)), absent):
         klines = request.fetch(rest)
-        if klines is None:
-            continue
         found = compare(request.symbol.pk, request.interval, list(klines.values()), now)
         absent.remember(request, klines)
         logger.info(

@@ -90,8 +90,10 @@ def faults_of(site: Site, sandbox: Sandbox, symbol: str, interval: str) -> list[
     closed = [ms for ms in theirs if min(traded) <= ms <= max(traded)]
     closed = [ms for ms in closed if ms + INTERVALS_MS[interval] < now_ms - 3_000]
     wrong = [f"{symbol} {interval} {ms}: missing" for ms in closed if ms not in ours]
-    mine = [ms for ms in ours if min(traded) <= ms <= max(traded)]
-    wrong += [f"{symbol} {interval} {ms}: invented" for ms in mine if ms not in theirs]
+    within = range(min(traded), max(traded))
+    wrong += [
+        f"{symbol} {interval} {ms}: invented" for ms in ours if ms in within and ms not in theirs
+    ]
     for ms in (ms for ms in closed if ms in ours):
         for name, place in KLINE_FIELDS.items():
             mine, other = Decimal(ours[ms][name]), Decimal(theirs[ms][place])
