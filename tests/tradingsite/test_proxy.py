@@ -41,7 +41,7 @@ def resolved(
 
 
 def test_a_trusted_proxy_says_who_asks_and_how() -> None:
-    said = {"x_forwarded_for": CLIENT, "x_forwarded_proto": "https"}
+    said: Any = {"x_forwarded_for": CLIENT, "x_forwarded_proto": "https"}
     assert resolved(**said) == ("wss", "trading.example:8443", CLIENT)
     assert resolved(host="127.0.0.1:8000", **said) == ("wss", "trading.example:8443", CLIENT)
     assert resolved(public=None, host="x", **said) == ("wss", "x", CLIENT)
@@ -54,7 +54,7 @@ def test_a_proxy_that_says_nothing_has_the_public_scheme() -> None:
 
 
 def test_nobody_else_is_believed() -> None:
-    said = {"x_forwarded_for": "127.0.0.1", "x_forwarded_proto": "https"}
+    said: Any = {"x_forwarded_for": "127.0.0.1", "x_forwarded_proto": "https"}
     assert resolved(CLIENT, **said) == ("ws", "trading.example:8443", CLIENT)
 
 
