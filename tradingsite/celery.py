@@ -77,6 +77,7 @@ app.conf.update(
         "orders": _every(2, "orders.tasks.sweep_orders", expires=5),
         "account": _every(60, "orders.tasks.reconcile_account", expires=30),
         "exits": _every(1, "strategies.tasks.sweep_exits", expires=2),
+        "results": _every(30, "orders.tasks.sum_results"),
         "symbols": _every(3600, "market.tasks.refresh_symbols", expires=60),
         "rules": _every(60, "market.tasks.refresh_trading", expires=30),
         "trading": _every(10, "orders.tasks.check_trading"),
