@@ -29,9 +29,11 @@ def refresh_symbols() -> None:
 
 @shared_task
 def refresh_trading() -> None:
-    """Read status and rules of followed symbols again, except those that are gone."""
-    listed = Symbol.objects.followed().exclude(status=GONE)
-    ask_about(listed.values_list("name", flat=True))
+    """Read status and rules of followed symbols again; those that are gone, each by itself."""
+    followed = Symbol.objects.followed()
+    ask_about(followed.exclude(status=GONE).values_list("name", flat=True))
+    for name in followed.filter(status=GONE).values_list("name", flat=True):
+        ask_about([name])
 
 
 @shared_task

@@ -1,17 +1,18 @@
 """Services of orders: opened, sent, looked up, booked, reconciled, halted, logged."""
 
-from orders.services.adjustments import NotWrittenOff, charge_positions, write_off
-from orders.services.alarms import (
+from orders.services.account.adjustments import NotWrittenOff, charge_positions, write_off
+from orders.services.account.alarms import (
     accept_alarm,
     check_trading,
     names_not_trading,
     raised_alarms,
     settle_known_statuses,
 )
-from orders.services.balances import read_balances
+from orders.services.account.balances import read_balances
+from orders.services.account.executions import apply_executions
+from orders.services.account.reconciliation import reconcile_account
 from orders.services.booking import record
 from orders.services.daily_loss import record_day_result
-from orders.services.executions import apply_executions
 from orders.services.exits import (
     close_dust,
     open_stops,
@@ -29,7 +30,6 @@ from orders.services.protection import (
     send_orders,
     unprotected_positions,
 )
-from orders.services.reconciliation import reconcile_account
 from orders.services.sending import send_claimed, submit
 from orders.services.trade_log import append_trade_log
 

@@ -10,7 +10,7 @@ from foundation.times import Clock, to_ms
 from orders.core.status import AT_EXCHANGE, UNANSWERED, OrderStatus
 from orders.events import symbol_refused
 from orders.models import AlarmKind, Order
-from orders.services.alarms import raise_alarm
+from orders.services.account.alarms import raise_alarm
 from orders.services.booking import record
 from orders.services.transitions import lock_order, record_changes, transition
 from orders.venue.exchange import Busy, Exchange, ExecutionReport, OutcomeUnknown, Refused

@@ -12,27 +12,20 @@ from collections.abc import Callable, Sequence
 
 import orjson
 import structlog
-import websocket
 from django.db import close_old_connections
 from redis.exceptions import RedisError
-from websocket import ABNF, WebSocketException, WebSocketTimeoutException
+from websocket import WebSocketException
 
 from foundation.backoff import Backoff
 from foundation.outages import DATABASE_OUTAGES
 from foundation.redis import connection
 from foundation.times import now_ms
-from market.wire import BadFrame
-from orders.venue import wire
+from orders.venue.account_subscription import POLL_S, AccountSubscription, StreamLost
 from orders.venue.exchange import Execution
 from orders.venue.signing import signed_request
 
 STATE_KEY = "orders:account_stream"  # string, JSON: see `AccountStream.state`
-CONNECT_S = 10.0
-ANSWER_S = 10.0
-POLL_S = 0.1
 BOOK_AFTER_S = 0.5
-MAX_SILENCE_S = 45.0  # the exchange pings every 20 s: without any frame it is dead
-MAX_AGE_S = 23 * 3600.0  # the exchange cuts after 24 h
 STEADY_S = 60.0  # a connection that held so long was no failure
 BACKOFF = Backoff(first_s=0.5, max_s=60.0, jitter=True)
 STORE_STATE_EVERY_S = 1.0
@@ -40,20 +33,19 @@ STATE_TTL_S = 15
 MAX_WAITING = 10_000  # while the database is away; what is dropped is found by reconciling
 MAX_STOP_S = 1.0
 RECV_WINDOW_MS = 5000
-ENDING = {"eventStreamTerminated", "serverShutdown"}
+# ValueError and IndexError are what the library makes of an answer that is no HTTP.
+LOST = (OSError, WebSocketException, ValueError, IndexError, StreamLost)
 logger = structlog.get_logger(__name__)
-
-
-class StreamLost(Exception):
-    """The connection is of no use any more."""
 
 
 class AccountStream:
     """Listens in a thread of its own, and reconnects for ever, until `stop`.
 
-    `exchange_now_ms` is the exchange's clock. Nothing is replayed after an interruption, so
-    `on_subscribed` is called with the address at every new subscription, for somebody to
-    reconcile. Executions go to `apply`, several at a time; it may raise that the database is away.
+    A connection that will end soon is replaced before it does: both deliver meanwhile, and what
+    comes twice is booked once. `exchange_now_ms` is the exchange's clock. Nothing is replayed
+    after an interruption, so `on_subscribed` is called with the address at every new subscription
+    that no other overlapped, for somebody to reconcile. Executions go to `apply`, several at a
+    time; it may raise that the database is away.
     """
 
     def __init__(
@@ -73,7 +65,10 @@ class AccountStream:
         self._thread = threading.Thread(target=self._run, name="account-stream", daemon=True)
         self._waiting: deque[Execution] = deque(maxlen=MAX_WAITING)
         self._book_at_s = 0.0
-        self._frame_ms = self._subscribed_ms = 0
+        self._subscriptions: list[AccountSubscription] = []  # the newest last
+        self._frame_ms = 0
+        self._subscribed = False
+        self._dial_at_s = 0.0
         self._store_at_s = 0.0
         self._error = ""
 
@@ -90,7 +85,7 @@ class AccountStream:
     def state(self) -> dict[str, int | bool | str]:
         """Times in ms since the epoch by our clock, 0 where there was none."""
         return {
-            "subscribed": bool(self._subscribed_ms),
+            "subscribed": self._subscribed,
             "last_frame_ms": self._frame_ms,
             "beat_ms": now_ms(),
             "error": self._error,
@@ -102,15 +97,12 @@ class AccountStream:
             began_s = time.monotonic()
             try:
                 self._listen()
-            # ValueError and IndexError are what the library makes of an answer that is no HTTP.
             # Without the database the subscription can't be announced: the next one will be.
-            except (
-                OSError, WebSocketException, ValueError, IndexError, StreamLost, *DATABASE_OUTAGES
-            ) as error:  # fmt: skip
+            except (*LOST, *DATABASE_OUTAGES) as error:
                 self._error = str(error)[:200] or type(error).__name__
                 logger.warning("account_stream.lost", error=self._error)
             failures = 0 if time.monotonic() - began_s > STEADY_S else failures + 1
-            self._subscribed_ms = 0
+            self._subscribed = False
             close_old_connections()
             self._pause(BACKOFF.pause_s(failures))
 
@@ -120,30 +112,23 @@ class AccountStream:
             self._store_state()
             self._book()
 
-    # --- One connection ----------------------------------------------------------------------
+    # --- Connections -------------------------------------------------------------------------
 
     def _listen(self) -> None:
-        """Until it is lost, has lived its time, or `stop`."""
-        socket = websocket.WebSocket()
+        """Until the last connection is lost, or `stop`."""
+        self._subscriptions = [self._dial()]
         try:
-            socket.connect(self._url, timeout=CONNECT_S, redirect_limit=0, http_no_proxy=["*"])
-            socket.settimeout(POLL_S)
-            opened_s = frame_s = time.monotonic()
-            socket.send(self._subscription())
             while not self._stopping.is_set():
-                now_s = time.monotonic()
-                if self._receive(socket):
-                    frame_s = now_s
-                elif now_s - frame_s > (MAX_SILENCE_S if self._subscribed_ms else ANSWER_S):
-                    raise StreamLost(f"no frame for {now_s - frame_s:.0f} s")
-                if now_s - opened_s > MAX_AGE_S:
-                    return
+                for subscription in list(self._subscriptions):
+                    self._receive(subscription)
+                self._replace_retiring()
                 self._book()
                 self._store_state()
         finally:
-            socket.shutdown()
+            for subscription in self._subscriptions:
+                subscription.close()
 
-    def _subscription(self) -> str:
+    def _dial(self) -> AccountSubscription:
         """Source: Binance Spot WebSocket API, "Subscribe to User Data Stream through
         signature subscription"."""
         stamp: dict[str, str | int] = {
@@ -151,51 +136,60 @@ class AccountStream:
             "recvWindow": RECV_WINDOW_MS,
             "timestamp": self._exchange_now_ms(),
         }
-        return json.dumps(
-            {
-                "id": 1,
-                "method": "userDataStream.subscribe.signature",
-                "params": signed_request(self._secret, stamp),
-            }
-        )
+        request = {
+            "id": 1,
+            "method": "userDataStream.subscribe.signature",
+            "params": signed_request(self._secret, stamp),
+        }
+        return AccountSubscription.dial(self._url, json.dumps(request))
 
-    def _receive(self, socket: websocket.WebSocket) -> bool:
-        """Read one frame; a ping, which the library answers, counts as one."""
+    def _receive(self, subscription: AccountSubscription) -> None:
+        """Take one message; one of two connections may be lost."""
+        confirmed = bool(subscription.subscribed_ms)
         try:
-            kind, payload = socket.recv_data(control_frame=True)
-        except WebSocketTimeoutException:
-            return False
-        self._frame_ms = now_ms()
-        if kind == ABNF.OPCODE_CLOSE:
-            raise StreamLost("closed by the exchange")
-        if kind == ABNF.OPCODE_TEXT:
-            self.handle_message(payload)
-        return True
-
-    def handle_message(self, text: bytes) -> None:
-        """Handle one message. Raises StreamLost where it ends the subscription."""
-        try:
-            message = wire.read_message(text)
-            if event := bytes(message.event):
-                self._handle_event(event)
-        except BadFrame as error:  # what it said is found by reconciling
-            logger.error("account_stream.bad_frame", error=str(error))
+            execution = subscription.receive()
+        except LOST as error:
+            if len(self._subscriptions) == 1:
+                raise
+            logger.info("account_stream.connection_lost", error=str(error))
+            self._drop(subscription)
             return
-        if message.error is not None:
-            raise StreamLost(f"not subscribed: {message.error.code} {message.error.msg}")
-        if message.status == 200 and not self._subscribed_ms:
-            self._subscribed_ms, self._error = now_ms(), ""
-            logger.info("account_stream.subscribed")
+        self._frame_ms = max(self._frame_ms, subscription.frame_ms)
+        if execution is not None:
+            self._wait_with(execution)
+        elif subscription.subscribed_ms and not confirmed:
+            self._begin(subscription)
+
+    def _begin(self, subscription: AccountSubscription) -> None:
+        """Note a subscription; what came before it is missing where none overlaps it."""
+        others = [one for one in self._subscriptions if one is not subscription]
+        whole = any(one.subscribed_ms for one in others)
+        self._subscribed, self._error = True, ""
+        logger.info("account_stream.subscribed", whole=whole)
+        if not whole:
             self._on_subscribed([self._url])
 
-    def _handle_event(self, event: bytes) -> None:
-        if wire.event_type(event) in ENDING:
-            raise StreamLost("the exchange ends the stream")
-        execution = wire.read_execution(event)
-        if execution is not None:
-            if not self._waiting:
-                self._book_at_s = time.monotonic() + BOOK_AFTER_S
-            self._waiting.append(execution)
+    def _replace_retiring(self) -> None:
+        """Have the next connection subscribed before this one ends; then let this one go."""
+        *old, newest = self._subscriptions
+        if old and newest.is_steady:
+            self._drop(old[0])
+        elif not old and newest.is_retiring and time.monotonic() >= self._dial_at_s:
+            self._dial_at_s = time.monotonic() + BACKOFF.pause_s(1)
+            try:
+                self._subscriptions.append(self._dial())
+            except LOST as error:
+                logger.warning("account_stream.dial_failed", error=str(error))
+
+    def _drop(self, subscription: AccountSubscription) -> None:
+        self._subscriptions.remove(subscription)
+        self._subscribed = any(one.subscribed_ms for one in self._subscriptions)
+        subscription.close()
+
+    def _wait_with(self, execution: Execution) -> None:
+        if not self._waiting:
+            self._book_at_s = time.monotonic() + BOOK_AFTER_S
+        self._waiting.append(execution)
 
     # --- What follows ------------------------------------------------------------------------
 

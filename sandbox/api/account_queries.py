@@ -30,14 +30,22 @@ def _orders_of_symbol(request: ApiRequest) -> list[Order]:
     return [order for order in _visible_orders(request) if order.request.symbol == symbol]
 
 
+def _shown(request: ApiRequest, orders: list[Order]) -> list[Json]:
+    """The orders of an answer, oldest first."""
+    rows = [order_status(order) for order in orders]
+    for row in rows[-1:]:
+        row["status"] = request.context.faults.shown_status(row["status"], request.now_ms)
+    return rows
+
+
 async def query_order(request: ApiRequest) -> object:
     missing = ApiError(-2013, "Order does not exist.")
-    return order_status(find_named_order(request, _visible_orders(request), missing))
+    return _shown(request, [find_named_order(request, _visible_orders(request), missing)])[0]
 
 
 async def open_orders(request: ApiRequest) -> object:
     orders = _orders_of_symbol(request) if "symbol" in request.params else _visible_orders(request)
-    return [order_status(order) for order in orders if order.is_open]
+    return _shown(request, [order for order in orders if order.is_open])
 
 
 def _time_range(request: ApiRequest) -> tuple[int | None, int | None]:
@@ -63,7 +71,7 @@ async def all_orders(request: ApiRequest) -> object:
         and (end_ms is None or order.time_ms <= end_ms)
     ]
     oldest_first = first_id is not None or start_ms is not None
-    return [order_status(order) for order in _page(rows, oldest_first, request.params.limit())]
+    return _shown(request, _page(rows, oldest_first, request.params.limit()))
 
 
 MY_TRADES_COMBINATIONS: tuple[set[str], ...] = (

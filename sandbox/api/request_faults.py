@@ -23,6 +23,7 @@ class RequestFaults:
         self.orders_limited_until_ms = 0
         self.read_lag_until_ms, self.read_lag_ms = 0, 0
         self.skew_until_ms, self.skew_ms = 0, 0
+        self.statuses_hidden_until_ms = 0
         self.wrong_klines: dict[str, int] = {}
 
     def delay_answers(self, until_ms: int, by_ms: int, paths: Paths) -> None:
@@ -48,6 +49,10 @@ class RequestFaults:
     def lag_account(self, until_ms: int, by_ms: int) -> None:
         """Show orders, own trades and balances as they were a while ago."""
         self.read_lag_until_ms, self.read_lag_ms = until_ms, by_ms
+
+    def hide_statuses(self, until_ms: int) -> None:
+        """Show an order in a status that is not documented."""
+        self.statuses_hidden_until_ms = until_ms
 
     def skew_clock(self, until_ms: int, by_ms: int) -> None:
         """Set the servers' clock, by which requests are in time, wrong by so much."""
@@ -93,6 +98,10 @@ class RequestFaults:
     def account_data_until_ms(self, now_ms: int) -> int | None:
         """The time up to which orders, own trades and balances are shown; None for all."""
         return now_ms - self.read_lag_ms if self.read_lag_until_ms > now_ms else None
+
+    def shown_status(self, status: str, now_ms: int) -> str:
+        """The status that the newest order of an answer is shown in."""
+        return "PENDING_SETTLEMENT" if self.statuses_hidden_until_ms > now_ms else status
 
     def server_time_ms(self, now_ms: int) -> int:
         """Time of the servers' clock."""

@@ -69,6 +69,16 @@ def quote_cost(steps: Iterable[MatchStep]) -> Decimal:
     return sum((s.price * s.quantity for s in steps if isinstance(s, Level)), Decimal(0))
 
 
+def thin_steps(steps: Iterable[MatchStep], quantity: Decimal, lot: Decimal) -> list[MatchStep]:
+    """The first of these steps, until they have traded so much."""
+    left, kept = quantity // lot * lot, list[MatchStep]()
+    for step in steps:
+        if isinstance(step, Level) and left:
+            kept.append(Level(step.price, min(step.quantity, left)))
+            left -= kept[-1].quantity
+    return kept
+
+
 def split_steps(steps: list[MatchStep], min_steps: int, lot: Decimal) -> list[MatchStep]:
     """The same quantities in `min_steps` steps or more, as far as the lot size allows."""
     if len(steps) >= min_steps:

@@ -28,10 +28,13 @@ NO_LIQUIDITY = "Order book liquidity is less than `LOT_SIZE` filter minimum quan
 
 
 class ExecutionTiming(NamedTuple):
-    """The delay of an accepted order without a trigger, and the time its fills are spread over."""
+    """The delay of an accepted order without a trigger, the time its fills are spread over, and
+    the share of it that the book has room for.
+    """
 
     delay_ms: int = 0
     fills_over_ms: int = 0
+    share: Decimal = Decimal(1)
 
 
 IMMEDIATE = ExecutionTiming()
@@ -71,7 +74,7 @@ class MatchingEngine:
         if timing.delay_ms:
             self._schedule(now_ms + timing.delay_ms, partial(self._match, order, market))
         else:
-            self._match(order, market, now_ms, timing.fills_over_ms)
+            self._match(order, market, now_ms, timing.fills_over_ms, timing.share)
 
     def _check(self, request: OrderRequest, market: Market, now_ms: int) -> None:
         if not market.is_trading or market.last_price is None:
@@ -122,10 +125,19 @@ class MatchingEngine:
         price = request.limit_price or (request.stop_price if not order.is_working else None)
         return matching.quote_cost(steps) if price is None else price * order.remaining
 
-    def _match(self, order: Order, market: Market, now_ms: int, over_ms: int = 0) -> None:
+    def _match(
+        self,
+        order: Order,
+        market: Market,
+        now_ms: int,
+        over_ms: int = 0,
+        share: Decimal = Decimal(1),
+    ) -> None:
         """The taker phase, at once or spread over some time; what then is left rests or ends."""
         book, rules = market.order_book(now_ms), market.rules
         steps = self._match_steps(order, book)
+        if share < 1:
+            steps = matching.thin_steps(steps, order.remaining * share, rules.quantity_step)
         if not order.is_open or not self._lock_for(order, steps, book, now_ms):
             return
         fills = [step for step in steps if isinstance(step, Level)]

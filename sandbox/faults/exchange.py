@@ -36,6 +36,20 @@ class ReadLag(Fault, tag="read_lag"):
         return cls(random_seconds(rng, 0.5, 3), rng.randint(50, 3_000))
 
 
+class UnknownStatus(Fault, tag="unknown_status"):
+    """For `seconds` the newest order of every answer about orders is in a status of its own."""
+
+    seconds: Seconds
+
+    def apply(self, targets: FaultTargets) -> Json:
+        targets.requests.faults.hide_statuses(targets.ms_after(self.seconds))
+        return {}
+
+    @classmethod
+    def draw(cls, rng: Random, symbols: Sequence[str]) -> Self:
+        return cls(random_seconds(rng, 0.5, 5))
+
+
 class ClockSkew(Fault, tag="clock_skew"):
     """The servers' clock goes wrong by `ms`, for `seconds` or until faults are ended.
 

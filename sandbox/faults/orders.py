@@ -1,6 +1,7 @@
 """Faults of placements and cancels: their outcome, and the answer to them."""
 
 from collections.abc import Sequence
+from decimal import Decimal
 from random import Random
 from typing import Annotated, Literal, Self
 
@@ -199,6 +200,19 @@ class SlowFills(OrderFault, tag="slow_fills"):
     @classmethod
     def draw(cls, rng: Random, symbols: Sequence[str]) -> Self:
         return cls(fills_over_ms=rng.randint(100, 3_000))
+
+
+class ThinBook(OrderFault, tag="thin_book"):
+    """The book has room for a `share` of the order alone; the rest of a market order expires."""
+
+    share: Annotated[float, Meta(ge=0, lt=1)] = 0.5
+
+    async def intercept(self, request: ApiRequest, execute: ExecuteOrder) -> object:
+        return execute(ExecutionTiming(share=Decimal(str(self.share))))
+
+    @classmethod
+    def draw(cls, rng: Random, symbols: Sequence[str]) -> Self:
+        return cls(share=rng.choice((0.0, round(rng.random() * 0.99, 2))))
 
 
 class EarlyReport(OrderFault, tag="early_report"):

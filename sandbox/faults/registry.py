@@ -23,6 +23,7 @@ from sandbox.faults.exchange import (
     Reset,
     Suspension,
     Transfer,
+    UnknownStatus,
 )
 from sandbox.faults.fault import Fault
 from sandbox.faults.market_streams import (
@@ -46,6 +47,7 @@ from sandbox.faults.orders import (
     OrderTimeout,
     Reject,
     SlowFills,
+    ThinBook,
 )
 from sandbox.faults.requests import RateLimit, RestError, RestLag, SlowRest
 from sandbox.faults.targets import BadFault
@@ -66,14 +68,14 @@ FeedFaultTypes = (
 )  # fmt: skip
 OrderFaultTypes = (
     OrderTimeout | OrderError | OrderHtml | OrderReset | OrderHalf | Reject
-    | HeldOrder | DelayedExecution | SlowFills | EarlyReport
+    | HeldOrder | DelayedExecution | SlowFills | ThinBook | EarlyReport
 )  # fmt: skip
 UserDataFaultTypes = (
     DropReports | DuplicateReports | ReorderReports | LateReports | UserMute
     | UserDisconnect | UserStall | UserShutdown | UserRefuse
 )  # fmt: skip
 ExchangeFaultTypes = (
-    ReadLag | ClockSkew | OrderLimit | Transfer | Reset | Suspension | Delisting
+    ReadLag | UnknownStatus | ClockSkew | OrderLimit | Transfer | Reset | Suspension | Delisting
 )  # fmt: skip
 FaultTypes = FeedFaultTypes | OrderFaultTypes | UserDataFaultTypes | ExchangeFaultTypes
 

@@ -17,7 +17,7 @@ from market.ticks import Side
 from orders.core.risk import Intent
 from orders.core.status import OrderStatus
 from orders.core.timeline import Step, Timeline, known_steps
-from orders.models import Order
+from orders.models import Order, Position
 from orders.services import open_orders
 from orders.venue.exchange import Exchange
 from strategies import queries
@@ -146,12 +146,13 @@ def _raise_signals(
 ) -> list[Signal]:
     """Write signals, and an order for the newest of each series where it is not stale.
 
-    A SELL is written even then: its order is denied, but what is held is to be sold from now on.
+    A SELL of what is held, or is being bought, is written even then: its order is denied, but the
+    position is to be sold from now on.
     """
     if not crossovers:
         return []
     newest = {crossover.window.key: crossover for crossover in crossovers}.values()
-    fresh = [one for one in newest if to_ms(now) <= one.stale_ms or one.side is Side.SELL]
+    fresh = [one for one in newest if to_ms(now) <= one.stale_ms or _is_exit(one)]
     symbols = read_symbols({crossover.window.symbol_id for crossover in crossovers})
     orders = _open(fresh, symbols, now, exchange, send) if fresh else []
     by_key = {order.client_order_id: order for order in orders}
@@ -161,6 +162,15 @@ def _raise_signals(
     ]
     queries.insert_signals(signals)
     return signals
+
+
+def _is_exit(crossover: Crossover) -> bool:
+    """True for a SELL of something. Asked of stale ones alone."""
+    if crossover.side is Side.BUY:
+        return False
+    series = crossover.window.strategy.name, crossover.window.symbol_id
+    held, orders = Position.objects.open().of(*series), Order.objects.of(*series)
+    return held.exists() or orders.live().exists()
 
 
 def _open(

@@ -55,6 +55,7 @@ def differences(site: Site, sandbox: Sandbox) -> list[str]:
         *_of_fills(site, trades, theirs),
         *_of_positions(trades),
         *_of_balances(site, trades, theirs),
+        *_unsold(site),
     ]
 
 
@@ -115,23 +116,36 @@ def _of_positions(trades: Iterable[dict[str, Any]]) -> list[str]:
 
 
 def _of_balances(site: Site, trades: Iterable[dict[str, Any]], theirs: Ledger) -> list[str]:
-    """What our positions hold, dust included, and what our trades paid is what moved there."""
-    moved: dict[str, Decimal] = defaultdict(Decimal)
+    """What our positions hold, dust included, and what our trades paid is what moved there.
+
+    Together they hold no more of anything than there is.
+    """
+    moved, held = defaultdict[str, Decimal](Decimal), defaultdict[str, Decimal](Decimal)
     for position in everything(site, "positions", status="all"):
-        moved[position["symbol"].removesuffix("USDT")] += Decimal(position["quantity"])
+        held[position["symbol"].removesuffix("USDT")] += Decimal(position["quantity"])
     for trade in trades:
         quote = Decimal(trade["quote_quantity"])
         moved["USDT"] += quote if trade["side"] == "SELL" else -quote
         # What a position holds is net of fees in its own asset.
         if trade["commission_asset"] != trade["symbol"].removesuffix("USDT"):
             moved[trade["commission_asset"]] -= Decimal(trade["commission"])
+    for adjustment in everything(site, "adjustments"):
+        moved[adjustment["symbol"].removesuffix("USDT")] += Decimal(adjustment["kept"])
+    came = defaultdict[str, Decimal](Decimal)
+    for grant in theirs["grants"]:
+        came[grant["asset"]] += Decimal(grant["amount"])
+    has = {a: Decimal(b["free"]) + Decimal(b["locked"]) for a, b in theirs["balances"].items()}
     return [
-        f"{asset}: {moved[asset]} by our books, {there} there"
-        for asset, balance in theirs["balances"].items()
-        if moved[asset]
-        != (
-            there := Decimal(balance["free"])
-            + Decimal(balance["locked"])
-            - Decimal(theirs["initial_balances"][asset])
-        )
+        f"{asset}: {held[asset]} and {moved[asset]} by our books, {there} of {came[asset]} there"
+        for asset, there in has.items()
+        if held[asset] + moved[asset] != there - came[asset] or held[asset] > there
+    ]
+
+
+def _unsold(site: Site) -> list[str]:
+    """Positions that are to be sold are being sold, until nothing is left."""
+    return [
+        f"{position['strategy']} {position['symbol']}: {position['quantity']} is still to be sold"
+        for position in everything(site, "positions", status="open")
+        if position["exit_reason"]
     ]

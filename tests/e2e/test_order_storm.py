@@ -5,6 +5,7 @@ and its booked fills; afterwards our books are the exchange's."""
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from decimal import Decimal
 from pathlib import Path
 from random import Random
 
@@ -25,6 +26,7 @@ FAULTS = (
     *registry.faults_by_name(registry.UserDataFaultTypes),
     *("read_lag", "clock_skew", "order_limit", "rate_limit", "rest_error", "slow_rest"),
     *("disconnect", "stall"),
+    *("unknown_status", "suspension", "delisting"),
 )
 # Averages and stops so close that every candle may cross and every rise and fall ends a position.
 DENSE = {
@@ -127,7 +129,7 @@ def weather(
 ) -> set[str]:
     """Let it rage, then hold the books against the ledger; returns the steps that were struck."""
     dice = Random(seed)
-    fees = ["--fee-asset", "BNB"] if seed % 3 == 0 else []
+    fees = ["--fee-asset", "BNB", "--fee", "0.02"] if seed % 3 == 0 else []
     settings = DENSE | {"PROTECTIVE_STOPS": "true" if seed % 2 else "false"}
     if cluster:
         settings["DATABASE_URL"] = cluster[-1].url
@@ -136,6 +138,9 @@ def weather(
         "--seed", str(seed), "--rate", "5", "--symbols", SYMBOLS, *fees,
         SANDBOX_SEED=str(seed), DJANGO_SETTINGS_MODULE="tests.crashing.settings", **settings,
     )  # fmt: skip
+    if fees:  # so little of it is left that fees soon eat what positions hold
+        granted = Decimal(sandbox.ledger()["initial_balances"]["BNB"])
+        sandbox.inject("transfer", asset="BNB", amount=str(Decimal("0.01") - granted))
     storm = Storm(site, cluster, dice)
     assert eventually(lambda: everything(site, "trades"), 2 * HANG_S)
     (site.folder / FILE).touch()

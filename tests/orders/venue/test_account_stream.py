@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from datetime import timedelta
@@ -11,6 +12,7 @@ from typing import Any
 import pytest
 from django.db import OperationalError
 from django.utils import timezone
+from websocket import WebSocket
 
 from foundation.times import to_ms
 from market.models import Symbol
@@ -26,7 +28,8 @@ from orders.events import (
 )
 from orders.models import ForeignOrder, Order, OrderChange, Position, Trade
 from orders.services import apply_executions, open_orders, reconcile, submit
-from orders.venue.account_stream import AccountStream, StreamLost
+from orders.venue.account_stream import AccountStream
+from orders.venue.account_subscription import AccountSubscription, StreamLost
 from orders.venue.binance import BinanceExchange
 from orders.venue.exchange import Execution, ExecutionReport, ListedOrder, OutcomeUnknown
 from orders.venue.signing import signed_request
@@ -220,25 +223,31 @@ class TestHearing:
 
 class TestMessages:
     @pytest.fixture
-    def stream(self) -> AccountStream:
-        return listener("ws://127.0.0.1:1", lambda: NOON_MS)
+    def subscription(self) -> AccountSubscription:
+        return AccountSubscription(WebSocket())
 
-    @pytest.mark.django_db
-    def test_a_subscription_that_is_refused_is_lost(self, stream: AccountStream) -> None:
-        stream.handle_message(b'{"id":1,"status":200,"result":{"subscriptionId":0}}')
-        assert stream.state["subscribed"]
+    def test_a_subscription_that_is_refused_is_lost(
+        self, subscription: AccountSubscription
+    ) -> None:
+        subscription.read(b'{"id":1,"status":200,"result":{"subscriptionId":0}}')
+        assert subscription.subscribed_ms
         with pytest.raises(StreamLost, match="-1021"):
-            stream.handle_message(b'{"id":1,"status":400,"error":{"code":-1021,"msg":"Timestamp"}}')
+            subscription.read(b'{"id":1,"status":400,"error":{"code":-1021,"msg":"Timestamp"}}')
 
-    def test_an_announced_end_is_one(self, stream: AccountStream) -> None:
+    def test_an_end_is_one(self, subscription: AccountSubscription) -> None:
         with pytest.raises(StreamLost, match="ends the stream"):
-            stream.handle_message(
-                b'{"subscriptionId":0,"event":{"e":"eventStreamTerminated","E":1}}'
-            )
+            subscription.read(b'{"subscriptionId":0,"event":{"e":"eventStreamTerminated","E":1}}')
 
-    def test_what_cannot_be_read_ends_nothing(self, stream: AccountStream) -> None:
+    def test_an_announced_shutdown_is_time_to_replace_it(
+        self, subscription: AccountSubscription
+    ) -> None:
+        assert not subscription.is_retiring
+        subscription.read(b'{"event":{"e":"serverShutdown","E":1770123456789}}')
+        assert subscription.is_retiring
+
+    def test_what_cannot_be_read_ends_nothing(self, subscription: AccountSubscription) -> None:
         for text in (b"{", b'{"event":{"e":"executionReport"}}', b'{"event":{"e":"new kind"}}'):
-            stream.handle_message(text)
+            assert subscription.read(text) is None
 
 
 @pytest.mark.django_db(transaction=True)
@@ -293,6 +302,23 @@ class TestAgainstTheSandbox:
         sandbox.inject("order_error", executed=True)
         order = self.placed(sandbox, 2)
         assert eventually(lambda: self.settled(order))
+
+    def test_a_connection_that_is_about_to_end_is_replaced_before_it_does(
+        self, sandbox: Sandbox, listening: AccountStream, subscriptions: list[str]
+    ) -> None:
+        assert sandbox.inject("user_shutdown", seconds=2)["sockets"] == 1
+        closed_s = time.monotonic() + 3
+        gaps: list[object] = []
+
+        def is_over() -> bool:
+            gaps.extend([] if listening.state["subscribed"] else ["not subscribed"])
+            return time.monotonic() > closed_s
+
+        assert eventually(is_over)
+        sandbox.inject("order_error", executed=True)
+        order = self.placed(sandbox, 3)
+        assert eventually(lambda: self.settled(order))
+        assert (gaps, len(subscriptions)) == ([], 1)
 
     def test_a_database_that_is_away_as_it_subscribes_ends_nothing(
         self,

@@ -60,6 +60,26 @@ def test_an_order_error_leaves_the_outcome_open(venue: Venue, done: bool) -> Non
     assert venue.place_order(quantity="0.001").json()["status"] == "FILLED"
 
 
+def test_a_thin_book_fills_a_part_and_the_rest_expires(venue: Venue) -> None:
+    venue.inject_fault("thin_book", share=0.25)
+    answer = venue.place_order(quantity="0.004").json()
+    assert (answer["status"], answer["executedQty"]) == ("EXPIRED", "0.00100000")
+    venue.inject_fault("thin_book", share=0)
+    assert venue.place_order(quantity="0.004").json()["fills"] == []
+    assert venue.place_order(quantity="0.004").json()["status"] == "FILLED"
+
+
+def test_the_newest_order_may_be_in_a_status_that_nobody_knows(venue: Venue) -> None:
+    for name in ("known", "strange"):
+        venue.place_order(quantity="0.001", newClientOrderId=name)
+    venue.inject_fault("unknown_status", seconds=60)
+    assert order_status(venue, "strange") == "PENDING_SETTLEMENT"
+    rows = venue.signed_request("GET", "/api/v3/allOrders", symbol="BTCUSDT").json()
+    assert [row["status"] for row in rows[-2:]] == ["FILLED", "PENDING_SETTLEMENT"]
+    requests.delete(f"{venue.url}/sandbox/faults", timeout=HANG_S)
+    assert order_status(venue, "strange") == "FILLED"
+
+
 @pytest.mark.parametrize("done", [True, False])
 def test_an_order_may_never_be_answered(venue: Venue, done: bool) -> None:
     venue.inject_fault("order_timeout", executed=done)

@@ -103,8 +103,8 @@ def accept_alarm(alarm_id: int, difference: Decimal, by: User, now: datetime) ->
 
 
 def names_not_trading() -> list[str]:
-    """Symbols that are held and may trade again at any time."""
-    held = Position.objects.open().exclude(symbol__status__in=(TRADING, GONE))
+    """Symbols that are held and not trading."""
+    held = Position.objects.open().exclude(symbol__status=TRADING)
     return sorted(set(held.values_list("symbol__name", flat=True)))
 
 

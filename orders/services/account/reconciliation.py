@@ -16,11 +16,11 @@ from orders.core.position import Fill
 from orders.core.status import ENDED, OrderStatus
 from orders.events import symbol_refused
 from orders.models import Alarm, Epoch, Order, OrdersCheck, Position, Trade
-from orders.services.adjustments import cover_overdrafts
-from orders.services.alarms import record_difference, settle_difference
+from orders.services.account.adjustments import cover_overdrafts
+from orders.services.account.alarms import record_difference, settle_difference
+from orders.services.account.epochs import begin_epoch, booked_balances, current_epoch
+from orders.services.account.executions import record_foreign_order
 from orders.services.booking import record
-from orders.services.epochs import begin_epoch, booked_balances, current_epoch
-from orders.services.executions import record_foreign_order
 from orders.services.lookup import look_up
 from orders.venue.exchange import (
     Busy,

@@ -23,7 +23,7 @@ from orders.core.position import PositionState
 from orders.core.status import OrderStatus
 from orders.events import position_changed
 from orders.models import Adjustment, AdjustmentKind, Alarm, Epoch, Order, Position, Trade
-from orders.services.epochs import moved_beside_positions
+from orders.services.account.epochs import moved_beside_positions
 from orders.services.transitions import lock_order, transition
 
 logger = structlog.get_logger(__name__)

@@ -1,0 +1,1 @@
+"""The account held against our books: balances, orders, fees, alarms, epochs."""
