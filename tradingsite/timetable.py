@@ -31,8 +31,8 @@ class Timetable(Scheduler):
         return super().apply_async(entry, *args, **options)
 
 
-def _waits(task: str) -> bool:
+def _waits(task: str | None) -> bool:
     try:
-        return task_queue.holds(task)
+        return task is not None and task_queue.holds(task)
     except RedisError:
         return False  # sending it says what is wrong
