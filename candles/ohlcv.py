@@ -1,11 +1,6 @@
-"""Ticks folded into candles, exactly.
+"""Ticks folded into candles of one interval, exactly."""
 
-Ticks are folded once, into the base interval: the longest span that divides all intervals
-asked for. Longer candles are merged from closed base candles, so all of them rest on the same
-proof.
-"""
-
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, MutableMapping, Sequence
 from decimal import Decimal, localcontext
 from math import gcd
 
@@ -100,25 +95,41 @@ class CandleBuilder:
     """Folds one symbol's ticks, in the order of their ids, into candles of one interval.
 
     `forming` is the candle still taking ticks; it exists from the first tick or price on.
-    `late_at` is the index of the tick that `fold` stopped at: its candle had closed before.
+    `klines` says by open time whether the exchange has a kline there, as far as that is known:
+    an interval without a trade closes where it has one, is skipped where it has none (trading
+    was suspended), and stays open where that is unknown. None says that it has all of them.
+
+    `fold` stops at a tick whose candle had closed before, at index `late_at`, and at one that
+    lies beyond an empty interval of which nothing is known, at `unproven_at`.
     """
 
-    def __init__(self, interval_ms: int, forming: OHLCV | None = None) -> None:
+    def __init__(
+        self,
+        interval_ms: int,
+        forming: OHLCV | None = None,
+        klines: MutableMapping[int, bool] | None = None,
+    ) -> None:
         self.interval_ms = interval_ms
         self.forming = forming
+        self.klines = klines
         self.late_at: int | None = None
+        self.unproven_at: int | None = None
 
     def fold(self, ticks: Sequence[Tick], start: int = 0) -> list[OHLCV]:
-        """Fold `ticks` from `start` up to the first late one; return what closed, empty or not."""
+        """Fold `ticks` from `start` as far as that goes; return what closed, empty or not."""
         closed: list[OHLCV] = []
-        self.late_at = None
+        self.late_at = self.unproven_at = None
         while start < len(ticks):
+            time_ms = ticks[start].time_ms
             if self.forming is None:
                 self.forming = self._opened_by(ticks[start])
-            if ticks[start].time_ms < self.forming.open_ms:
+            if time_ms < self.forming.open_ms:
                 self.late_at = start
                 return closed
-            closed += self.advance(ticks[start].time_ms)
+            closed += self._reach(time_ms)
+            if time_ms >= self.forming.end_ms:
+                self.unproven_at = start
+                return closed
             self.forming, start = _folded(self.forming, ticks, start)
         return closed
 
@@ -127,8 +138,35 @@ class CandleBuilder:
         closed: list[OHLCV] = []
         while self.forming is not None and self.forming.end_ms <= now_ms:
             closed.append(self.forming)
-            self.forming = flat(self.forming.end_ms, self.interval_ms, self.forming.close)
+            self._open_next(self.forming)
         return closed
+
+    def skip_absent(self) -> None:
+        """Pass over empty intervals of which the exchange has no kline."""
+        while (
+            (forming := self.forming) and not forming.trades and self._has_kline(forming) is False
+        ):
+            self._open_next(forming)
+
+    def _reach(self, time_ms: int) -> list[OHLCV]:
+        """Close what has ended by `time_ms`, up to an empty interval that may not exist."""
+        closed: list[OHLCV] = []
+        while (forming := self.forming) is not None and forming.end_ms <= time_ms:
+            exists = True if forming.trades else self._has_kline(forming)
+            if exists is None:
+                return closed
+            if exists:
+                closed.append(forming)
+            self._open_next(forming)
+        return closed
+
+    def _has_kline(self, candle: OHLCV) -> bool | None:
+        return True if self.klines is None else self.klines.get(candle.open_ms)
+
+    def _open_next(self, candle: OHLCV) -> None:
+        if self.klines:
+            self.klines.pop(candle.open_ms, None)
+        self.forming = flat(candle.end_ms, self.interval_ms, candle.close)
 
     def _opened_by(self, tick: Tick) -> OHLCV:
         return flat(floor_ms(tick.time_ms, self.interval_ms), self.interval_ms, tick.price)
@@ -189,111 +227,3 @@ def _folded(candle: OHLCV, ticks: Sequence[Tick], start: int) -> tuple[OHLCV, in
 def base_interval_ms(intervals: Iterable[str]) -> int:
     """The longest span that divides all of `intervals`."""
     return gcd(*(INTERVALS_MS[name] for name in intervals))
-
-
-class SymbolCandles:
-    """One symbol's candles of several intervals, folded from its ticks once.
-
-    `parts` holds, per interval longer than the base, what closed base candles have brought
-    together so far; `forming` adds the base candle that is still open. `late` collects the
-    ticks whose base candle was closed before they came: longer candles that are still open
-    have them, closed ones are for the caller to revise. `newest_ms` is the newest trade time,
-    at least to the base candle.
-    """
-
-    def __init__(
-        self,
-        intervals: Sequence[str],
-        base: OHLCV | None = None,
-        parts: Mapping[str, OHLCV] | None = None,
-        newest_ms: int = 0,
-    ) -> None:
-        self.intervals = {name: INTERVALS_MS[name] for name in intervals}
-        self.builder = CandleBuilder(base_interval_ms(intervals), base)
-        self.parts: dict[str, OHLCV] = dict(parts or {})
-        self.newest_ms = newest_ms
-        self.late: list[Tick] = []
-
-    def fold(self, ticks: Sequence[Tick]) -> list[OHLCV]:
-        """Fold ticks in the order of their ids; return what closed, of all intervals, in order."""
-        closed = self._folded(ticks, 0)
-        while self.builder.late_at is not None:
-            late_at = self.builder.late_at
-            self._add_late(ticks[late_at])
-            closed += self._folded(ticks, late_at + 1)
-        return closed
-
-    def advance(self, now_ms: int) -> list[OHLCV]:
-        """Close every interval that has ended by `now_ms`, traded in or not."""
-        return self._rolled_up(self.builder.advance(now_ms))
-
-    def forming(self) -> dict[str, OHLCV]:
-        """The open candle of each interval; empty before the first tick."""
-        base = self.builder.forming
-        return {} if base is None else forming_of(base, self.parts, self.intervals)
-
-    def _folded(self, ticks: Sequence[Tick], start: int) -> list[OHLCV]:
-        closed = self._rolled_up(self.builder.fold(ticks, start))
-        forming = self.builder.forming
-        if forming is not None and forming.trades:
-            self.newest_ms = max(self.newest_ms, forming.open_ms)
-        return closed
-
-    def _add_late(self, tick: Tick) -> None:
-        self.late.append(tick)
-        for name, part in self.parts.items():
-            self.parts[name] = self._with_late(part, tick)
-        if self.builder.forming is not None:
-            self.builder.forming = self._with_late(self.builder.forming, tick)
-        self.newest_ms = max(self.newest_ms, tick.time_ms)
-
-    def _with_late(self, candle: OHLCV, tick: Tick) -> OHLCV:
-        """An open candle once a late tick has come, of its span or of one before it.
-
-        An empty one is flat at the close of the last one that has trades.
-        """
-        if candle.open_ms <= tick.time_ms:
-            return with_ticks(candle, [tick])
-        last_ms = floor_ms(self.newest_ms, candle.interval_ms)
-        if candle.trades or tick.time_ms < last_ms:
-            return candle
-        return flat(candle.open_ms, candle.interval_ms, tick.price)
-
-    def _rolled_up(self, closed: list[OHLCV]) -> list[OHLCV]:
-        if not closed:
-            return closed
-        result: list[OHLCV] = []
-        for candle in closed:
-            for name, interval_ms in self.intervals.items():
-                if interval_ms == candle.interval_ms:
-                    result.append(candle)
-                elif longer := self._extended(name, interval_ms, candle):
-                    result.append(longer)
-        return result
-
-    def _extended(self, name: str, interval_ms: int, candle: OHLCV) -> OHLCV | None:
-        """Add a base candle to a longer one; return that if it is now complete."""
-        part = self.parts.pop(name, None)
-        parts = [candle] if part is None else [part, candle]
-        longer = merged(parts, floor_ms(candle.open_ms, interval_ms), interval_ms)
-        if candle.end_ms == longer.end_ms:
-            self.parts[name] = flat(longer.end_ms, interval_ms, longer.close)
-            return longer
-        self.parts[name] = longer
-        return None
-
-
-def forming_of(
-    base: OHLCV, parts: Mapping[str, OHLCV], intervals: Mapping[str, int]
-) -> dict[str, OHLCV]:
-    """The open candle of each interval, from the open base candle and what lies before it."""
-    forming: dict[str, OHLCV] = {}
-    for name, interval_ms in intervals.items():
-        before = [parts[name]] if name in parts else []
-        if interval_ms == base.interval_ms:
-            forming[name] = base
-        else:
-            forming[name] = merged(
-                [*before, base], floor_ms(base.open_ms, interval_ms), interval_ms
-            )
-    return forming

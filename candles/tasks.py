@@ -10,9 +10,9 @@ from django.conf import settings
 from candles import services
 from foundation.redis import connection
 from foundation.times import to_time
+from market.bounds import BadFrame
 from market.failures import ExchangeUnreachable
 from market.rest import MarketRest, market_rest
-from market.wire import BadFrame
 
 logger = structlog.get_logger(__name__)
 

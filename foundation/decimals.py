@@ -6,6 +6,10 @@ from decimal import Context, Decimal, Inexact, InvalidOperation, Overflow
 # instead of rounding.
 EXACT = Context(prec=60, traps=[Inexact, InvalidOperation, Overflow])
 ZERO = Decimal(0)
+# Digits of an amount from outside. Two of them multiplied fit EXACT, with room to add many up.
+MAX_WHOLE_DIGITS = 15
+MAX_PLACES = 12
+MAX_STORED_DIGITS = 60  # on either side of the point: more than EXACT ever makes
 
 
 def plain(value: Decimal) -> str:
@@ -23,3 +27,17 @@ def plain(value: Decimal) -> str:
 def floor_to_step(value: Decimal, step: Decimal) -> Decimal:
     """The largest multiple of `step` that is not above `value`; a step of 0 is switched off."""
     return value if step == 0 else EXACT.multiply(value // step, step)
+
+
+def is_bounded(
+    value: Decimal, whole_digits: int = MAX_WHOLE_DIGITS, places: int = MAX_PLACES
+) -> bool:
+    """True for a finite number with no more digits before and behind its point than these.
+
+    To be asked before any arithmetic or formatting: 1e-999999999 is a short text and a number
+    whose digits fill gigabytes. Zeros behind the point count, for they are kept.
+    """
+    exponent = value.as_tuple().exponent
+    if not isinstance(exponent, int):  # an infinity or no number
+        return False
+    return -places <= exponent and max(value.adjusted(), exponent) < whole_digits

@@ -31,6 +31,7 @@ class _Task(NamedTuple):
     job: Callable[[], Any] = lambda: None
     then: Callable[[Any], None] = lambda _: None
     retry_after: RetryPolicy = lambda _: None
+    otherwise: Callable[[Exception], None] | None = None
 
 
 def while_database_away(error: Exception) -> float | None:
@@ -74,10 +75,14 @@ class WorkerPool:
         *,
         urgent: bool = False,
         retry_after: RetryPolicy = while_database_away,
+        otherwise: Callable[[Exception], None] | None = None,
     ) -> None:
-        """Have `job` done after those before it, an urgent one before all others."""
+        """Have `job` done after those before it, an urgent one before all others.
+
+        `otherwise` follows from one that fails for good; without it `collect` raises the failure.
+        """
         rank = _Rank.URGENT if urgent else _Rank.NORMAL
-        self._tasks.put(_Task(rank, next(self._numbers), job, then, retry_after))
+        self._tasks.put(_Task(rank, next(self._numbers), job, then, retry_after, otherwise))
 
     def collect(self) -> None:
         """Do what follows from the jobs done since the last call; raise what one has raised."""
@@ -138,7 +143,7 @@ class WorkerPool:
             wait_s = task.retry_after(error)
             if wait_s is None:
                 # Not ours to judge: `collect` raises it where the process can end of it.
-                self._outcomes.put(partial(_raise, error))
+                self._outcomes.put(partial(task.otherwise or _raise, error))
             return wait_s
 
 

@@ -4,6 +4,7 @@ import time
 from typing import Protocol
 
 from foundation.times import now_ms
+from market.bounds import MAX_AHEAD_MS
 
 MAX_ROUND_TRIP_MS = 1_000  # there and back; a slower answer says too little of the time
 
@@ -45,6 +46,13 @@ class ExchangeClock:
         if self._offset_ms is None:
             return now_ms()
         return int(time.monotonic() * 1000 + self._offset_ms)
+
+    def latest_ms(self) -> int:
+        """The latest time that an event of now can bear.
+
+        Our wall clock counts too: where the machine slept, it alone knows until the next `sync`.
+        """
+        return max(self.now_ms(), now_ms()) + MAX_AHEAD_MS
 
     def ahead_ms(self) -> int:
         """Lead of the exchange's clock over our wall clock."""

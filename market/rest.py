@@ -10,15 +10,17 @@ from urllib.parse import urlencode
 from django.conf import settings
 
 from foundation.times import now_ms
+from market.bounds import MAX_ID, MAX_TIME_MS
+from market.clock import ExchangeClock
 from market.failures import ExchangeUnreachable
 from market.ratelimit.grants import Grant, Priority, RateLimited
 from market.ratelimit.limiter import RateLimiter, shared_limiter
 from market.ratelimit.weights import request_weight
-from market.ticks import Tick
-from market.transport import HttpTransport, not_sent
-from market.wire import (
+from market.rest_wire import (
     KlineRow,
     SymbolInfo,
+    check_ascending,
+    check_interval,
     contradicts_itself,
     read_agg_trades,
     read_exchange_info,
@@ -27,6 +29,9 @@ from market.wire import (
     read_server_time,
     read_weight_limit,
 )
+from market.rows import Rows
+from market.ticks import Tick
+from market.transport import HttpTransport, not_sent
 
 HEADERS = {"Accept": "application/json", "Accept-Encoding": "gzip, deflate"}
 ANSWER_TIMEOUT_S = 10.0  # the exchange's own bound
@@ -55,6 +60,7 @@ class MarketRest:
         self._limiter = limiter
         self._priority = priority
         self._stopping = stopping
+        self.clock: ExchangeClock | None = None  # bounds the times of trades, where one is given
 
     def in_background(self, stopping: threading.Event | None = None) -> "MarketRest":
         """The same, connections included, for work that must not hold up others."""
@@ -67,7 +73,10 @@ class MarketRest:
         return read_server_time(self._get("/api/v3/time"))
 
     def exchange_info(self, symbols: Sequence[str]) -> list[SymbolInfo]:
-        """Raises Refused (-1121) where the exchange doesn't know one of the symbols."""
+        """Of those of the `symbols` of which the answers say something usable, and of no other.
+
+        Raises Refused (-1121) where the exchange doesn't know one of them.
+        """
         found: list[SymbolInfo] = []
         for at in range(0, len(symbols), MAX_SYMBOLS_PER_REQUEST):
             some = list(symbols[at : at + MAX_SYMBOLS_PER_REQUEST])
@@ -75,37 +84,48 @@ class MarketRest:
             body = self._get("/api/v3/exchangeInfo", symbols=names)
             if self._limiter is not None:
                 _set_limits(self._limiter, body)
-            found += read_exchange_info(body)
+            found += read_exchange_info(body, some)
         return found
 
-    def agg_trades(self, symbol: str, **bounds: int) -> list[Tick]:
-        """Up to MAX_ROWS ticks, oldest first: from `fromId` or `startTime` on, else the newest."""
+    def agg_trades(self, symbol: str, **bounds: int) -> Rows[Tick]:
+        """Up to MAX_ROWS ticks, oldest first: from `fromId` or `startTime` on, else the newest.
+
+        Raises BadFrame where they are others than were asked for.
+        """
         query = {"symbol": symbol, "limit": MAX_ROWS, **bounds}
-        return read_agg_trades(symbol, self._get("/api/v3/aggTrades", **query))
+        body = self._get("/api/v3/aggTrades", **query)
+        latest_ms = MAX_TIME_MS if self.clock is None else self.clock.latest_ms()
+        rows = read_agg_trades(symbol, body, min(latest_ms, bounds.get("endTime", latest_ms)))
+        check_ascending([row.tick_id for row in rows], bounds.get("fromId", 0), MAX_ID)
+        return rows
 
     def klines(
         self, symbol: str, interval: str, start_ms: int, end_ms: int
-    ) -> Iterator[list[KlineRow]]:
+    ) -> Iterator[Rows[KlineRow]]:
         """Pages of klines that open within `[start_ms, end_ms)`, oldest first."""
         while start_ms < end_ms:
             rows = self.klines_page(symbol, interval, start_ms, end_ms)
             if rows:
                 yield rows
-            if len(rows) < MAX_ROWS:
+            if rows.listed < MAX_ROWS or not rows:
                 return
             start_ms = rows[-1][0] + 1
 
     def klines_page(
-        self, symbol: str, interval: str, start_ms: int, end_ms: int, limit: int = MAX_ROWS
-    ) -> list[KlineRow]:
+        self, symbol: str, interval: str, start_ms: int, end_ms: int | None, limit: int = MAX_ROWS
+    ) -> Rows[KlineRow]:
         """The first `limit` klines that open within `[start_ms, end_ms)`, oldest first.
 
+        Without `end_ms` the last one may still be open.
+
         A fresh one that contradicts itself makes the whole answer unusable for now; an old one
-        is what the exchange stands by.
+        is what the exchange stands by. Raises BadFrame where they are others than asked for.
         """
         query = {"symbol": symbol, "interval": interval, "limit": limit}
-        bounds = {"startTime": start_ms, "endTime": end_ms - 1}
+        bounds = {"startTime": start_ms} | ({} if end_ms is None else {"endTime": end_ms - 1})
         rows = read_klines(self._get("/api/v3/klines", **query, **bounds))
+        check_ascending([row[0] for row in rows], start_ms, (end_ms or MAX_TIME_MS) - 1)
+        check_interval(rows, interval, now_ms())
         fresh_ms = now_ms() - FRESH_MS
         for row in rows:
             if row[6] > fresh_ms and contradicts_itself(row):  # its close time

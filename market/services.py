@@ -6,10 +6,11 @@ import structlog
 from django.conf import settings
 from django.db import transaction
 
+from market.bounds import BadFrame
 from market.failures import ExchangeUnreachable, Refused
 from market.models import GONE, Symbol
 from market.rest import MarketRest, market_rest
-from market.wire import SymbolInfo
+from market.rest_wire import SymbolInfo
 
 __all__ = [
     "UnknownSymbol",
@@ -87,9 +88,16 @@ def follow(name: str, rest: MarketRest | None = None) -> Symbol:
 
 
 def _fetch(names: Sequence[str], rest: MarketRest) -> list[SymbolInfo]:
-    """Ask the exchange about symbols. Raises UnknownSymbol for one that it doesn't know."""
+    """Ask the exchange about symbols. Raises UnknownSymbol for one that it doesn't know.
+
+    Raises ExchangeUnreachable where it says nothing usable of the only one, or of any.
+    """
     try:
-        return rest.exchange_info(names)
+        if infos := rest.exchange_info(names):
+            return infos
+        raise ExchangeUnreachable(f"the exchange says nothing usable of {', '.join(names)}")
+    except BadFrame as error:
+        raise ExchangeUnreachable(str(error)) from error
     except Refused as error:
         if error.code not in UNKNOWN_SYMBOL_CODES:
             raise ExchangeUnreachable(str(error)) from error
@@ -135,6 +143,8 @@ def load_symbols(rest: MarketRest) -> None:
     """
     if not Symbol.objects.exists():
         infos = _fetch(settings.SYMBOLS, rest)
+        if missing := set(settings.SYMBOLS) - {info.symbol for info in infos}:
+            raise ExchangeUnreachable(f"the exchange says nothing usable of {min(missing)}")
         with transaction.atomic():  # all of them or none: half of them would count as a choice
             keys = [symbol.pk for symbol in _store(infos)]
             Symbol.objects.filter(pk__in=keys).update(followed=True)

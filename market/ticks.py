@@ -5,6 +5,8 @@ from enum import StrEnum
 
 import msgspec
 
+from market.bounds import AnyTimeMs, Id, SymbolName
+
 
 class Side(StrEnum):
     BUY = "BUY"
@@ -33,16 +35,17 @@ class Tick(
     `price` is in quote asset per unit of base asset, `quantity` in base asset, `time_ms` the
     exchange's trade time. `tick_id` rises by one per symbol: a jump means ticks to fetch.
     The `rename` above holds the wire's letters, so a frame is decoded straight into a tick.
+    Decoding checks the whole numbers; `market.wire.read_frames` the rest.
     Source: Binance Spot, WebSocket Streams, "Aggregate Trade Streams".
     """
 
-    symbol: str
-    tick_id: int
+    symbol: SymbolName
+    tick_id: Id
     price: Decimal
     quantity: Decimal
-    first_trade_id: int
-    last_trade_id: int
-    time_ms: int
+    first_trade_id: Id
+    last_trade_id: Id
+    time_ms: AnyTimeMs
     buyer_is_maker: bool
 
     @property

@@ -1,22 +1,30 @@
-"""Wire format of the exchange's public side, read once at the border into our types."""
+"""Wire format of the exchange's public streams, read once at the border into our types."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from decimal import Decimal
 from typing import Any, Literal, TypeVar
 
 import msgspec
 
+from market.bounds import (
+    DECODE_ERRORS,
+    MAX_AMOUNT,
+    MAX_TIME_MS,
+    MIN_AMOUNT,
+    MIN_TIME_MS,
+    BadFrame,
+    Count,
+    IdOrNone,
+    SymbolName,
+    TimeMs,
+    Word,
+    check,
+    check_amounts,
+    check_positive,
+)
 from market.ticks import Tick
 
 T = TypeVar("T")
-
-
-class BadFrame(ValueError):
-    """A frame or an answer that is not what the exchange documents."""
-
-
-# What msgspec raises for damaged text; bad UTF-8 comes as it is.
-DECODE_ERRORS = (msgspec.DecodeError, UnicodeDecodeError)
 
 
 class KlineEvent(msgspec.Struct, frozen=True):
@@ -74,6 +82,7 @@ class StreamBatch(msgspec.Struct):
     replies: list[Reply] = []
     shutdown: bool = False  # the server says that it will soon be gone
     unknown: list[bytes] = []  # frames that are none of these: not asked for, or damaged
+    damaged: list[str] = []  # events that cannot be, and why; what they are of is still to come
     newly_live: list[str] = []
     newly_silent: list[str] = []
 
@@ -85,25 +94,25 @@ class _TickFrame(msgspec.Struct, gc=False):
 class _Kline(msgspec.Struct):
     """The letters of the wire."""
 
-    t: int
-    i: str
-    f: int
-    L: int
+    t: TimeMs
+    i: Word
+    f: IdOrNone
+    L: IdOrNone
     o: Decimal
     h: Decimal
     l: Decimal  # noqa: E741  # the exchange's name
     c: Decimal
     v: Decimal
     q: Decimal
-    n: int
+    n: Count
     V: Decimal
     Q: Decimal
     x: bool
 
 
 class _KlineMessage(msgspec.Struct, tag_field="e", tag="kline"):
-    E: int
-    s: str
+    E: TimeMs
+    s: SymbolName
     k: _Kline
 
     def event(self) -> KlineEvent:
@@ -131,8 +140,11 @@ _bare_shutdown = msgspec.json.Decoder(_BareShutdown).decode
 _reply = msgspec.json.Decoder(Reply, strict=False).decode
 
 
-def read_frames(frames: Iterable[bytes]) -> StreamBatch:
-    """Read frames of a combined stream. Source: WebSocket Streams, "Aggregate Trade Streams"."""
+def read_frames(frames: Iterable[bytes], latest_ms: int = MAX_TIME_MS) -> StreamBatch:
+    """Read frames of a combined stream. Source: WebSocket Streams, "Aggregate Trade Streams".
+
+    `latest_ms` bounds the times of events: the exchange's clock and what it may err by.
+    """
     batch = StreamBatch()
     add, rest = batch.ticks.append, iter(frames)
     while True:
@@ -140,24 +152,93 @@ def read_frames(frames: Iterable[bytes]) -> StreamBatch:
         try:
             for frame in rest:  # nearly all are ticks: the others may cost an exception
                 add(_tick_frame(frame).data)
-            return batch
+            break
         except DECODE_ERRORS:
-            _read_other(frame, batch)
+            _read_other(frame, batch, latest_ms)
+    if not _are_possible(batch.ticks, latest_ms):
+        _set_damaged_aside(batch, latest_ms)
+    return batch
 
 
-def _read_other(frame: bytes, batch: StreamBatch) -> None:
+def _are_possible(ticks: Sequence[Tick], latest_ms: int) -> bool:
+    """True where all ticks are within bounds."""
+    low, high = MIN_AMOUNT, MAX_AMOUNT
+    try:
+        for tick in ticks:
+            if not (
+                low <= tick.price < high
+                and low <= tick.quantity < high
+                and tick.first_trade_id <= tick.last_trade_id
+                and MIN_TIME_MS <= tick.time_ms <= latest_ms
+            ):
+                return False
+    except ArithmeticError:  # no number
+        return False
+    return True
+
+
+def check_tick(tick: Tick, latest_ms: int = MAX_TIME_MS) -> None:
+    """Raise BadFrame for a tick that cannot be."""
+    check_positive(price=tick.price, quantity=tick.quantity)
+    check(tick.first_trade_id <= tick.last_trade_id, "its last trade id is before its first")
+    check(tick.time_ms >= MIN_TIME_MS, f"its time {tick.time_ms} is before the exchange's own")
+    check(tick.time_ms <= latest_ms, f"its time {tick.time_ms} is ahead of the clock")
+
+
+def _set_damaged_aside(batch: StreamBatch, latest_ms: int) -> None:
+    """Move ticks that cannot be out of `ticks`; the hole in their ids is filled by REST."""
+    ticks, batch.ticks = batch.ticks, []
+    for tick in ticks:
+        try:
+            check_tick(tick, latest_ms)
+            batch.ticks.append(tick)
+        except BadFrame as damage:
+            batch.damaged.append(f"{tick.symbol} tick {tick.tick_id}: {damage}")
+
+
+def _read_other(frame: bytes, batch: StreamBatch, latest_ms: int) -> None:
     """Read a kline, a word of the server about itself, a reply, or what is none of these."""
     if (event := _decoded(_event_frame, frame)) is not None:
         if isinstance(event.data, _Shutdown):
             batch.shutdown = True
         else:
-            batch.klines.append(event.data.event())
+            _add_kline(event.data.event(), batch, latest_ms)
     elif _decoded(_bare_shutdown, frame) is not None:
         batch.shutdown = True
     elif (reply := _control_reply(frame)) is not None:
         batch.replies.append(reply)
     else:
         batch.unknown.append(frame)
+
+
+def _add_kline(kline: KlineEvent, batch: StreamBatch, latest_ms: int) -> None:
+    try:
+        _check_kline(kline, latest_ms)
+    except BadFrame as damage:
+        batch.damaged.append(f"{kline.symbol} kline {kline.interval}: {damage}")
+    else:
+        batch.klines.append(kline)
+
+
+def _check_kline(kline: KlineEvent, latest_ms: int) -> None:
+    """Raise BadFrame for a kline event that cannot be."""
+    check(kline.event_ms <= latest_ms, f"its time {kline.event_ms} is ahead of the clock")
+    check(kline.open_ms <= kline.event_ms, f"it opens at {kline.open_ms}, after its own time")
+    check(kline.first_trade_id <= kline.last_trade_id, "its last trade id is before its first")
+    check_range(kline.open, kline.high, kline.low, kline.close)
+    check_amounts(
+        volume=kline.volume,
+        quote_volume=kline.quote_volume,
+        taker_volume=kline.taker_volume,
+        taker_quote_volume=kline.taker_quote_volume,
+    )
+
+
+def check_range(open_: Decimal, high: Decimal, low: Decimal, close: Decimal) -> None:
+    """Raise BadFrame for prices of a kline that cannot be."""
+    check_positive(open=open_, high=high, low=low, close=close)
+    check(low <= min(open_, close), "its low is not its lowest price")
+    check(max(open_, close) <= high, "its high is not its highest price")
 
 
 def _decoded(decode: Callable[[bytes], T], frame: bytes) -> T | None:
@@ -171,121 +252,3 @@ def _control_reply(frame: bytes) -> Reply | None:
     fields = _decoded(msgspec.json.decode, frame)
     is_reply = isinstance(fields, dict) and bool({"id", "error", "code"} & fields.keys())
     return _decoded(_reply, frame) if is_reply else None
-
-
-class _AggTradeRow(msgspec.Struct):
-    """An aggregate trade as REST gives it: without event type and symbol."""
-
-    a: int
-    p: Decimal
-    q: Decimal
-    f: int
-    l: int  # noqa: E741  # the exchange's name
-    T: int
-    m: bool
-
-
-class SymbolInfo(msgspec.Struct, rename="camel"):
-    """One symbol in exchangeInfo, as far as we use it."""
-
-    symbol: str
-    status: str
-    base_asset: str
-    quote_asset: str
-    filters: list[dict[str, Any]]
-
-
-class _ExchangeInfo(msgspec.Struct):
-    symbols: list[SymbolInfo]
-
-
-class _RateLimit(msgspec.Struct, rename="camel"):
-    rate_limit_type: str
-    interval: str
-    interval_num: int
-    limit: int
-
-
-INTERVAL_SECONDS = {"SECOND": 1, "MINUTE": 60, "HOUR": 3_600, "DAY": 86_400}
-
-
-class _RateLimits(msgspec.Struct, rename="camel"):
-    rate_limits: list[_RateLimit] = []
-
-
-class _ServerTime(msgspec.Struct):
-    serverTime: int  # noqa: N815  # the exchange's name
-
-
-# open time, open, high, low, close, volume, close time, quote volume, trades, taker volumes.
-KlineRow = tuple[
-    int, Decimal, Decimal, Decimal, Decimal, Decimal, int, Decimal, int, Decimal, Decimal, str
-]
-
-QUOTE_UNIT = Decimal("1E-8")  # quote volumes are given to this, each trade's share rounded
-
-
-def contradicts_itself(row: KlineRow) -> bool:
-    """True for a kline that cannot be: its average price, for one, lies outside its range."""
-    _, opened, high, low, close, volume, _, quote, trades, taker, taker_quote, _ = row
-    slack = QUOTE_UNIT * max(trades, 1)
-    return not (
-        low <= min(opened, close)
-        and max(opened, close) <= high
-        and low * volume - slack <= quote <= high * volume + slack
-        and taker <= volume
-        and taker_quote <= quote
-    )
-
-
-_agg_trades = msgspec.json.Decoder(list[_AggTradeRow])
-_klines = msgspec.json.Decoder(list[KlineRow])
-_exchange_info = msgspec.json.Decoder(_ExchangeInfo)
-_rate_limits = msgspec.json.Decoder(_RateLimits)
-_server_time = msgspec.json.Decoder(_ServerTime)
-
-
-def _read(decoder: msgspec.json.Decoder[T], body: bytes, what: str) -> T:
-    try:
-        return decoder.decode(body)
-    except DECODE_ERRORS as error:
-        raise BadFrame(f"not {what}: {body[:200]!r}") from error
-
-
-def read_agg_trades(symbol: str, body: bytes) -> list[Tick]:
-    """Source: Spot REST, "Compressed/Aggregate trades list"."""
-    rows = _read(_agg_trades, body, "aggregate trades")
-    return [Tick(symbol, row.a, row.p, row.q, row.f, row.l, row.T, row.m) for row in rows]
-
-
-def read_klines(body: bytes) -> list[KlineRow]:
-    """Source: Spot REST, "Kline/Candlestick data". The last one may still be open."""
-    return _read(_klines, body, "klines")
-
-
-def read_exchange_info(body: bytes) -> list[SymbolInfo]:
-    """Source: Spot REST, "Exchange information". Unknown fields are ignored."""
-    return _read(_exchange_info, body, "exchange information").symbols
-
-
-def read_weight_limit(body: bytes) -> int | None:
-    """The request weight of a minute, of exchange information; None where it tells none."""
-    return _read_limits(body, "REQUEST_WEIGHT").get(INTERVAL_SECONDS["MINUTE"])
-
-
-def read_order_limits(body: bytes) -> dict[int, int]:
-    """Orders that are allowed in spans of so many seconds, of exchange information."""
-    return _read_limits(body, "ORDERS")
-
-
-def _read_limits(body: bytes, kind: str) -> dict[int, int]:
-    return {
-        one.interval_num * INTERVAL_SECONDS[one.interval]: one.limit
-        for one in _read(_rate_limits, body, "exchange information").rate_limits
-        if one.rate_limit_type == kind and one.interval in INTERVAL_SECONDS
-    }
-
-
-def read_server_time(body: bytes) -> int:
-    """Milliseconds since the epoch. Source: Spot REST, "Check server time"."""
-    return _read(_server_time, body, "a server time").serverTime

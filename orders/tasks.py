@@ -56,6 +56,12 @@ def check_trading() -> None:
 
 
 @shared_task
+def sum_results() -> None:
+    """Add what closed to the sums that /performance is made of, so that who asks need not wait."""
+    services.sum_up(timezone.now())
+
+
+@shared_task
 def write_trade_log() -> None:
     services.append_trade_log()
 

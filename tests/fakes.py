@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from decimal import Decimal
 
+from market.rows import Rows
 from market.ticks import Side
 from orders.core.position import Fill
 from orders.core.status import ENDED, OrderStatus
@@ -139,21 +140,21 @@ class FakeExchange:
             return None
         return named if named.client_order_id == client_order_id else None  # a cancel renamed it
 
-    def open_orders(self, symbol: str) -> list[ListedOrder]:
-        return [one for one in self.orders_since(symbol, 0) if one.status not in ENDED]
+    def open_orders(self, symbol: str) -> Rows[ListedOrder]:
+        return Rows(one for one in self.orders_since(symbol, 0) if one.status not in ENDED)
 
-    def orders_since(self, symbol: str, start_ms: int) -> list[ListedOrder]:
+    def orders_since(self, symbol: str, start_ms: int) -> Rows[ListedOrder]:
         ours = [_seen(self._requests[name], report) for name, report in self._of(symbol)]
         listed = [one for one in ours if one.client_order_id not in self.unlisted]
-        return [one for one in (*listed, *self.others) if one.time_ms >= start_ms]
+        return Rows(one for one in (*listed, *self.others) if one.time_ms >= start_ms)
 
-    def trades_since(self, symbol: str, start_ms: int) -> list[ListedTrade]:
-        return [
+    def trades_since(self, symbol: str, start_ms: int) -> Rows[ListedTrade]:
+        return Rows(
             ListedTrade(report.exchange_order_id, fill)
             for _, report in self._of(symbol)
             for fill in report.fills
             if fill.time_ms >= start_ms
-        ]
+        )
 
     def balances(self) -> dict[str, Decimal]:
         return dict(self.held)

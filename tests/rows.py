@@ -8,7 +8,7 @@ import redis
 
 from candles.live.lease import Lease
 from candles.live.state import Batch, StateWriter, StreamState, SymbolState, TickRun, encode_ticks
-from candles.ohlcv import SymbolCandles
+from candles.rollup import SymbolCandles
 from foundation.times import now_ms
 from market.models import Symbol
 from market.ticks import Side, Tick

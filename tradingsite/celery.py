@@ -80,6 +80,7 @@ app.conf.update(
         "orders": _every(2, "orders.tasks.sweep_orders"),
         "account": _every(60, "orders.tasks.reconcile_account"),
         "exits": _every(1, "strategies.tasks.sweep_exits"),
+        "results": _every(30, "orders.tasks.sum_results"),
         "symbols": _every(3600, "market.tasks.refresh_symbols"),
         "rules": _every(60, "market.tasks.refresh_trading"),
         "trading": _every(10, "orders.tasks.check_trading"),
@@ -99,6 +100,9 @@ def _load_django(sender: Any, **_: Any) -> None:
     fixup = DjangoFixup(app)  # type: ignore[arg-type]  # its stubs know no other class of tasks
     fixup.on_import_modules()
     fixup.on_worker_init(sender=sender)
+    from tradingsite.prerequisites import await_tables
+
+    await_tables(threading.Event())
     app.autodiscover_tasks([config.name for config in apps.get_app_configs()], force=True)
     # After the fixup's own receiver, which closes what a child inherited.
     worker_process_init.connect(_warm_up)

@@ -9,6 +9,7 @@ import structlog
 from celery.beat import SchedulingError
 
 from foundation.outages import BROKER_OUTAGES
+from tradingsite.repeated_lines import BrokerLinesMadeRare, make_rare
 
 SECRET = re.compile(
     r"(\b(?:signature|token|api_?key|listen_?key|secret|password|x-mbx-apikey)['\"]?\s?[=:]\s?['\"]?)"
@@ -52,9 +53,11 @@ def set_up() -> None:
     logging.basicConfig(level=logging.WARNING)
     for handler in logging.getLogger().handlers:
         handler.addFilter(OneLine())
+        handler.addFilter(BrokerLinesMadeRare())
         handler.setFormatter(Redacting("%(asctime)s [%(levelname)s] %(name)s: %(message)s"))
     structlog.configure(
         processors=[
+            make_rare,
             structlog.contextvars.merge_contextvars,
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),

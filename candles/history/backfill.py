@@ -15,9 +15,11 @@ from candles.services.missing import missing_open_times
 from candles.services.recording import record_history, stored_until
 from foundation.backoff import Backoff
 from foundation.times import to_time
+from market.bounds import BadFrame
 from market.failures import ExchangeUnreachable
 from market.models import Symbol
 from market.rest import MAX_ROWS, MAX_WAIT_S, MarketRest
+from market.rest_wire import KlineRow
 
 logger = structlog.get_logger(__name__)
 T = TypeVar("T")
@@ -101,7 +103,7 @@ def backfill(
     for page_ms in range(span.start_ms, span.end_ms, page_length_ms):
         page_end_ms = min(page_ms + page_length_ms, span.end_ms)
         missing = missing_open_times(symbol.pk, interval, page_ms, page_end_ms)
-        rows = []
+        rows: Sequence[KlineRow] = []
         if missing:
             bounds = missing[0], missing[-1] + interval_ms
             rows = with_retries(partial(rest.klines_page, symbol.name, interval, *bounds), stopping)
@@ -123,9 +125,10 @@ def with_retries(ask: Callable[[], T], stopping: threading.Event) -> T:
     for failures in range(MAX_RETRIES):
         try:
             return ask()
-        except ExchangeUnreachable as error:
-            if stopping.is_set() or error.retry_after_s > MAX_WAIT_S:
+        except (ExchangeUnreachable, BadFrame) as error:
+            wait_s = getattr(error, "retry_after_s", 0.0)
+            if stopping.is_set() or wait_s > MAX_WAIT_S:
                 raise
             logger.warning("exchange.unreachable", error=str(error))
-            stopping.wait(max(BACKOFF.pause_s(failures), error.retry_after_s))
+            stopping.wait(max(BACKOFF.pause_s(failures), wait_s))
     return ask()

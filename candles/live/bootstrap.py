@@ -7,6 +7,7 @@ import msgspec
 from candles.intervals import INTERVALS_MS, MINUTE_MS, SECOND_MS, floor_ms
 from candles.klines import MIN_KLINE_AGE_MS, fetch_history, missing_span
 from candles.ohlcv import OHLCV, base_interval_ms, flat, merged
+from market.bounds import BadFrame
 from market.rest import MAX_ROWS, MarketRest
 from market.ticks import Tick
 
@@ -14,7 +15,7 @@ from market.ticks import Tick
 class Bootstrap(msgspec.Struct, frozen=True):
     """A symbol up to now: closed candles per interval, then ticks that go on from there.
 
-    `base` and `parts` are the open candles before `ticks` (candles.ohlcv.SymbolCandles), and
+    `base` and `parts` are the open candles before `ticks` (candles.rollup.SymbolCandles), and
     `last_tick_id` the tick before them; None where the symbol has never traded.
     """
 
@@ -75,8 +76,12 @@ def _candles(
 
 
 def _from_time(rest: MarketRest, symbol: str, start_ms: int) -> list[Tick]:
-    page = ticks = rest.agg_trades(symbol, startTime=start_ms)
-    while len(page) == MAX_ROWS:
+    """The ticks from a time on. Raises BadFrame where one can't be read: others start here."""
+    page = rest.agg_trades(symbol, startTime=start_ms)
+    ticks = list(page)
+    while page.listed == MAX_ROWS and not page.left_out:
         page = rest.agg_trades(symbol, fromId=page[-1].tick_id + 1)
         ticks += page
+    if page.left_out:
+        raise BadFrame(f"{page.left_out} of {page.listed} trades could not be read")
     return ticks

@@ -6,15 +6,17 @@ jump in the ids are one path: fetch from that offset on, and let what arrives me
 
 from collections.abc import Iterable, Sequence
 
-import msgspec
 import structlog
 
 from candles.live.bootstrap import Bootstrap
+from candles.live.evidence import POLL_EVERY_MS, CountedKlines, Evidence, MissingTrades
+from candles.live.folded import NOTHING, Folded
 from candles.live.missing import Fetched, FetchRequest, Refill
 from candles.live.recent import RecentTicks
 from candles.live.sequence import in_sequence, run_length, unseen
 from candles.live.state import Counts, SymbolState
-from candles.ohlcv import OHLCV, SymbolCandles
+from candles.ohlcv import OHLCV
+from candles.rollup import SymbolCandles
 from market.ticks import Tick
 from market.wire import KlineEvent
 
@@ -24,38 +26,7 @@ GRACE_MS = 2_500  # a tick has been seen this long under way; short intervals wa
 MAX_WAITING_TICKS = 50_000  # of one symbol; REST fetches what is beyond
 # A longer gap is not refilled tick by tick: its candles come from the klines.
 MAX_REFILL_MS = 15 * 60 * 1000
-# How long a candle stays open for trades that the exchange's kline counts and nobody sends.
-MAX_TRADES_WAIT_MS = 10_000
-REFETCH_EVERY_MS = 1_000
-
-
-class MissingTrades(msgspec.Struct):
-    """Trades of the open base candle that the exchange's own kline counts and we don't have.
-
-    Times are the exchange's: when REST is to be asked next, and until when the candle waits.
-    """
-
-    open_ms: int
-    trades: int
-    ask_ms: int
-    until_ms: int
-
-
-class Folded(msgspec.Struct):
-    """Outcome of one pass: candles that closed, ticks that were folded, and those of them
-    whose candle had closed before.
-    """
-
-    closed: list[OHLCV] = []
-    ticks: list[Tick] = []
-    late: list[Tick] = []
-
-    def merge(self, later: "Folded") -> "Folded":
-        """Both outcomes as that of one pass."""
-        return Folded(self.closed + later.closed, self.ticks + later.ticks, self.late + later.late)
-
-
-NOTHING = Folded()
+MAX_UNPROVEN_MS = 15 * 60 * 1000  # nor is a longer time proven candle by candle
 
 
 class SymbolFeed:
@@ -76,18 +47,29 @@ class SymbolFeed:
         self.counts = state.counts if state else Counts()
         self.live = False  # the exchange sends us its ticks
         self.pending: FetchRequest | None = None  # asked for, not yet here
-        self.missing_trades: MissingTrades | None = None
+        self.proof: FetchRequest | None = None  # the same, and ticks in sequence don't wait for it
+        self.heard = self.deaf = False  # see candles.live.deaf
+        self.unproven = False  # `waiting` lies beyond an empty interval that may not exist
+        self._last_trade_id: int | None = None
+        self.evidence = Evidence()
         self.waiting: list[Tick] = []  # arrived ahead of what is pending
         self._outdated = False  # the line was cut after `pending` was asked for
         self.recent = RecentTicks(symbol, recent)
         if state is not None and state.intervals == self.intervals:
-            self.candles = SymbolCandles(intervals, state.base, state.parts, state.last_time_ms)
+            self.candles = SymbolCandles(
+                intervals, state.base, state.parts, state.last_time_ms, self.evidence.klines
+            )
             self.last_tick_id, self.last_time_ms = state.last_tick_id, state.last_time_ms
 
     @property
     def is_complete(self) -> bool:
-        """Nothing is known to be missing: proof of silence may close candles."""
+        """Nothing is known to be missing: the exchange's word may close candles."""
         return self.live and self.pending is None and self.candles is not None
+
+    @property
+    def is_waiting(self) -> bool:
+        """Ticks that came wait for an answer of REST."""
+        return self.pending is not None or self.unproven
 
     @property
     def forming(self) -> OHLCV | None:
@@ -115,12 +97,12 @@ class SymbolFeed:
         elif self.waiting and self.waiting[0].tick_id <= self.last_tick_id + 1:
             return self._fold_waiting()
         else:
-            self.pending = FetchRequest(self.symbol, from_id=self.last_tick_id + 1)
+            self.pending = self._request_newest(self.last_tick_id)
         return NOTHING
 
     def on_silent(self) -> None:
         """The connection is gone; what still waits will be fetched with the rest."""
-        self.live = False
+        self.live = self.unproven = False
         self.waiting.clear()
 
     def receive(self, ticks: list[Tick]) -> Folded:
@@ -128,7 +110,8 @@ class SymbolFeed:
 
         Where ids jump, `pending` says afterwards what to fetch.
         """
-        if self.candles is None or self.pending is not None:
+        self.heard = True
+        if self.candles is None or self.is_waiting:
             return self._keep_waiting(ticks)
         if self.last_tick_id is not None and not in_sequence(ticks, self.last_tick_id):
             self.waiting = ticks
@@ -138,53 +121,142 @@ class SymbolFeed:
             return self._fold_waiting()
         return self._fold(ticks)
 
-    def receive_kline(self, kline: KlineEvent) -> Folded:
-        """Compare the open base candle with the exchange's last word on it.
+    def receive_klines(self, klines: Iterable[KlineEvent]) -> Folded:
+        """Take events of the base interval, in the order in which they came."""
+        folded = NOTHING
+        for kline in klines:
+            if (step := self.receive_kline(kline)) is not NOTHING:
+                folded = folded.merge(step)
+        return folded
 
-        With as many trades as that counts it is complete, and closes. With fewer, ticks are
-        missing although no id has jumped yet: the candle waits for them.
+    def receive_kline(self, kline: KlineEvent) -> Folded:
+        """Take the exchange's own base candle as it stands, and its last word on it.
+
+        That there is one proves an empty interval once ticks join across it. With as many trades
+        as its last word counts our open candle is complete, and closes. With fewer, ticks are
+        missing although no id has jumped yet: the candle waits for them. About any other
+        interval an event says nothing.
         """
+        self.heard = True
+        evidence = self.evidence
+        evidence.note_event(kline.open_ms, self.forming)
+        if kline.last_trade_id > (self._last_trade_id or kline.last_trade_id):
+            evidence.doubted_ms = evidence.doubted_ms or kline.event_ms
+        folded = self._fold_waiting() if self.unproven else NOTHING
+        if not kline.closed:
+            return folded
+        closed = self._compare(kline)
+        return closed if folded is NOTHING else folded.merge(closed)
+
+    def _compare(self, kline: KlineEvent) -> Folded:
         forming = self.forming
-        if not (kline.closed and self.is_complete and forming and forming.open_ms == kline.open_ms):
+        if not (self.is_complete and forming and forming.open_ms == kline.open_ms):
             return NOTHING
-        if forming.trades < kline.trades:
-            until_ms = kline.event_ms + MAX_TRADES_WAIT_MS
-            self.missing_trades = MissingTrades(
-                kline.open_ms, kline.trades, kline.event_ms, until_ms
-            )
+        return self._close_counted(kline.open_ms, kline.trades)
+
+    def _close_counted(self, open_ms: int, trades: int) -> Folded:
+        """Close the open candle where it has as many trades as the exchange counts."""
+        forming = self.forming
+        if forming is None or forming.open_ms != open_ms:
             return NOTHING
-        return self._close(forming.end_ms) if forming.trades == kline.trades else NOTHING
+        if forming.trades == trades:
+            return self._close(forming.end_ms)
+        self.evidence.miss_trades(open_ms, trades)
+        return NOTHING
 
     def receive_fetched(self, answer: Fetched) -> Folded:
         """Fold fetched ticks, then those that waited for them."""
         if isinstance(answer, Bootstrap):
-            self.candles = SymbolCandles(self.intervals, answer.base, answer.parts)
-            self.last_tick_id, self.missing_trades = answer.last_tick_id, None
-        elif self.pending is None or self.pending.from_id != answer.from_id:
+            self._begin(answer)
+        elif not self._is_asked_for(answer):
             return NOTHING  # the stream was faster
-        self.pending = None
+        if self._is_out_of_reach(answer):
+            self._restart()
+            return NOTHING
+        had_waiting = self.waiting if self.unproven else []
         new = unseen(answer.ticks, self.last_tick_id)
+        klines = answer.klines if isinstance(answer, Refill) else []
+        if self.forming is not None:
+            self.evidence.note_answer(klines, self.forming)
         folded = self._fold(new)
         if isinstance(answer, Refill):
-            self.counts.refilled += len(new)
+            had = {tick.tick_id for tick in had_waiting}
+            self.counts.refilled += sum(tick.tick_id not in had for tick in new)
             self._skip_holes(answer)
-        folded = folded.merge(self._fold_waiting())
+        folded = folded.merge(self._fold_waiting()).merge(self._close_proven(klines))
+        self.evidence.pace.answered(anything_new=bool(new or folded.closed))
         if self._outdated and self.pending is None and self.last_tick_id is not None:
-            self.pending = FetchRequest(self.symbol, from_id=self.last_tick_id + 1)
+            self.pending = self._request_newest(self.last_tick_id)
         self._outdated = False
         return folded
 
-    def advance(self, proven_ms: int) -> Folded:
-        """Close what has ended by `proven_ms`, the exchange's time up to which all has come."""
-        forming = self.forming
-        if not self.is_complete or forming is None:
+    def _begin(self, answer: Bootstrap) -> None:
+        known = self.evidence.klines
+        self.candles = SymbolCandles(self.intervals, answer.base, answer.parts, klines=known)
+        self.last_tick_id, self.pending = answer.last_tick_id, None
+
+    def _is_asked_for(self, answer: Refill) -> bool:
+        """Take note of an answer; False where nothing of that kind is asked for any more."""
+        asked = False
+        if self.pending is not None and self.pending.from_id == answer.from_id:
+            self.pending, asked = None, True
+        if self.proof is not None and self.proof.from_id == answer.from_id:
+            self.proof, asked = None, True
+        return asked and self.candles is not None
+
+    def _is_out_of_reach(self, answer: Fetched) -> bool:
+        """True where so long a time lies behind the open candle that klines have to stand for it.
+
+        Trading was suspended, or neither stream nor REST could be had.
+        """
+        if isinstance(answer, Bootstrap) or not answer.klines or self.forming is None:
+            return False
+        return answer.klines[-1][0] - self.forming.end_ms > MAX_UNPROVEN_MS
+
+    def _close_proven(self, klines: CountedKlines) -> Folded:
+        """Close what REST counts as many trades of as we have, and skip what it has no kline of."""
+        if self.candles is None or not klines:
             return NOTHING
-        if self.missing_trades is not None and self.missing_trades.open_ms == forming.open_ms:
-            if proven_ms < self.missing_trades.until_ms:
-                self._request_missing_trades(self.missing_trades, proven_ms)
-                return NOTHING
+        counted, folded = dict(klines[:-1]), NOTHING
+        while (forming := self.forming) is not None and self.pending is None:
+            folded = folded.merge(Folded(self.candles.skip_absent()))
+            open_ms = self.forming.open_ms if self.forming else 0
+            if open_ms in counted:
+                folded = folded.merge(self._close_counted(open_ms, counted[open_ms]))
+            if self.forming is forming:
+                break
+        self.evidence.note_asked(counted)
+        return folded
+
+    def advance(self, now_ms: int, pause_ms: int = POLL_EVERY_MS, grace_ms: int = 0) -> Folded:
+        """Ask REST for proof where the stream gives none, by the exchange's time.
+
+        A candle that has waited for trades for too long closes without them.
+        """
+        forming, last_id, evidence = self.forming, self.last_tick_id, self.evidence
+        unbegun = self.candles is None and self.pending is None and (self.live or self.deaf)
+        if unbegun and evidence.pace.is_due(now_ms):
+            evidence.pace.answered(anything_new=False)
+            evidence.pace.asked(now_ms, pause_ms)
+            self.pending = FetchRequest(self.symbol)
+        if forming is None or last_id is None or self.pending is not None:
+            return NOTHING
+        if evidence.is_given_up(forming, now_ms):
             logger.error("trades.missing", symbol=self.symbol, candle=forming.open_ms)
-        return self._close(proven_ms) if forming.end_ms <= proven_ms else NOTHING
+            return self._close(forming.end_ms)
+        if self.proof is not None or not evidence.pace.is_due(now_ms):
+            return NOTHING
+        if self.deaf or evidence.is_lacking(forming, now_ms - grace_ms, unproven=self.unproven):
+            evidence.pace.asked(now_ms, pause_ms)
+            self.proof = self._request_newest(last_id, in_background=not self.unproven)
+        return NOTHING
+
+    def _request_newest(self, last_id: int, *, in_background: bool = False) -> FetchRequest:
+        """All ticks behind `last_id`, and the klines since the open candle."""
+        since_ms = self.forming.open_ms if self.forming else None
+        return FetchRequest(
+            self.symbol, last_id + 1, since_ms=since_ms, in_background=in_background
+        )
 
     def state(self) -> SymbolState | None:
         """State that a successor goes on from; None before the first tick."""
@@ -196,8 +268,17 @@ class SymbolFeed:
             self.intervals, base, self.candles.parts, self.counts,
         )  # fmt: skip
 
+    def begin_afresh(self) -> None:
+        """Forget all, and ask for the past anew in a while: something here cannot be folded."""
+        self._restart()
+        self.pending = None
+        self.waiting = []
+
     def _restart(self) -> None:
-        self.candles = self.last_tick_id = self.missing_trades = None
+        self.candles = self.last_tick_id = self.proof = None
+        self._last_trade_id = None
+        self.unproven = False
+        self.evidence.clear()
         self.pending = FetchRequest(self.symbol)
 
     def _keep_waiting(self, ticks: list[Tick]) -> Folded:
@@ -234,7 +315,7 @@ class SymbolFeed:
         ready = run_length(waiting, self.last_tick_id)
         self.waiting = waiting[ready:]
         folded = self._fold(waiting[:ready])
-        if self.waiting and self.last_tick_id is not None:
+        if self.waiting and self.last_tick_id is not None and not self.unproven:
             self.pending = FetchRequest(
                 self.symbol, self.last_tick_id + 1, until_id=self.waiting[0].tick_id - 1
             )
@@ -244,13 +325,22 @@ class SymbolFeed:
         if not ticks or self.candles is None:
             return NOTHING
         closed = self.candles.fold(ticks)
+        stopped_at = self.candles.builder.unproven_at
+        self.unproven = stopped_at is not None
+        if stopped_at is not None:
+            self.waiting = ticks[stopped_at:] + self.waiting
+            ticks = ticks[:stopped_at]
+        if not ticks:
+            return Folded(closed)
+        self.evidence.doubted_ms = 0
+        self._last_trade_id = ticks[-1].last_trade_id
         self.last_tick_id = ticks[-1].tick_id
         self.last_time_ms = max(self.last_time_ms, ticks[-1].time_ms)
         self.recent.append(ticks)
         folded = Folded(closed, ticks, self._late(self.candles))
-        if self.missing_trades is None:
+        if self.evidence.missing is None:
             return folded
-        return folded.merge(self._check_missing_trades(self.missing_trades))
+        return folded.merge(self._check_missing_trades(self.evidence.missing))
 
     def _late(self, candles: SymbolCandles) -> list[Tick]:
         late, candles.late = candles.late, []
@@ -265,24 +355,19 @@ class SymbolFeed:
         """Close the candle that waited once it has all trades, or forget that it waited."""
         forming = self.forming
         if forming is None or forming.open_ms != missing.open_ms:
-            self.missing_trades = None
+            self.evidence.missing = None
         elif forming.trades >= missing.trades:
             return self._close(forming.end_ms) if forming.trades == missing.trades else NOTHING
         return NOTHING
 
-    def _request_missing_trades(self, missing: MissingTrades, now_ms: int) -> None:
-        if now_ms >= missing.ask_ms and self.last_tick_id is not None:
-            missing.ask_ms = now_ms + REFETCH_EVERY_MS
-            self.pending = FetchRequest(self.symbol, from_id=self.last_tick_id + 1)
-
     def _close(self, until_ms: int) -> Folded:
         assert self.candles is not None  # noqa: S101  # there is a forming one
-        self.missing_trades = None
+        self.evidence.missing = None
         return Folded(self.candles.advance(until_ms))
 
     def _skip_holes(self, answer: Refill) -> None:
         """Go on behind ids that the exchange doesn't have, or doesn't give us."""
-        if self.last_tick_id is None or answer.through_id <= self.last_tick_id:
+        if self.unproven or self.last_tick_id is None or answer.through_id <= self.last_tick_id:
             return
         hole = answer.through_id - self.last_tick_id
         logger.warning(

@@ -2,13 +2,19 @@
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
+import structlog
+
 from candles.intervals import NAMES
-from candles.live.feed import NOTHING, Folded, SymbolFeed
+from candles.live.deaf import DeafSymbols
+from candles.live.feed import SymbolFeed
+from candles.live.folded import NOTHING, Folded
 from candles.live.missing import Fetched, FetchRequest
 from candles.live.state import SymbolState
 from candles.ohlcv import base_interval_ms
 from market.ticks import Tick
 from market.wire import KlineEvent
+
+logger = structlog.get_logger(__name__)
 
 
 class Ingest:
@@ -19,6 +25,7 @@ class Ingest:
         self.base = base_interval(intervals)
         self.feeds: dict[str, SymbolFeed] = {}
         self._fetch = fetch
+        self._deaf = DeafSymbols()
 
     def follow(
         self,
@@ -58,18 +65,31 @@ class Ingest:
 
     def receive_klines(self, klines: Iterable[KlineEvent]) -> dict[str, Folded]:
         """Close base candles that are complete by the exchange's own word."""
-        last = {
-            kline.symbol: kline for kline in klines if kline.closed and kline.interval == self.base
-        }
-        return self._each(last, lambda feed: feed.receive_kline(last[feed.symbol]))
+        by_symbol: dict[str, list[KlineEvent]] = {}
+        for kline in klines:
+            if kline.interval == self.base:
+                by_symbol.setdefault(kline.symbol, []).append(kline)
+        return self._each(by_symbol, lambda feed: feed.receive_klines(by_symbol[feed.symbol]))
 
     def receive_fetched(self, answers: Sequence[Fetched]) -> dict[str, Folded]:
-        by_symbol = {answer.symbol: answer for answer in answers}  # one at a time is asked for
-        return self._each(by_symbol, lambda feed: feed.receive_fetched(by_symbol[feed.symbol]))
+        folded: dict[str, Folded] = {}
+        for answer in answers:
+            for symbol, step in self._each([answer.symbol], _receiving(answer)).items():
+                folded[symbol] = folded.get(symbol, NOTHING).merge(step)
+        return folded
 
-    def advance(self, proven_ms: Callable[[str], int]) -> dict[str, Folded]:
-        """Close candles that are proven to have ended, by symbol."""
-        return self._each(self.feeds, lambda feed: feed.advance(proven_ms(feed.symbol)))
+    def advance(self, now_ms: Callable[[str], int], grace_ms: int) -> dict[str, Folded]:
+        """Ask for proof where the stream gives none, `now_ms` being by the exchange's clock."""
+        self._deaf.listen(self.feeds.values())
+        pause_ms = self._deaf.pause_ms
+        return self._each(
+            self.feeds, lambda feed: feed.advance(now_ms(feed.symbol), pause_ms, grace_ms)
+        )
+
+    @property
+    def polled(self) -> list[str]:
+        """Symbols that the stream is deaf on: REST is asked in its place."""
+        return sorted(symbol for symbol, feed in self.feeds.items() if feed.deaf)
 
     def _each(
         self, symbols: Iterable[str], step: Callable[[SymbolFeed], Folded]
@@ -80,13 +100,29 @@ class Ingest:
             feed = self.feeds.get(symbol)
             if feed is None:
                 continue
-            before = feed.pending
-            outcome = step(feed)
+            pending, proof = feed.pending, feed.proof
+            outcome = _step(feed, step)
             if outcome is not NOTHING:
                 folded[symbol] = outcome
-            if feed.pending is not None and feed.pending is not before:
+            if feed.pending is not None and feed.pending is not pending:
                 self._fetch(feed.pending)
+            if feed.proof is not None and feed.proof is not proof:
+                self._fetch(feed.proof)
         return folded
+
+
+def _step(feed: SymbolFeed, step: Callable[[SymbolFeed], Folded]) -> Folded:
+    """Outcome of a step; a feed that cannot take it begins afresh, and the others go on."""
+    try:
+        return step(feed)
+    except Exception:
+        logger.exception("feed.failed", symbol=feed.symbol)
+        feed.begin_afresh()
+        return NOTHING
+
+
+def _receiving(answer: Fetched) -> Callable[[SymbolFeed], Folded]:
+    return lambda feed: feed.receive_fetched(answer)
 
 
 def grouped(ticks: Sequence[Tick]) -> dict[str, list[Tick]]:

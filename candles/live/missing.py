@@ -1,7 +1,7 @@
 """Ticks that the stream did not bring, fetched over REST by id."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import msgspec
@@ -10,10 +10,11 @@ import structlog
 from candles.live.bootstrap import Bootstrap
 from foundation.backoff import Backoff
 from foundation.worker import WorkerPool, while_database_away
+from market.bounds import BadFrame
 from market.failures import ExchangeUnreachable, Refused
 from market.rest import MAX_ROWS, MarketRest
+from market.rows import Rows
 from market.ticks import Tick
-from market.wire import BadFrame
 
 logger = structlog.get_logger(__name__)
 
@@ -25,17 +26,25 @@ MAX_REFILL_S = 60  # missed ticks that REST doesn't give for so long: the candle
 
 
 class FetchRequest(msgspec.Struct, frozen=True):
-    """A feed's request to REST: missed ticks, or a symbol's past as a whole (`from_id` None)."""
+    """A feed's request to REST: missed ticks, or a symbol's past as a whole (`from_id` None).
+
+    With `since_ms` the base klines from there on are asked for too. `in_background`: nothing
+    waits for it, others go first.
+    """
 
     symbol: str
     from_id: int | None = None
     until_id: int | None = None
+    since_ms: int | None = None
+    in_background: bool = False
 
 
 class Refill(msgspec.Struct, frozen=True):
     """Missed ticks from `from_id` on. Up to `through_id` the exchange has no others.
 
-    That is its own word, unless we have `given_up` asking.
+    That is its own word, unless we have `given_up` asking. `klines` are, from the time that was
+    asked for on, the open times of the exchange's base klines and the trades each counts; they
+    were asked for before the ticks, so each tick that they count is there.
     """
 
     symbol: str
@@ -43,6 +52,7 @@ class Refill(msgspec.Struct, frozen=True):
     ticks: list[Tick]
     through_id: int
     given_up: bool = False
+    klines: list[tuple[int, int]] = []
 
 
 Fetched = Bootstrap | Refill
@@ -65,38 +75,57 @@ class Refiller:
     symbol: str
     from_id: int
     until_id: int | None
+    base: str = "1m"
+    since_ms: int | None = None
+    klines: list[tuple[int, int]] = field(default_factory=list)
     ticks: list[Tick] = field(default_factory=list)
+    unreadable: bool = False  # some of them could not be read, however often we asked
     began_s: float = field(default_factory=time.monotonic)
 
     def __call__(self) -> Refill:
         """Raises RestLagging, or what MarketRest does, where asking again may help."""
         try:
+            if self.since_ms is not None:
+                rows = self.rest.klines_page(self.symbol, self.base, self.since_ms, None)
+                if rows.left_out:
+                    raise BadFrame(f"{rows.left_out} of {rows.listed} klines could not be read")
+                self.klines = [(row[0], row[8]) for row in rows]
             while not self._complete(page := self._page()):
-                if len(page) < MAX_ROWS:
+                if page.listed < MAX_ROWS:
                     return self._gave_up_after(MAX_REST_LAG_S, RestLagging())
         except (ExchangeUnreachable, Refused, BadFrame) as error:
             return self._gave_up_after(MAX_REFILL_S, error)
-        return Refill(self.symbol, self.from_id, self.ticks, self._next_id - 1)
+        return self._answer(self._next_id - 1, given_up=self.unreadable)
 
     @property
     def _next_id(self) -> int:
         return self.ticks[-1].tick_id + 1 if self.ticks else self.from_id
 
-    def _page(self) -> list[Tick]:
+    def _page(self) -> Rows[Tick]:
+        """The next page; one with a row that can't be read is asked for anew, at last taken."""
         page = self.rest.agg_trades(self.symbol, fromId=self._next_id)
+        if page.left_out and (not page or not self._lasts(MAX_REFILL_S)):
+            raise BadFrame(f"{page.left_out} of {page.listed} trades could not be read")
+        self.unreadable |= page.left_out > 0
         self.ticks += page
         return page
 
-    def _complete(self, page: Sequence[Tick]) -> bool:
+    def _complete(self, page: Rows[Tick]) -> bool:
         if self.until_id is None:
-            return len(page) < MAX_ROWS
+            return page.listed < MAX_ROWS
         return self._next_id > self.until_id
 
     def _gave_up_after(self, seconds: float, failure: Exception) -> Refill:
-        if time.monotonic() - self.began_s < seconds:
+        if not self._lasts(seconds):
             raise failure
         through_id = self._next_id - 1 if self.until_id is None else self.until_id
-        return Refill(self.symbol, self.from_id, self.ticks, through_id, given_up=True)
+        return self._answer(through_id, given_up=True)
+
+    def _answer(self, through_id: int, *, given_up: bool = False) -> Refill:
+        return Refill(self.symbol, self.from_id, self.ticks, through_id, given_up, self.klines)
+
+    def _lasts(self, seconds: float) -> bool:
+        return time.monotonic() - self.began_s >= seconds
 
 
 @dataclass
@@ -117,8 +146,8 @@ class RetryFetch:
                 logger.error("ticks.fetch_refused", symbol=self.symbol, error=str(error))
                 return BACKOFF.max_s
             case _:
-                if while_database_away(error) is None:
-                    return None
+                if while_database_away(error) is None:  # one symbol in trouble ends nobody else
+                    logger.error("ticks.fetch_failed", symbol=self.symbol, exc_info=error)
                 return self._grown_pause_s()
 
     def _grown_pause_s(self) -> float:
@@ -137,8 +166,8 @@ class Fetcher:
         self._pool = WorkerPool("fetch", THREADS, in_order=False)
         self._fetched: list[Fetched] = []
 
-    def submit(self, symbol: str, fetch: Callable[[], Fetched]) -> None:
-        self._pool.submit(fetch, self._keep, retry_after=RetryFetch(symbol))
+    def submit(self, symbol: str, fetch: Callable[[], Fetched], *, urgent: bool = False) -> None:
+        self._pool.submit(fetch, self._keep, urgent=urgent, retry_after=RetryFetch(symbol))
 
     def collect(self) -> list[Fetched]:
         """Answers that came since the last call."""

@@ -13,15 +13,20 @@ Keys, `{shard}` being the leader's share of the symbols:
 
 from collections.abc import Sequence
 from decimal import Decimal
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 import msgspec
 import redis
+import structlog
 
 from candles.intervals import INTERVALS_MS
 from candles.live.lease import LEASE_MS, Fenced, Lease, lua
-from candles.ohlcv import OHLCV, ClosingTick, forming_of
+from candles.ohlcv import OHLCV, ClosingTick
+from candles.rollup import forming_of
 from market.ticks import Tick
+
+logger = structlog.get_logger(__name__)
+T = TypeVar("T")
 
 KEPT_TICKS = 1000
 SAVE = lua("save")
@@ -44,7 +49,7 @@ class SymbolState(msgspec.Struct, frozen=True):
     """One symbol as its last tick left it: what a successor needs to go on.
 
     `base` is the open candle of the base interval, `parts` what precedes it in the longer
-    ones (candles.ohlcv.SymbolCandles), `intervals` their names.
+    ones (candles.rollup.SymbolCandles), `intervals` their names.
     """
 
     symbol: str
@@ -76,7 +81,8 @@ class StreamState(msgspec.Struct, frozen=True):
     """The leader of a shard as it describes itself. Times are wall-clock milliseconds.
 
     `lag_ms` is the age of the newest tick when it was received, by the exchange's clock;
-    `refilling` says per symbol how many ticks are still to be fetched.
+    `refilling` says per symbol how many ticks are still to be fetched; the stream is deaf on
+    those that are `polled`, REST is asked in its place.
     """
 
     connected: bool
@@ -88,6 +94,7 @@ class StreamState(msgspec.Struct, frozen=True):
     shard: str = "1/1"
     holder: str = ""
     standbys: list[str] = []
+    polled: list[str] = []
 
 
 class TickRun(msgspec.Struct, frozen=True):
@@ -113,6 +120,15 @@ _state = msgspec.json.Decoder(SymbolState)
 _stream = msgspec.json.Decoder(StreamState)
 _closed = msgspec.json.Decoder(UnrecordedCandle)
 _ticks = msgspec.json.Decoder(list[Tick])
+
+
+def _readable(decoder: msgspec.json.Decoder[T], text: bytes) -> T | None:
+    """The value of a text, None where it cannot be read: it is missing then, and asked for anew."""
+    try:
+        return decoder.decode(text)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        logger.error("state.unreadable", error=str(error), text=text[:200].decode(errors="replace"))
+        return None
 
 
 def encode_ticks(ticks: Sequence[Tick]) -> bytes:
@@ -179,7 +195,8 @@ class StateWriter:
         Each once: a write whose answer was lost is written again.
         """
         entries = cast(list[tuple[bytes, dict[bytes, bytes]]], self.client.xrange(self._closed))
-        closed = [_closed.decode(fields[b"candle"]) for _, fields in entries]
+        texts = (fields[b"candle"] for _, fields in entries)
+        closed = [one for text in texts if (one := _readable(_closed, text)) is not None]
         unique = {(c.symbol, c.interval, c.candle.open_ms): c for c in closed}
         return list(unique.values()), entries[-1][0].decode() if entries else ""
 
@@ -189,8 +206,8 @@ def read_states(client: redis.Redis, symbols: Sequence[str]) -> dict[str, Symbol
     if not symbols:
         return {}
     found = cast(list[bytes | None], client.hmget("candles:state", list(symbols)))
-    states = (_state.decode(text) for text in found if text is not None)
-    return {state.symbol: state for state in states}
+    states = (_readable(_state, text) for text in found if text is not None)
+    return {state.symbol: state for state in states if state is not None}
 
 
 def forget(client: redis.Redis, symbol: str) -> None:
@@ -202,11 +219,12 @@ def recent_ticks(client: redis.Redis, symbol: str, limit: int = KEPT_TICKS) -> l
     """The last `limit` ticks, oldest first; at most those that are kept."""
     runs = cast(list[bytes], client.lrange(_ticks_key(symbol), 0, -1))
     # A run whose write was never answered is written again.
-    ticks = {tick.tick_id: tick for run in runs for tick in decode_ticks(run)}
+    ticks = {tick.tick_id: tick for run in runs for tick in _readable(_ticks, run) or ()}
     return list(ticks.values())[-min(limit, KEPT_TICKS) :]
 
 
 def read_streams(client: redis.Redis) -> list[StreamState]:
     """The last StreamState of each shard; none before a leader ever ran."""
     texts = cast(dict[bytes, bytes], client.hgetall("candles:streams"))
-    return [_stream.decode(text) for text in texts.values()]
+    states = (_readable(_stream, text) for text in texts.values())
+    return [state for state in states if state is not None]

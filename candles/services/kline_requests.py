@@ -6,8 +6,9 @@ for again for a while. Those open times stand in Redis, with the time until when
     candles:absent:{symbol}:{interval}   sorted set   open time in ms, by the ms until when
 """
 
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import cast
 
 import redis
@@ -25,7 +26,16 @@ logger = structlog.get_logger(__name__)
 MAX_REQUESTS = 20  # in one sweep
 ASK_AGAIN_MS = HOUR_MS
 YOUNG_MS = 60_000  # the kline of a candle that closed this lately may still come
+NO_KLINES: Mapping[int, OHLCV] = MappingProxyType({})
 OpenTimes = dict[tuple[Symbol, str], list[int]]  # in ms, ascending, by symbol and interval
+
+
+class Klines(dict[int, OHLCV]):
+    """Klines by open time; not `complete` where the answer had rows that could not be read."""
+
+    def __init__(self, klines: Mapping[int, OHLCV] = NO_KLINES, *, complete: bool = True) -> None:
+        super().__init__(klines)
+        self.complete = complete
 
 
 @dataclass(frozen=True)
@@ -36,7 +46,7 @@ class KlineRequest:
     interval: str
     open_times: list[int]
 
-    def fetch(self, rest: MarketRest) -> dict[int, OHLCV]:
+    def fetch(self, rest: MarketRest) -> "Klines":
         """The exchange's klines of these candles, by open time; empty where it knows no symbol."""
         interval_ms = INTERVALS_MS[self.interval]
         wanted = set(self.open_times)
@@ -45,8 +55,9 @@ class KlineRequest:
             rows = rest.klines_page(self.symbol.name, self.interval, *bounds)
         except Refused as error:
             logger.warning("klines.request_refused", symbol=self.symbol.name, error=str(error))
-            return {}
-        return {row[0]: from_kline(row, interval_ms) for row in rows if row[0] in wanted}
+            return Klines()
+        found = {row[0]: from_kline(row, interval_ms) for row in rows if row[0] in wanted}
+        return Klines(found, complete=not rows.left_out)
 
 
 def kline_requests(wanted: OpenTimes, absent: "AbsentKlines") -> list[KlineRequest]:
@@ -84,8 +95,10 @@ class AbsentKlines:
         known = {int(one) for one in cast(list[bytes], self._client.zrange(key, 0, -1))}
         return [open_ms for open_ms in open_times if open_ms not in known]
 
-    def remember(self, request: KlineRequest, there: Collection[int]) -> None:
+    def remember(self, request: KlineRequest, there: Klines) -> None:
         """Note those of a request whose klines were not `there` and no longer come."""
+        if not there.complete:
+            return
         closed_before_ms = self._now_ms - YOUNG_MS - INTERVALS_MS[request.interval]
         absent = [ms for ms in request.open_times if ms not in there and ms <= closed_before_ms]
         if absent:

@@ -6,6 +6,7 @@ from decimal import Decimal
 from itertools import islice
 from typing import Any, TypeVar
 
+import structlog
 from django.db import connection, transaction
 
 from candles.events import ClosedCandle, candle_closed
@@ -13,9 +14,12 @@ from candles.intervals import HOUR_MS, INTERVALS_MS
 from candles.live.state import UnrecordedCandle
 from candles.models import Candle, Verdict
 from candles.ohlcv import OHLCV
+from foundation.outages import DATABASE_OUTAGES
 from foundation.sql import MAX_ROWS_PER_STATEMENT, Insert, Row
 from foundation.times import to_ms, to_time
 from market.models import Symbol
+
+logger = structlog.get_logger(__name__)
 
 FRESH_MS = HOUR_MS
 MAX_PAGE_ROWS = 5_000  # of a long past, committed together
@@ -49,14 +53,36 @@ def record_closed(
     unknown = {c.symbol for c in closed} - known.keys()
     if unknown:
         known |= Symbol.objects.in_bulk(unknown, field_name="name")
-    candles = [
-        ClosedCandle(_row(known[c.symbol], c.interval, c.candle, Verdict.UNVERIFIED), c.cause)
-        for c in closed
-        if c.symbol in known  # else its row was deleted, and with it what we knew of it
-    ]
+    # One that is not known was deleted, and with it what we knew of it.
+    candles = [c for c in closed if c.symbol in known]
     starts = range(0, len(candles), MAX_ROWS_PER_STATEMENT)
     batches = (candles[start : start + MAX_ROWS_PER_STATEMENT] for start in starts)
-    return [one.candle for batch in batches for one in _insert(batch)]
+    return [one.candle for batch in batches for one in _insert_each(batch, known)]
+
+
+def _insert_each(
+    closed: Sequence[UnrecordedCandle], symbols: Mapping[str, Symbol]
+) -> Sequence[ClosedCandle]:
+    """Write candles down, and set those aside that cannot be: the rest goes on without them.
+
+    Halves find them: nearly always there is none. What is set aside is missing then, and
+    `insert_missing` asks the exchange for it.
+    """
+    try:
+        return _insert([_closed(c, symbols) for c in closed])
+    except Exception as error:
+        if isinstance(error, DATABASE_OUTAGES):
+            raise
+        if len(closed) == 1:
+            logger.error("candle.refused", candle=repr(closed[0])[:500], error=str(error).strip())
+            return []
+    half = len(closed) // 2
+    return [*_insert_each(closed[:half], symbols), *_insert_each(closed[half:], symbols)]
+
+
+def _closed(one: UnrecordedCandle, symbols: Mapping[str, Symbol]) -> ClosedCandle:
+    row = _row(symbols[one.symbol], one.interval, one.candle, Verdict.UNVERIFIED)
+    return ClosedCandle(row, one.cause)
 
 
 def _insert(candles: Sequence[ClosedCandle]) -> Sequence[ClosedCandle]:

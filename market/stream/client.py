@@ -10,6 +10,8 @@ import structlog
 from websocket import WebSocketException
 
 from foundation.backoff import Backoff
+from market.bounds import MAX_TIME_MS
+from market.clock import ExchangeClock
 from market.stream.connection import DEFAULT_TIMING, Connection, ConnectionState, Timing
 from market.stream.handover import Handover
 from market.stream.websocket import BATCH_BYTES
@@ -54,6 +56,7 @@ class MarketStream:
         self.url = url.rstrip("/") + "/stream"
         self.timing = timing
         self.last_frame_s = 0.0  # time.monotonic()
+        self.clock: ExchangeClock | None = None  # bounds the times of events, where one is given
         self._kinds = ["aggTrade", *(f"kline_{interval}" for interval in intervals)]
         self._max_symbols = max(1, max_streams // len(self._kinds))
         self._followed: frozenset[str] = frozenset()
@@ -85,15 +88,13 @@ class MarketStream:
         """Let `batches` end after the batch at hand."""
         self._stopping = True
 
-    def proven_ms(self, symbol: str) -> int:
-        """Up to when, by the exchange's clock, all of a symbol's ticks have come; 0 if unknown.
+    def last_event_ms(self, symbol: str) -> int:
+        """Time of a symbol's newest kline event, by the exchange's clock; 0 before the first.
 
-        The event time of its newest kline event on the connection that carries it: within a
-        connection nothing overtakes. Ticks of a moment may be sent a little after the kline
-        event that counts them, so allow for some grace. Ticks prove the same, but they close
-        candles by themselves: proof is only needed where none come.
+        On the connection that carries the symbol. It proves that time has passed there, and nothing
+        of what came before it.
         """
-        return self._handover.proven_ms(symbol)
+        return self._handover.last_event_ms(symbol)
 
     def status(self) -> list[ConnectionStatus]:
         return [
@@ -147,7 +148,8 @@ class MarketStream:
 
     def _read_one(self, connection: Connection, max_bytes: int, batch: StreamBatch) -> None:
         try:
-            came, acknowledged = connection.read(self._now_s, max_bytes)
+            latest_ms = MAX_TIME_MS if self.clock is None else self.clock.latest_ms()
+            came, acknowledged = connection.read(self._now_s, max_bytes, latest_ms)
         except (OSError, WebSocketException) as error:
             self._lose(connection, str(error))
             return

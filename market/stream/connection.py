@@ -5,14 +5,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-import structlog
-
 from foundation.backoff import Backoff
+from market.bounds import MAX_TIME_MS
+from market.damage import damage
 from market.stream.subscriptions import Subscriptions
 from market.stream.websocket import BATCH_BYTES, BatchSocket, Dial
 from market.wire import KlineEvent, StreamBatch, read_frames
-
-logger = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True)
@@ -48,7 +46,7 @@ class Reception:
     live_s: float
     heard_s: float  # when the last kline event came; when it was acknowledged, before the first
     first_ms: int = 0  # event time of the first kline event
-    proven_ms: int = 0  # and of the last
+    event_ms: int = 0  # and of the last
 
 
 class Connection:
@@ -150,18 +148,23 @@ class Connection:
 
     # --- Reading -----------------------------------------------------------------------------
 
-    def read(self, now_s: float, max_bytes: int = BATCH_BYTES) -> tuple[StreamBatch, list[str]]:
+    def read(
+        self, now_s: float, max_bytes: int = BATCH_BYTES, latest_ms: int = MAX_TIME_MS
+    ) -> tuple[StreamBatch, list[str]]:
         """The events that have come, and the symbols that have just been acknowledged.
 
-        Raises OSError or WebSocketException where the connection is of no further use.
+        `latest_ms` bounds their times. Raises OSError or WebSocketException where the connection
+        is of no further use.
         """
         assert self.socket is not None  # noqa: S101  # only open ones are read
         frames = self.socket.read_batch(max_bytes)
         if self.socket.last_frame_s > self.last_frame_s:
             self.last_frame_s, self.frame_s = self.socket.last_frame_s, now_s
-        batch = read_frames(frames)
+        batch = read_frames(frames, latest_ms)
         for frame in batch.unknown:
-            logger.warning("stream.frame_unknown", frame=frame[:200].decode(errors="replace"))
+            damage.note("frame", frame[:200].decode(errors="replace"))
+        for why in batch.damaged:
+            damage.note("event", why)
         for kline in batch.klines:
             self._note_event(kline, now_s)
         # A connection that cannot settle is not well, whatever else it brings.
@@ -179,4 +182,4 @@ class Connection:
         if reception is not None:
             reception.heard_s = now_s
             reception.first_ms = reception.first_ms or kline.event_ms
-            reception.proven_ms = max(reception.proven_ms, kline.event_ms)
+            reception.event_ms = max(reception.event_ms, kline.event_ms)

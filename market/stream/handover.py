@@ -60,11 +60,11 @@ class Handover:
         self.live.clear()
         self.pop_changes()
 
-    def proven_ms(self, symbol: str) -> int:
-        """As in MarketStream. A successor proves nothing before it has taken over."""
+    def last_event_ms(self, symbol: str) -> int:
+        """As in MarketStream. A successor counts once it has taken over."""
         route = self._routes.get(symbol)
         reception = route.primary.live.get(symbol) if route else None
-        return reception.proven_ms if reception else 0
+        return reception.event_ms if reception else 0
 
     # --- What is live ------------------------------------------------------------------------
 
@@ -158,7 +158,7 @@ class Handover:
             return
         if old is None:
             self._succeed(symbol, whole=False)
-        elif new.first_ms and old.proven_ms >= new.first_ms:
+        elif new.first_ms and old.event_ms >= new.first_ms:
             self._succeed(symbol, whole=True)
         elif new.first_ms and now_s - old.heard_s > self.timing.quiet_s:
             self._succeed(symbol, whole=False)

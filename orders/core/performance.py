@@ -2,14 +2,13 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from decimal import ROUND_HALF_EVEN, Context, Decimal, DivisionByZero, InvalidOperation
+from decimal import Decimal
 from functools import reduce
-from itertools import accumulate
 from typing import Any
 
 from foundation.decimals import EXACT, ZERO, plain
+from orders.core.sums import RATIOS, ClosedSums
 
-_CONTEXT = Context(prec=60, rounding=ROUND_HALF_EVEN, traps=[InvalidOperation, DivisionByZero])
 _PLACES = Decimal("1E-8")
 
 
@@ -58,39 +57,40 @@ def pnl(results: Iterable[PositionResult]) -> Decimal:
     return reduce(EXACT.add, gains, ZERO)
 
 
-def performance(results: Sequence[PositionResult]) -> dict[str, Any]:
+def performance(
+    results: Sequence[PositionResult], before: ClosedSums | None = None
+) -> dict[str, Any]:
     """The figures of positions that share a quote asset, amounts as text in that asset.
 
-    Ratios count closed positions alone and are None where there is nothing to divide by.
-    `win_rate` is a fraction. `profit_factor` is gross profit by gross loss. `expectancy` is the
+    `before` holds the sums of positions that closed before all of `results` did, and that paid no
+    other fees. Ratios count closed positions alone and are None where there is nothing to divide
+    by. `win_rate` is a fraction. `profit_factor` is gross profit by gross loss. `expectancy` is the
     mean P&L. `sharpe` is the mean return of a position by the standard deviation of the returns
     (sample, n - 1): per position, neither annualised nor against a risk-free rate.
-    `maximum_drawdown` is the deepest the equity curve came below a peak before it. `realised`
-    leaves out other fees; P&L and ratios count those whose value is known.
+    `maximum_drawdown` is the deepest the equity curve came below a peak before it; the curve is
+    thinned to MAX_POINTS points. `realised` leaves out other fees; P&L and ratios count those whose
+    value is known.
     """
-    closed = sorted((r for r in results if r.closed_ms is not None), key=_closed_ms)
-    gains = [result.net for result in closed]
-    realised, held = _sum(r.realised for r in results), _sum(r.unrealised for r in results)
-    equity = list(accumulate(gains, initial=ZERO))
+    before = before or ClosedSums()
+    sums = before.copy()
+    for result in sorted((r for r in results if r.closed_ms is not None), key=_closed_ms):
+        sums.add(result.net, result.realised, result.fees, result.invested, _closed_ms(result))
+    still = [result for result in results if result.closed_ms is None]
+    held = _sum(result.unrealised for result in results)
     return {
-        "positions": len(results),
-        "closed": len(closed),
-        "realised": plain(realised),
+        "positions": before.closed + len(results),
+        "closed": sums.closed,
+        "realised": plain(_sum([sums.realised, *(result.realised for result in still)])),
         "unrealised": plain(held),
-        "pnl": plain(pnl(results)),
-        "fees": plain(_sum(result.fees for result in results)),
+        "pnl": plain(_sum([sums.equity, held, *(result.net for result in still)])),
+        "fees": plain(_sum([sums.fees, *(result.fees for result in still)])),
         "other_fees": _other_fees(results),
-        "win_rate": _ratio(Decimal(sum(gain > 0 for gain in gains)), Decimal(len(gains))),
-        "profit_factor": _ratio(
-            _sum(gain for gain in gains if gain > 0), -_sum(gain for gain in gains if gain < 0)
-        ),
-        "expectancy": _ratio(_sum(gains), Decimal(len(gains))),
-        "sharpe": _sharpe(closed),
-        "maximum_drawdown": plain(_drawdown(equity)),
-        "equity": [
-            {"time_ms": result.closed_ms, "equity": plain(value)}
-            for result, value in zip(closed, equity[1:], strict=True)
-        ],
+        "win_rate": _ratio(Decimal(sums.wins), Decimal(sums.closed)),
+        "profit_factor": _ratio(sums.gross_profit, sums.gross_loss),
+        "expectancy": _amount(sums.equity, Decimal(sums.closed)),
+        "sharpe": None if sums.sharpe is None else _ratio(*sums.sharpe),
+        "maximum_drawdown": plain(sums.drawdown),
+        "equity": [{"time_ms": at_ms, "equity": plain(value)} for at_ms, value in sums.points],
     }
 
 
@@ -117,25 +117,20 @@ def _closed_ms(result: PositionResult) -> int:
     return result.closed_ms or 0
 
 
-def _sum(values: Any) -> Decimal:
-    return sum(values, ZERO)
+def _sum(values: Iterable[Decimal]) -> Decimal:
+    return reduce(EXACT.add, values, ZERO)
 
 
 def _ratio(numerator: Decimal, denominator: Decimal) -> str | None:
     if not denominator:
         return None
-    return plain(_CONTEXT.divide(numerator, denominator).quantize(_PLACES, context=_CONTEXT))
+    return plain(RATIOS.divide(numerator, denominator).quantize(_PLACES, context=RATIOS))
 
 
-def _sharpe(closed: Sequence[PositionResult]) -> str | None:
-    returns = [_CONTEXT.divide(r.net, r.invested) for r in closed if r.invested]
-    if len(returns) < 2:
+def _amount(numerator: Decimal, denominator: Decimal) -> str | None:
+    """A quotient that is money: to eight places, and four digits where that is less."""
+    if not denominator:
         return None
-    mean = _CONTEXT.divide(_sum(returns), Decimal(len(returns)))
-    squares = _sum(_CONTEXT.power(value - mean, 2) for value in returns)
-    deviation = _CONTEXT.sqrt(_CONTEXT.divide(squares, Decimal(len(returns) - 1)))
-    return _ratio(mean, deviation)
-
-
-def _drawdown(equity: Sequence[Decimal]) -> Decimal:
-    return max(peak - value for peak, value in zip(accumulate(equity, max), equity, strict=True))
+    value = RATIOS.divide(numerator, denominator)
+    places = max(8, 3 - value.adjusted()) if value else 8
+    return plain(value.quantize(Decimal(1).scaleb(-places), context=RATIOS))

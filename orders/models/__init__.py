@@ -11,9 +11,11 @@ from orders.models.account import (
     HaltLevel,
     OrdersCheck,
 )
+from orders.models.performance import EVERYTHING, ResultSums
 from orders.models.trading import Adjustment, AdjustmentKind, Order, OrderChange, Position, Trade
 
 __all__ = [
+    "EVERYTHING",
     "Adjustment",
     "AdjustmentKind",
     "Alarm",
@@ -28,5 +30,6 @@ __all__ = [
     "OrderChange",
     "OrdersCheck",
     "Position",
+    "ResultSums",
     "Trade",
 ]

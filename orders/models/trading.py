@@ -1,6 +1,7 @@
 """Orders, the trades that filled them, and the positions those made."""
 
 from datetime import datetime
+from typing import Any
 
 from django.conf import settings
 from django.db import models
@@ -11,12 +12,17 @@ from market.models import Symbol
 from market.ticks import Side
 from orders.core.exits import ExitReason
 from orders.core.status import AT_EXCHANGE, LIVE, OrderStatus
+from orders.models.performance import EVERYTHING, ResultSums
 
 SIDES = [(side.value, side.value) for side in Side]
 STATUSES = [(status.value, status.value) for status in OrderStatus]
 EXIT_REASONS = [(reason.value, reason.value) for reason in ExitReason]
 # A stop that waits at the exchange, as far as we know: it has moved nothing.
 RESTING = Q(kind="STOP_LOSS", status=OrderStatus.NEW, executed_quantity=0)
+
+
+# Of a position: with one of these, its result changes.
+RESULT_FIELDS = frozenset({"realised", "fees", "closed_at"})
 
 
 class PositionQuerySet(models.QuerySet["Position"]):
@@ -76,12 +82,19 @@ class Position(models.Model):
     exit_decided_at = models.DateTimeField(null=True)
     opened_at = models.DateTimeField()
     closed_at = models.DateTimeField(null=True)
+    summed = models.BooleanField(default=False)  # its result is in the sums (ResultSums)
 
     objects = PositionQuerySet.as_manager()
 
     class Meta:
         ordering = ["-opened_at", "-id"]
-        indexes = [models.Index(fields=["opened_at", "id"])]
+        indexes = [
+            models.Index(fields=["opened_at", "id"]),
+            models.Index(
+                fields=["closed_at", "id"], condition=Q(summed=False), name="unsummed_by_closing"
+            ),
+            models.Index(fields=["closed_at", "id"]),
+        ]
         constraints = [
             models.UniqueConstraint(
                 fields=["strategy", "symbol"],
@@ -92,6 +105,13 @@ class Position(models.Model):
 
     def __str__(self) -> str:
         return f"{self.strategy} {self.symbol} {self.status}"
+
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        """Save it; where its result was in the sums already, those have to be made anew."""
+        saved = kwargs.get("update_fields")
+        if self.summed and (saved is None or not RESULT_FIELDS.isdisjoint(saved)):
+            ResultSums.objects.filter(quote_asset=EVERYTHING).update(stale=True)
+        super().save(*args, **kwargs)
 
     def exit_reason_with(self, decided: ExitReason | None) -> ExitReason:
         """The reason to sell it, now that this is `decided` too: a halt's gives way."""

@@ -30,6 +30,7 @@ from orders.services.protection import (
     send_orders,
     unprotected_positions,
 )
+from orders.services.result_sums import kept_sums, sum_up
 from orders.services.sending import send_claimed, submit
 from orders.services.trade_log import append_trade_log
 
@@ -44,6 +45,7 @@ __all__ = [
     "check_trading",
     "close_dust",
     "current_halt",
+    "kept_sums",
     "names_not_trading",
     "open_orders",
     "open_protective_stop",
@@ -63,6 +65,7 @@ __all__ = [
     "set_halt",
     "settle_known_statuses",
     "submit",
+    "sum_up",
     "timelines",
     "unprotected_positions",
     "write_off",

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from decimal import Decimal
 
-from django.db.models import F, Q
+from django.db.models import F, Q, QuerySet
 
 from foundation.decimals import EXACT, ZERO
 from foundation.times import to_ms
@@ -16,28 +16,35 @@ from orders.models import Adjustment, Order, Position, Trade
 
 
 def position_results(
-    last_prices: Mapping[str, Decimal], strategy: str | None = None, since: datetime | None = None
+    last_prices: Mapping[str, Decimal],
+    strategy: str | None = None,
+    since: datetime | None = None,
+    among: Q | None = None,
 ) -> dict[tuple[str, str], list[PositionResult]]:
-    """Every position's result, by strategy and quote asset, oldest first.
+    """Every position's result, by strategy and quote asset, in the order in which they closed.
 
     `last_prices` are by symbol, in its quote asset; an open position whose symbol has none
     counts as worth its cost, and a fee in a third asset (BNB) has a value where the symbol of that
     asset in the quote asset has a price: what it is worth now, not what it was then. With `since`,
-    positions that were closed before don't count.
+    positions that were closed before don't count; with `among`, those alone that it finds.
     """
-    positions = Position.objects.select_related("symbol").order_by("opened_at", "pk")
-    buys = Trade.objects.filter(side=Side.BUY)
+    positions = Position.objects.select_related("symbol").order_by()
     if strategy is not None:
-        positions, buys = positions.filter(strategy=strategy), buys.filter(strategy=strategy)
+        positions = positions.filter(strategy=strategy)
     if since is not None:
         positions = positions.filter(Q(closed_at=None) | Q(closed_at__gte=since))
-        buys = buys.filter(position__in=positions.order_by())
+    if among is not None:
+        positions = positions.filter(among)
+    trades = Trade.objects.order_by()
+    if since is not None or among or strategy is not None:
+        trades = trades.filter(position__in=positions)
     invested: defaultdict[int, Decimal] = defaultdict(Decimal)
-    for position_id, quote in buys.values_list("position_id", "quote_quantity"):
+    buys = trades.filter(side=Side.BUY).values_list("position_id", "quote_quantity")
+    for position_id, quote in buys:
         invested[position_id] = EXACT.add(invested[position_id], quote)
-    charged = _charged(strategy, since)
+    charged = _charged(trades)
     found: defaultdict[tuple[str, str], list[PositionResult]] = defaultdict(list)
-    for position in positions:
+    for position in sorted(positions, key=_closing):
         price = last_prices.get(position.symbol.name)
         key = (position.strategy, position.symbol.quote_asset)
         fees = tuple(_other_fee(*fee, key[1], last_prices) for fee in charged[position.pk].items())
@@ -51,27 +58,30 @@ def timelines(newest: int) -> list[Timeline]:
     return list(sent.values_list("timeline", flat=True)[:newest])
 
 
-def _charged(strategy: str | None, since: datetime | None) -> Mapping[int, dict[str, Decimal]]:
+def _closing(position: Position) -> tuple[datetime, int]:
+    """The place in the order in which positions closed; sorted here, for sorting by an index would
+    have the database go through all of them.
+    """
+    return position.closed_at or position.opened_at, position.pk
+
+
+def _charged(trades: QuerySet[Trade]) -> Mapping[int, dict[str, Decimal]]:
     """Fees in third assets, by position and asset.
 
     What a position in that asset paid of a fee is a loss of that position already.
     """
-    trades = Trade.objects.exclude(
-        commission_asset__in=(F("symbol__base_asset"), F("symbol__quote_asset"))
-    )
-    if strategy is not None:
-        trades = trades.filter(strategy=strategy)
-    if since is not None:
-        trades = trades.filter(Q(position__closed_at=None) | Q(position__closed_at__gte=since))
+    own = (F("symbol__base_asset"), F("symbol__quote_asset"))
     charged: defaultdict[int, dict[str, Decimal]] = defaultdict(dict)
     paid: defaultdict[int, Decimal] = defaultdict(Decimal)
     for trade_id, quantity in Adjustment.objects.fees().values_list("trade_id", "quantity"):
         paid[trade_id] = EXACT.add(paid[trade_id], quantity)
-    rows = trades.order_by().values_list("pk", "position_id", "commission_asset", "commission")
-    for trade_id, position_id, asset, commission in rows:
+    rows = trades.exclude(commission_asset__in=own)
+    for trade_id, position_id, asset, commission in rows.values_list(
+        "pk", "position_id", "commission_asset", "commission"
+    ):
         if amount := EXACT.subtract(commission, paid.get(trade_id, ZERO)):
-            own = charged[position_id]
-            own[asset] = EXACT.add(own.get(asset, ZERO), amount)
+            fees = charged[position_id]
+            fees[asset] = EXACT.add(fees.get(asset, ZERO), amount)
     return charged
 
 

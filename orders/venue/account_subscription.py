@@ -7,8 +7,8 @@ import websocket
 from websocket import ABNF, WebSocketTimeoutException
 
 from foundation.times import now_ms
-from market.wire import BadFrame
-from orders.venue import wire
+from market.bounds import BadFrame
+from orders.venue import account_wire as wire
 from orders.venue.exchange import Execution
 
 CONNECT_S = 10.0

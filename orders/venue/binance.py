@@ -2,20 +2,24 @@
 
 import os
 import time
+from collections.abc import Callable
 from decimal import Decimal
 from functools import cache
+from typing import TypeVar
 
 from django.conf import settings
 
 from foundation.decimals import plain
 from foundation.times import now_ms
+from market.bounds import BadFrame
 from market.clock import ExchangeClock
 from market.ratelimit.grants import Grant, OrderPriority, Priority, RateLimited
 from market.ratelimit.limiter import shared_limiter
 from market.ratelimit.weights import request_weight
+from market.rest_wire import read_server_time
+from market.rows import Rows
 from market.ticks import Side
 from market.transport import Answer, HttpTransport, not_sent
-from market.wire import BadFrame, read_server_time
 from orders.venue import wire
 from orders.venue.exchange import (
     Busy,
@@ -28,6 +32,8 @@ from orders.venue.exchange import (
 )
 from orders.venue.signing import signed
 
+T = TypeVar("T")
+Where = tuple[str, str]  # the parameter that says from where on a page is
 ACCOUNT_PATH = "/api/v3/account"
 ORDER_PATH = "/api/v3/order"
 OPEN_ORDERS_PATH = "/api/v3/openOrders"
@@ -98,7 +104,7 @@ class BinanceExchange:
             raise not_sent(limited) from None
         body, headers = self._signed("POST", ORDER_PATH, parameters, request.claimed_ms)
         self._limiter.sync_orders(slots, headers)
-        return wire.read_placement(body)
+        return wire.read_placement(body, request)
 
     def cancel(self, symbol: str, client_order_id: str, exchange_order_id: int) -> ExecutionReport:
         """Source: Binance Spot REST, "Cancel order". It counts against none of the limits.
@@ -117,7 +123,7 @@ class BinanceExchange:
         ]
         self._measure(older_than_s=CLOCK_AGE_S)
         body, _ = self._signed("DELETE", ORDER_PATH, parameters, now_ms())
-        return wire.order_report(wire.read_order(body), [])
+        return wire.order_report(wire.read_order(body, symbol, exchange_order_id), [])
 
     def lookup(
         self, symbol: str, client_order_id: str, exchange_order_id: int | None
@@ -130,44 +136,44 @@ class BinanceExchange:
         if exchange_order_id is not None:
             which = ("orderId", str(exchange_order_id))
         try:
-            order = wire.read_order(
-                self._read(ORDER_PATH, [("symbol", symbol), which], Priority.URGENT)
-            )
+            body = self._read(ORDER_PATH, [("symbol", symbol), which], Priority.URGENT)
         except Refused as refusal:
             if refusal.code == wire.NO_SUCH_ORDER:
                 return None
             raise
+        order = wire.read_order(body, symbol, exchange_order_id)
+        if exchange_order_id is None and order.client_order_id != client_order_id:
+            raise OutcomeUnknown(f"{order.client_order_id} was answered, not {client_order_id}")
         if not order.executed_qty:
             return wire.order_report(order, [])
         fills = [("symbol", symbol), ("orderId", str(order.order_id)), ("limit", "1000")]
-        trades = wire.read_trades(self._read(TRADES_PATH, fills, Priority.URGENT))
+        body = self._read(TRADES_PATH, fills, Priority.URGENT)
+        trades = wire.read_trades(body, symbol, order.order_id)
+        if trades.left_out:
+            raise OutcomeUnknown(f"{trades.left_out} fills of {symbol} could not be read")
         return wire.order_report(order, trades)
 
-    def open_orders(self, symbol: str) -> list[ListedOrder]:
+    def open_orders(self, symbol: str) -> Rows[ListedOrder]:
         """Source: Binance Spot REST, "Current open orders"."""
-        return wire.read_orders(self._read(OPEN_ORDERS_PATH, [("symbol", symbol)]))
+        return wire.read_orders(self._read(OPEN_ORDERS_PATH, [("symbol", symbol)]), symbol)
 
-    def orders_since(self, symbol: str, start_ms: int) -> list[ListedOrder]:
+    def orders_since(self, symbol: str, start_ms: int) -> Rows[ListedOrder]:
         """Source: Binance Spot REST, "All orders"."""
-        orders: list[ListedOrder] = []
-        where = ("startTime", self._theirs(start_ms))
-        while True:
-            page = wire.read_orders(self._read(ALL_ORDERS_PATH, _page_of(symbol, where)))
-            orders += page
-            if len(page) < PAGE_SIZE:
-                return orders
-            where = ("orderId", str(page[-1].exchange_order_id + 1))
 
-    def trades_since(self, symbol: str, start_ms: int) -> list[ListedTrade]:
+        def page(where: tuple[str, str]) -> Rows[ListedOrder]:
+            return wire.read_orders(self._read(ALL_ORDERS_PATH, _page_of(symbol, where)), symbol)
+
+        start = ("startTime", self._theirs(start_ms))
+        return _pages(page, start, lambda last: ("orderId", str(last.exchange_order_id + 1)))
+
+    def trades_since(self, symbol: str, start_ms: int) -> Rows[ListedTrade]:
         """Source: Binance Spot REST, "Account trade list"."""
-        trades: list[ListedTrade] = []
-        where = ("startTime", self._theirs(start_ms))
-        while True:
-            page = wire.read_trades(self._read(TRADES_PATH, _page_of(symbol, where)))
-            trades += page
-            if len(page) < PAGE_SIZE:
-                return trades
-            where = ("fromId", str(page[-1].fill.trade_id + 1))
+
+        def page(where: tuple[str, str]) -> Rows[ListedTrade]:
+            return wire.read_trades(self._read(TRADES_PATH, _page_of(symbol, where)), symbol)
+
+        start = ("startTime", self._theirs(start_ms))
+        return _pages(page, start, lambda last: ("fromId", str(last.fill.trade_id + 1)))
 
     def balances(self) -> dict[str, Decimal]:
         """Source: Binance Spot REST, "Account information"."""
@@ -256,6 +262,17 @@ class BinanceExchange:
             wait_s = max(MEASURE_AGAIN_S, getattr(error, "retry_after_s", 0.0))
             self._measure_again_at = time.monotonic() + MEASURE_AGAIN_S
             raise Busy(wait_s, f"not sent: the exchange's clock is not known ({error})") from None
+
+
+def _pages(page: Callable[[Where], Rows[T]], start: Where, behind: Callable[[T], Where]) -> Rows[T]:
+    """All rows from `start` on. Raises OutcomeUnknown where a full page has none to go on from."""
+    found = rows = page(start)
+    while rows.listed >= PAGE_SIZE:
+        if not rows:
+            raise OutcomeUnknown(f"none of {rows.listed} rows could be read")
+        rows = page(behind(rows[-1]))
+        found = Rows([*found, *rows], found.left_out + rows.left_out)
+    return found
 
 
 def _page_of(symbol: str, where: tuple[str, str]) -> list[tuple[str, str]]:

@@ -5,6 +5,7 @@ from decimal import Decimal
 from typing import Protocol
 
 from market.failures import Busy, OutcomeUnknown, Refused
+from market.rows import Rows
 from market.ticks import Side
 from orders.core.position import Fill
 from orders.core.status import OrderStatus
@@ -98,7 +99,11 @@ class Execution:
 
 
 class Exchange(Protocol):
-    """One account at one venue. Raises Refused, Busy or OutcomeUnknown and nothing else."""
+    """One account at one venue. Raises Refused, Busy or OutcomeUnknown and nothing else.
+
+    A row of a list that can't be read is left out and counted: then nothing may be concluded from
+    the absence of another.
+    """
 
     @property
     def clock_known(self) -> bool:
@@ -121,13 +126,13 @@ class Exchange(Protocol):
         """The state of an order, with its fills; None where the exchange knows none."""
         ...
 
-    def open_orders(self, symbol: str) -> list[ListedOrder]: ...
+    def open_orders(self, symbol: str) -> Rows[ListedOrder]: ...
 
-    def orders_since(self, symbol: str, start_ms: int) -> list[ListedOrder]:
+    def orders_since(self, symbol: str, start_ms: int) -> Rows[ListedOrder]:
         """All orders taken from `start_ms` (our clock) on, oldest first."""
         ...
 
-    def trades_since(self, symbol: str, start_ms: int) -> list[ListedTrade]:
+    def trades_since(self, symbol: str, start_ms: int) -> Rows[ListedTrade]:
         """All fills from `start_ms` (our clock) on, oldest first."""
         ...
 

@@ -45,7 +45,10 @@ def find(exchange: Exchange, symbol: str, client_order_id: str, sent_ms: int) ->
     for report in _looked_up(exchange, symbol, client_order_id, sorted(named | filled)):
         if report.client_order_id == client_order_id:
             return SearchResult(report, absent=False, evidence=evidence)
-    return SearchResult(None, absent=not named, evidence=evidence)
+    unread = open_orders.left_out + orders.left_out + trades.left_out
+    if unread:
+        evidence += f"; {unread} rows could not be read"
+    return SearchResult(None, absent=not named and not unread, evidence=evidence)
 
 
 def _looked_up(

@@ -1,25 +1,47 @@
-"""Binance's answers to signed requests and account events, read into our values and failures."""
+"""Binance's answers to signed requests and account events, read into our values and failures.
 
-from collections.abc import Iterable
+Each value is held against what can be and each answer against what was asked (`market.bounds`).
+An answer about one order that is damaged is OutcomeUnknown: the order is looked up again. A row
+of a list costs that row alone (`market.rows`). An event that is damaged raises BadFrame, and what
+it said is found by reconciling.
+"""
+
+from collections.abc import Callable, Iterable
 from decimal import Decimal
 from typing import TypeVar
 
 import msgspec
 
-from foundation.decimals import EXACT
+from foundation.decimals import EXACT, is_bounded
+from market.bounds import (
+    Asset,
+    BadFrame,
+    ClientOrderId,
+    Id,
+    SymbolName,
+    TimeMs,
+    Word,
+    check,
+    check_amounts,
+    check_positive,
+    decode,
+    shown,
+)
+from market.rows import Rows, read_rows
 from market.ticks import Side
-from market.wire import BadFrame
 from orders.core.position import Fill
 from orders.core.status import OrderStatus
 from orders.venue.exchange import (
-    Execution,
     ExecutionReport,
     ListedOrder,
     ListedTrade,
+    OrderRequest,
     OutcomeUnknown,
 )
 
 T = TypeVar("T")
+R = TypeVar("R")
+
 NO_SUCH_ORDER = -2013
 BAD_TIMESTAMP = -1021
 STATUSES = {
@@ -39,136 +61,152 @@ class WireFill(msgspec.Struct, rename="camel"):
     price: Decimal
     qty: Decimal
     commission: Decimal
-    commission_asset: str
-    trade_id: int
+    commission_asset: Asset
+    trade_id: Id
 
 
 class WireOrder(msgspec.Struct, rename="camel"):
     """The answer to a placement (FULL, with fills) and to a query (without)."""
 
-    order_id: int
-    client_order_id: str
+    symbol: SymbolName
+    order_id: Id
+    client_order_id: ClientOrderId
     executed_qty: Decimal
     cummulative_quote_qty: Decimal  # the wire's own spelling
-    status: str
+    status: Word
     side: Side
     orig_qty: Decimal = Decimal(0)
-    transact_time: int = 0
-    time: int = 0
-    expiry_reason: str = ""
+    orig_client_order_id: ClientOrderId = ""  # of a cancel: what the order was called
+    transact_time: TimeMs | None = None
+    time: TimeMs | None = None
+    expiry_reason: Word = ""
     fills: list[WireFill] = []
 
 
 class WireTrade(msgspec.Struct, rename="camel"):
-    id: int
-    order_id: int
+    symbol: SymbolName
+    id: Id
+    order_id: Id
     is_buyer: bool
     price: Decimal
     qty: Decimal
     commission: Decimal
-    commission_asset: str
-    time: int
+    commission_asset: Asset
+    time: TimeMs
 
 
 class WireBalance(msgspec.Struct):
-    asset: str
+    asset: Asset
     free: Decimal
     locked: Decimal
 
 
 class WireAccount(msgspec.Struct):
-    balances: list[WireBalance]
-
-
-class WireError(msgspec.Struct):
-    code: int
-    msg: str
-
-
-class WireMessage(msgspec.Struct, rename="camel"):
-    """A message of the WebSocket API: the answer to a request, or an event of a subscription."""
-
-    id: int | str | None = None
-    status: int = 0
-    error: WireError | None = None
-    event: msgspec.Raw = msgspec.Raw()
-
-
-class WireEvent(msgspec.Struct):
-    e: str
-
-
-class WireExecution(msgspec.Struct):
-    """Source: Binance Spot, "User Data Streams", executionReport."""
-
-    s: str
-    c: str
-    C: str  # the order's own client id where a cancel has renamed it, else empty
-    S: Side
-    q: Decimal
-    x: str
-    X: str
-    r: str
-    i: int
-    l: Decimal  # noqa: E741  # the wire's name
-    z: Decimal
-    L: Decimal
-    n: Decimal
-    N: str | None
-    T: int
-    t: int
-    I: int  # noqa: E741
-    O: int  # noqa: E741
-    Z: Decimal
-    eR: str = ""  # noqa: N815
+    balances: msgspec.Raw
 
 
 ORDER = msgspec.json.Decoder(WireOrder)
-ORDERS = msgspec.json.Decoder(list[WireOrder])
-TRADES = msgspec.json.Decoder(list[WireTrade])
+TRADE = msgspec.json.Decoder(WireTrade)
+BALANCE = msgspec.json.Decoder(WireBalance)
 ACCOUNT = msgspec.json.Decoder(WireAccount)
-MESSAGE = msgspec.json.Decoder(WireMessage)
-EVENT = msgspec.json.Decoder(WireEvent)
-EXECUTION = msgspec.json.Decoder(WireExecution)
-EXECUTION_REPORT = "executionReport"
 
 
-def read_order(body: bytes) -> WireOrder:
-    return _decoded(ORDER, body, "an order")
+def read_order(body: bytes, symbol: str, exchange_order_id: int | None = None) -> WireOrder:
+    """One order of a `symbol`, that of a number where one is given. Raises OutcomeUnknown."""
+    try:
+        order = _checked_order(decode(ORDER.decode, body, "an order"), symbol)
+        asked = (None, order.order_id)
+        check(exchange_order_id in asked, f"order {order.order_id}, not {exchange_order_id}")
+    except BadFrame as error:
+        raise OutcomeUnknown(str(error)) from error
+    return order
 
 
-def read_orders(body: bytes) -> list[ListedOrder]:
-    return [_listed_order(order) for order in _decoded(ORDERS, body, "a list of orders")]
+def read_orders(body: bytes, symbol: str) -> Rows[ListedOrder]:
+    """Orders of a `symbol`. Raises OutcomeUnknown where the answer is no list."""
+
+    def listed(order: WireOrder) -> ListedOrder:
+        return _listed_order(_checked_order(order, symbol))
+
+    return _rows(ORDER, listed, body, "orders")
 
 
-def read_trades(body: bytes) -> list[ListedTrade]:
-    return [ListedTrade(t.order_id, _fill(t)) for t in _decoded(TRADES, body, "a list of trades")]
+def read_trades(
+    body: bytes, symbol: str, exchange_order_id: int | None = None
+) -> Rows[ListedTrade]:
+    """Fills of a `symbol`, of one order where its number is given. Raises OutcomeUnknown where
+    the answer is no list.
+    """
+
+    def listed(trade: WireTrade) -> ListedTrade:
+        check(trade.symbol == symbol, f"a trade of {shown(trade.symbol)}, not of {symbol}")
+        of_it = exchange_order_id in (None, trade.order_id)
+        check(of_it, f"a trade of order {trade.order_id}, not {exchange_order_id}")
+        check_positive(price=trade.price, quantity=trade.qty)
+        check_amounts(commission=trade.commission)
+        return ListedTrade(trade.order_id, _fill(trade))
+
+    return _rows(TRADE, listed, body, "trades")
 
 
 def read_balances(body: bytes) -> dict[str, Decimal]:
     """Balances of each asset, free and locked together."""
-    account = _decoded(ACCOUNT, body, "an account")
-    return {one.asset: EXACT.add(one.free, one.locked) for one in account.balances}
+    return {one.asset: EXACT.add(one.free, one.locked) for one in _balances(body)}
 
 
 def read_free_balances(body: bytes) -> dict[str, Decimal]:
     """Free balances by asset."""
-    return {one.asset: one.free for one in _decoded(ACCOUNT, body, "an account").balances}
+    return {one.asset: one.free for one in _balances(body)}
 
 
-def _decoded(decoder: msgspec.json.Decoder[T], body: bytes, what: str) -> T:
+def _balances(body: bytes) -> list[WireBalance]:
+    """Raises OutcomeUnknown, also where one cannot be read: an asset left out would be none."""
+
+    def checked(balance: WireBalance) -> WireBalance:
+        check_amounts(free=balance.free, locked=balance.locked)
+        return balance
+
     try:
-        return decoder.decode(body)
-    except msgspec.MsgspecError as error:
-        raise OutcomeUnknown(f"not {what}: {body[:200]!r}") from error
+        account = decode(ACCOUNT.decode, body, "an account")
+    except BadFrame as error:
+        raise OutcomeUnknown(str(error)) from error
+    rows = _rows(BALANCE, checked, bytes(account.balances), "balances")
+    if rows.left_out:
+        raise OutcomeUnknown(f"{rows.left_out} of {rows.listed} balances could not be read")
+    return rows
 
 
-def _status(word: str) -> OrderStatus:
+def _rows(
+    decoder: msgspec.json.Decoder[R], convert: Callable[[R], T], body: bytes, what: str
+) -> Rows[T]:
+    try:
+        return read_rows(decoder, convert, body, what)
+    except BadFrame as error:
+        raise OutcomeUnknown(str(error)) from error
+
+
+def _checked_order(order: WireOrder, symbol: str) -> WireOrder:
+    """Raises BadFrame for an order that cannot be, or of another symbol."""
+    check(order.symbol == symbol, f"an order of {shown(order.symbol)}, not of {symbol}")
+    check_amounts(quantity=order.orig_qty, executed=order.executed_qty)
+    check_quote(order.cummulative_quote_qty)
+    for fill in order.fills:
+        check_positive(price=fill.price, quantity=fill.qty)
+        check_amounts(commission=fill.commission)
+    return order
+
+
+def check_quote(quote: Decimal) -> None:
+    """Any negative one is documented as "not available"."""
+    check(is_bounded(quote), f"quote {shown(quote)} is out of bounds")
+
+
+def known_status(word: str) -> OrderStatus:
     """The exchange adds to its statuses now and then: of a new one we know no more than UNKNOWN."""
     return STATUSES.get(word, OrderStatus.UNKNOWN)
 
 
-def _reason(status: str, expiry_reason: str) -> str:
+def order_reason(status: str, expiry_reason: str) -> str:
     return expiry_reason if status in STATUSES else f"the exchange says {status[:40]!r}"
 
 
@@ -176,11 +214,11 @@ def _listed_order(order: WireOrder) -> ListedOrder:
     return ListedOrder(
         client_order_id=order.client_order_id,
         exchange_order_id=order.order_id,
-        status=_status(order.status),
+        status=known_status(order.status),
         side=order.side,
         quantity=order.orig_qty,
         executed_quantity=order.executed_qty,
-        time_ms=order.time,
+        time_ms=order.time or 0,
     )
 
 
@@ -189,9 +227,12 @@ def _fill(t: WireTrade) -> Fill:
     return Fill(t.id, side, t.price, t.qty, t.commission, t.commission_asset, t.time)
 
 
-def read_placement(body: bytes) -> ExecutionReport:
-    """The report in a FULL answer; its fills bear the order's own time."""
-    order = read_order(body)
+def read_placement(body: bytes, request: OrderRequest) -> ExecutionReport:
+    """The report in a FULL answer to `request`; its fills bear the order's own time.
+
+    Raises OutcomeUnknown for what is no answer to it.
+    """
+    order = read_order(body, request.symbol)
     fills = tuple(
         Fill(
             fill.trade_id,
@@ -200,10 +241,13 @@ def read_placement(body: bytes) -> ExecutionReport:
             fill.qty,
             fill.commission,
             fill.commission_asset,
-            order.transact_time,
+            order.transact_time or 0,
         )
         for fill in order.fills
     )
+    same = order.client_order_id == request.client_order_id and order.side is request.side
+    if not same or order.executed_qty > request.quantity:
+        raise OutcomeUnknown(f"not the order that was placed: {body[:200]!r}")
     return _report(order, fills)
 
 
@@ -218,53 +262,9 @@ def _report(order: WireOrder, fills: tuple[Fill, ...]) -> ExecutionReport:
     return ExecutionReport(
         client_order_id=order.client_order_id,
         exchange_order_id=order.order_id,
-        status=_status(order.status),
+        status=known_status(order.status),
         executed_quantity=order.executed_qty,
         executed_quote=quote,
         fills=fills,
-        reason=_reason(order.status, order.expiry_reason),
-    )
-
-
-def read_message(text: bytes) -> WireMessage:
-    """Raises BadFrame."""
-    try:
-        return MESSAGE.decode(text)
-    except msgspec.MsgspecError as error:
-        raise BadFrame(f"no message of the WebSocket API: {text[:200]!r}") from error
-
-
-def event_type(event: bytes) -> str:
-    """Raises BadFrame."""
-    try:
-        return EVENT.decode(event).e
-    except msgspec.MsgspecError as error:
-        raise BadFrame(f"no event: {event[:200]!r}") from error
-
-
-def read_execution(event: bytes) -> Execution | None:
-    """The execution in an event; None where it is one of another kind. Raises BadFrame.
-
-    A cancel gives the order a new client id; the one it was placed under then stands in `C`.
-    """
-    if event_type(event) != EXECUTION_REPORT:
-        return None
-    try:
-        wire = EXECUTION.decode(event)
-        return _execution(wire, _status(wire.X))
-    except msgspec.MsgspecError as error:
-        raise BadFrame(f"no event of the account: {event[:200]!r}") from error
-
-
-def _execution(wire: WireExecution, status: OrderStatus) -> Execution:
-    client_order_id = wire.C or wire.c
-    fills: tuple[Fill, ...] = ()
-    if wire.x == "TRADE":
-        fills = (Fill(wire.t, wire.S, wire.L, wire.l, wire.n, wire.N or "", wire.T),)
-    reason = _reason(wire.X, wire.eR or (wire.r if wire.r != "NONE" else ""))
-    return Execution(
-        wire.I,
-        wire.s,
-        ListedOrder(client_order_id, wire.i, status, wire.S, wire.q, wire.z, wire.O),
-        ExecutionReport(client_order_id, wire.i, status, wire.z, wire.Z, fills, reason),
+        reason=order_reason(order.status, order.expiry_reason),
     )

@@ -6,12 +6,14 @@
 
 import { findIn, setText } from "./dom.js";
 
-/** @typedef {"live" | "refilling" | "stale" | "down" | "unknown"} FeedState as `/symbols` has it */
+/** @typedef {"live" | "waiting" | "refilling" | "polled" | "stale" | "down" | "unknown"} FeedState as `/symbols` has it */
 
 const STALE_AFTER_S = 60;
 /** @type {Record<FeedState, [text: string, level: string]>} */
 const LABELS = {
   live: ["live", "ok"],
+  waiting: ["waiting for the first tick", "idle"],
+  polled: ["stream silent, polled over REST", "warn"],
   refilling: ["filling a gap", "warn"],
   stale: ["no tick for a minute", "warn"],
   down: ["down", "bad"],
@@ -28,8 +30,10 @@ const LABELS = {
 export function feedState(symbol, status, tickAge, connection) {
   if (connection === "lost") return "unknown";
   if (status.stream !== "up") return "down";
+  if (status.polled?.includes(symbol)) return "polled";
   if (symbol in (status.refilling ?? {})) return "refilling";
-  return tickAge === null || tickAge > STALE_AFTER_S ? "stale" : "live";
+  if (tickAge === null) return "waiting";
+  return tickAge > STALE_AFTER_S ? "stale" : "live";
 }
 
 /**

@@ -130,6 +130,7 @@
  * @property {StreamState} stream
  * @property {number | null} lag_ms
  * @property {Record<string, number>} refilling missing ticks by symbol
+ * @property {string[]} polled symbols that REST is asked about in place of the stream
  * @property {number} standbys
  * @property {WorkerState} worker
  * @property {HaltLevel} halt

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import requests
@@ -72,7 +73,7 @@ def test_sockets_are_opened_by_pages_of_the_public_address_alone(public: Public)
     url, _, proxy = public
     token = create_token(User.objects.get())
     address = url.replace("https", "wss") + f"/ws/?token={token}"
-    options = {"sslopt": {"ca_certs": str(proxy.certificate)}, "timeout": HANG_S}
+    options: Any = {"sslopt": {"ca_certs": str(proxy.certificate)}, "timeout": HANG_S}
     websocket.create_connection(address, origin=url, **options).close()
     other = [
         url.replace("https", "http"),

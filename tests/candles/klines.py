@@ -8,7 +8,8 @@ from candles.intervals import MINUTE_MS
 from candles.ohlcv import OHLCV
 from market.failures import ExchangeUnreachable, Refused
 from market.rest import MAX_ROWS, MarketRest
-from market.wire import KlineRow
+from market.rest_wire import KlineRow
+from market.rows import Rows
 from tests.builders import NOON_MS
 
 
@@ -52,15 +53,16 @@ class FakeKlines(MarketRest):
         return self.now_ms
 
     def klines_page(
-        self, symbol: str, interval: str, start_ms: int, end_ms: int, limit: int = MAX_ROWS
-    ) -> list[KlineRow]:
+        self, symbol: str, interval: str, start_ms: int, end_ms: int | None, limit: int = MAX_ROWS
+    ) -> Rows[KlineRow]:
+        end_ms = self.now_ms if end_ms is None else end_ms
         if self.away:
             raise ExchangeUnreachable("away")
         self.asked.append((symbol, interval, start_ms, end_ms))
         if symbol in self.unknown:
             raise Refused(-1121, "Invalid symbol.")
         found = sorted(ms for ms in self.klines_of if start_ms <= ms < end_ms)
-        return [row(self.klines_of[ms]) for ms in found[:limit]]
+        return Rows(row(self.klines_of[ms]) for ms in found[:limit])
 
 
 def row(one: OHLCV) -> KlineRow:

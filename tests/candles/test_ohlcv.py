@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from candles.intervals import INTERVALS_MS, MINUTE_MS, floor_ms
-from candles.ohlcv import CandleBuilder, SymbolCandles, flat
+from candles.ohlcv import CandleBuilder, flat
+from candles.rollup import SymbolCandles
 from market.ticks import Tick
 from tests import recorded as data
 from tests.builders import tick

@@ -6,18 +6,17 @@ from typing import Any, cast
 
 import pytest
 
-from market.ticks import Side, Tick
-from market.wire import (
-    BadFrame,
-    KlineEvent,
+from market.bounds import BadFrame
+from market.rest_wire import (
     KlineRow,
     contradicts_itself,
     read_agg_trades,
     read_exchange_info,
-    read_frames,
     read_klines,
     read_server_time,
 )
+from market.ticks import Side, Tick
+from market.wire import KlineEvent, read_frames
 
 FRAME = (
     b'{"stream":"btcusdt@aggTrade","data":{"e":"aggTrade","E":1723161255343,"s":"BTCUSDT",'

@@ -37,13 +37,17 @@ def worker_availability() -> Literal["up", "down"]:
 
 
 def status_json() -> dict[str, Any]:
-    """Stream, worker and halt in a word each; `refilling` counts ticks to fetch by symbol."""
+    """Stream, worker and halt in a word each; `refilling` counts ticks to fetch by symbol.
+
+    `polled` are symbols that REST is asked about in place of the stream.
+    """
     streams, halt = Streams.read(), Halt.objects.first()
     return {
         "stream": streams.availability,
         "last_frame": iso_ms(streams.last_frame_ms) if streams.last_frame_ms else None,
         "lag_ms": streams.lag_ms,
         "refilling": streams.refilling,
+        "polled": streams.polled,
         "standbys": streams.standbys,
         "worker": worker_availability(),
         "halt": halt.level if halt else HaltLevel.OFF.value,
@@ -90,7 +94,8 @@ class Snapshot:
     def stream(self) -> StreamSummary:
         """The streams' summary by then."""
         status = self._data["status"]
-        return StreamSummary(status["stream"], status["refilling"], status["standbys"])
+        names = "stream", "refilling", "polled", "standbys"
+        return StreamSummary(*(status[name] for name in names))
 
     async def build(self) -> None:
         # Not thread-sensitive: else it would queue behind every synchronous view.

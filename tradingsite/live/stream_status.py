@@ -15,7 +15,7 @@ BEAT_EXPIRES_MS = 3_000  # a leader says several times a second that it lives
 STALE_AFTER_MS = 60_000  # without a tick; quiet markets have such minutes, so it is no failure
 
 Availability = Literal["up", "down", "stale"]
-SymbolAvailability = Literal["live", "refilling", "stale", "down"]
+SymbolAvailability = Literal["live", "waiting", "refilling", "polled", "stale", "down"]
 
 
 class StreamSummary(NamedTuple):
@@ -23,6 +23,7 @@ class StreamSummary(NamedTuple):
 
     availability: Availability
     refilling: dict[str, int]
+    polled: list[str]
     standbys: int
 
 
@@ -65,12 +66,16 @@ class Streams:
         return {symbol: left for shard in self.shards for symbol, left in shard.refilling.items()}
 
     @property
+    def polled(self) -> list[str]:
+        return sorted(symbol for shard in self.shards for symbol in shard.polled)
+
+    @property
     def standbys(self) -> int:
         return sum(len(shard.standbys) for shard in self.shards)
 
     @property
     def summary(self) -> StreamSummary:
-        return StreamSummary(self.availability, self.refilling, self.standbys)
+        return StreamSummary(self.availability, self.refilling, self.polled, self.standbys)
 
     def of(self, symbol: str) -> StreamState | None:
         """The shard that follows `symbol`; None where none ever ran."""
@@ -81,14 +86,22 @@ class Streams:
         return self.now_ms - shard.beat_ms > BEAT_EXPIRES_MS
 
     def symbol_availability(self, symbol: str, state: SymbolState | None) -> SymbolAvailability:
-        """Availability of one symbol's ticks; `state` is None before the first."""
+        """Availability of one symbol's ticks; `state` is None before the first: `waiting`.
+
+        `polled`: the stream carries nothing of it, REST is asked in its place.
+        """
         shard = self.of(symbol)
-        if shard is None or self.silent(shard) or not shard.connected:
+        if shard is None or self.silent(shard):
+            return "down"
+        if symbol in shard.polled:
+            return "polled"
+        if not shard.connected:
             return "down"
         if symbol in shard.refilling:
             return "refilling"
-        old = state is None or self.now_ms - state.last_time_ms > STALE_AFTER_MS
-        return "stale" if old else "live"
+        if state is None:
+            return "waiting"
+        return "stale" if self.now_ms - state.last_time_ms > STALE_AFTER_MS else "live"
 
 
 def _newest_split(states: Sequence[StreamState]) -> list[StreamState]:

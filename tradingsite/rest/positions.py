@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from itertools import product
 from typing import Any
 
+from django.utils import timezone
 from drf_spectacular.utils import extend_schema
 from rest_framework import serializers
 from rest_framework.request import Request
@@ -20,6 +21,7 @@ from market.models import Symbol
 from market.parameters import SymbolParameter, symbol_or_404
 from orders import services
 from orders.core.performance import PositionResult, performance
+from orders.core.sums import ClosedSums
 from orders.core.timeline import latency
 from orders.models import Position
 from orders.parameters import StrategyQuery
@@ -60,7 +62,9 @@ class FiguresSerializer(serializers.Serializer[Json]):
     expectancy = DecimalText(allow_null=True, help_text="Mean P&L of a closed position.")
     sharpe = DecimalText(allow_null=True, help_text="Per position, not annualised.")
     maximum_drawdown = DecimalText(help_text="Deepest fall of the equity from a peak.")
-    equity = EquitySerializer(many=True, help_text="Oldest first.")
+    equity = EquitySerializer(
+        many=True, help_text="Oldest first; at most 501 points, evenly thinned."
+    )
 
 
 class StrategyFiguresSerializer(FiguresSerializer):
@@ -160,7 +164,8 @@ class PerformanceView(APIView):
 
 def performance_json() -> Json:
     """Figures of every strategy, those that never traded included, and of all together."""
-    open_positions = Position.objects.open().select_related("symbol")
+    # Those that closed are left out by their index, too: there may be very many.
+    open_positions = Position.objects.open().filter(closed_at=None).select_related("symbol")
     held = {position.symbol.name for position in open_positions}
     # Fees may be in an asset that is followed and not held.
     prices = last_prices(
@@ -171,17 +176,26 @@ def performance_json() -> Json:
         for position in open_positions
         if position.symbol.name not in prices
     )
-    found = services.position_results(prices)
+    services.sum_up(timezone.now())
+    kept = services.kept_sums()
+    found = services.position_results(prices, among=kept.rest)
     quotes = set(Symbol.objects.followed().values_list("quote_asset", flat=True))
     names = set(Strategy.objects.values_list("name", flat=True))
-    keys = sorted({*found, *product(names, quotes)})
+    keys = sorted({*found, *product(names, quotes), *(key for key in kept.by_key if key[0])})
     return {
         "total": [
-            _figures(quote, [key for key in keys if key[1] == quote], found, unpriced)
+            _figures(
+                quote,
+                [key for key in keys if key[1] == quote],
+                found,
+                unpriced,
+                kept.by_key.get(("", quote)),
+            )
             for quote in sorted({quote for _, quote in keys} | quotes)
         ],
         "strategies": [
-            {"strategy": key[0], **_figures(key[1], [key], found, unpriced)} for key in keys
+            {"strategy": key[0], **_figures(key[1], [key], found, unpriced, kept.by_key.get(key))}
+            for key in keys
         ],
         "latency": latency(services.timelines(LATENCY_OF)),
     }
@@ -192,9 +206,12 @@ def _figures(
     keys: Sequence[Key],
     found: Mapping[Key, list[PositionResult]],
     unpriced: Counter[Key],
+    before: ClosedSums | None,
 ) -> Json:
-    """The figures of some strategies together, all in one quote asset."""
-    figures = performance([result for key in keys for result in found.get(key, [])])
+    """The figures of some strategies together, all in one quote asset: `before` sums up what is
+    not in `found`.
+    """
+    figures = performance([result for key in keys for result in found.get(key, [])], before)
     curve = figures.pop("equity")
     return {
         "quote_asset": quote,

@@ -26,8 +26,11 @@ from tradingsite.live.stream_status import Streams
 
 class StreamSerializer(serializers.Serializer[Json]):
     state = serializers.ChoiceField(
-        ["live", "refilling", "stale", "down"],
-        help_text="refilling: missed ticks are being fetched; stale: no tick for a minute.",
+        ["live", "waiting", "refilling", "polled", "stale", "down"],
+        help_text=(
+            "waiting: no tick has come yet; refilling: missed ticks are being fetched; polled: the "
+            "stream carries nothing of it, REST is asked in its place; stale: no tick for a minute."
+        ),
     )
     last_tick_id = serializers.IntegerField(allow_null=True)
     last_tick_time = TimeText(allow_null=True)

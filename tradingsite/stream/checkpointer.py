@@ -126,8 +126,11 @@ class Checkpointer:
             lag_ms=self.lag_ms,
             clock_offset_ms=self.clock.ahead_ms(),
             refilling={
-                symbol: feed.missing_ticks for symbol, feed in feeds if not feed.is_complete
+                symbol: feed.missing_ticks
+                for symbol, feed in feeds
+                if not (feed.is_complete or feed.deaf)
             },
+            polled=self.ingest.polled,
             shard=self.writer.lease.shard,
             holder=self.writer.lease.holder,
             standbys=self.standbys,

@@ -34,6 +34,9 @@ class StreamContext:
         default_factory=lambda: DatabaseWorker("exits", threads=MAX_EXITS_AT_ONCE)
     )
 
+    def __post_init__(self) -> None:
+        self.stream.clock = self.rest.clock = self.clock  # they believe nothing far ahead of it
+
     @property
     def grace_ms(self) -> int:
         """Time after its end in which a candle waits for ticks that may be under way."""

@@ -7,6 +7,7 @@ after that offset, and what it writes twice stands once.
 
 from collections.abc import Iterable, Mapping, Set
 from functools import partial
+from itertools import chain
 
 import structlog
 from django.conf import settings
@@ -16,7 +17,7 @@ from redis.exceptions import RedisError
 
 from candles.history.backfill import catch_up_history
 from candles.live.bootstrap import Bootstrap, fetch_bootstrap
-from candles.live.feed import NOTHING, Folded
+from candles.live.folded import NOTHING, Folded
 from candles.live.ingest import Ingest
 from candles.live.missing import Fetched, Fetcher, FetchRequest, Refiller
 from candles.live.state import forget, read_states, recent_ticks
@@ -124,19 +125,21 @@ class Leader:
             self.ingest.receive(batch.ticks) if batch.ticks else {},
             self.ingest.receive_fetched(answers) if answers else {},
             self.ingest.receive_klines(batch.klines) if batch.klines else {},
-            self._close_proven(),
+            self._ask_for_proof(),
         )
 
-    def _close_proven(self) -> Steps:
-        """Close candles that have ended although no tick says so, where that is proven."""
+    def _ask_for_proof(self) -> Steps:
+        """Ask REST about candles that have ended although nothing says so."""
         if not self._closing.due():
             return {}
-        grace_ms = self.context.grace_ms
-        return self.ingest.advance(lambda symbol: self.stream.proven_ms(symbol) - grace_ms)
+        clock_ms, event_ms = self.clock.now_ms(), self.stream.last_event_ms
+        return self.ingest.advance(
+            lambda symbol: max(clock_ms, event_ms(symbol)), self.context.grace_ms
+        )
 
     def _recent_ticks(self, symbol: str) -> Iterable[Tick]:
         feed = self.ingest.feeds.get(symbol)
-        return feed.recent if feed else ()
+        return chain(feed.recent, feed.waiting) if feed else ()
 
     # --- Fetching ----------------------------------------------------------------------------
 
@@ -144,8 +147,13 @@ class Leader:
         if request.from_id is None:
             self.fetcher.submit(request.symbol, partial(self._bootstrap, request.symbol))
         else:
-            refill = Refiller(self.context.rest, request.symbol, request.from_id, request.until_id)
-            self.fetcher.submit(request.symbol, refill)
+            rest, urgent = self.context.rest, not request.in_background
+            refill = Refiller(
+                rest if urgent else rest.in_background(),
+                request.symbol, request.from_id, request.until_id,
+                self.ingest.base, request.since_ms,
+            )  # fmt: skip
+            self.fetcher.submit(request.symbol, refill, urgent=urgent)
 
     def _collect_fetched(self) -> list[Fetched]:
         answers = self.fetcher.collect()

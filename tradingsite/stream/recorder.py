@@ -2,16 +2,17 @@
 
 import time
 from collections import Counter, deque
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
+import structlog
 from django.utils.timezone import now
 
 from candles import services
 from candles.intervals import NAMES
 from candles.live.bootstrap import Bootstrap
-from candles.live.feed import Folded
+from candles.live.folded import Folded
 from candles.live.state import Saved, StateWriter, UnrecordedCandle
 from candles.ohlcv import OHLCV, ClosingTick
 from foundation.times import now_ms
@@ -19,6 +20,8 @@ from foundation.worker import DatabaseWorker
 from market.models import Symbol
 from market.ticks import Tick
 from market.wire import KlineEvent
+
+logger = structlog.get_logger(__name__)
 
 MAX_HELD = 20_000  # closed candles that neither Redis nor the database has
 CONFIRM_EVERY_S = 0.5  # klines are gathered for so long before candles are compared with them
@@ -88,7 +91,8 @@ class Recorder:
     def add_history(self, joined: Bootstrap) -> None:
         for interval, candles in joined.history.items():
             self.database.submit(
-                partial(services.record_history, joined.symbol, interval, candles, now())
+                partial(services.record_history, joined.symbol, interval, candles, now()),
+                otherwise=_set_aside("candles.record_failed"),
             )
 
     def saved(self, unsaved: Sequence[UnrecordedCandle], answer: Saved) -> None:
@@ -113,7 +117,8 @@ class Recorder:
             batch.recorded = True
 
         self._batches.append(batch)
-        self.database.submit(partial(services.record_closed, batch.closed, self.symbols), recorded)
+        job = partial(services.record_closed, batch.closed, self.symbols)
+        self.database.submit(job, recorded, otherwise=_set_aside("candles.record_failed", recorded))
 
     def _revise(self, symbol: str, late: list[Tick]) -> None:
         def revised(_: object) -> None:
@@ -121,10 +126,14 @@ class Recorder:
             if not self._revising[symbol]:
                 del self._revising[symbol]
 
+        if symbol not in self.symbols:
+            return  # no longer followed
         self._revising[symbol] += 1
         symbol_id = self.symbols[symbol].pk
         self.database.submit(
-            lambda: services.add_late_ticks(symbol_id, self.intervals, late, now()), revised
+            lambda: services.add_late_ticks(symbol_id, self.intervals, late, now()),
+            revised,
+            otherwise=_set_aside("candles.revise_failed", revised),
         )
 
     def _confirm(self) -> None:
@@ -139,7 +148,23 @@ class Recorder:
             self._klines += ((kline, tries) for kline, tries in again if tries)
 
         klines = [kline for kline, _ in asked]
-        self.database.submit(lambda: services.confirm(klines, now()), confirmed)
+        self.database.submit(
+            lambda: services.confirm(klines, now()),
+            confirmed,
+            otherwise=_set_aside("candles.confirm_failed"),
+        )
+
+
+def _set_aside(
+    event: str, then: Callable[[object], None] = lambda _: None
+) -> Callable[[Exception], None]:
+    """Log what can never be done and go on: sweeps ask the exchange for what is missing by that."""
+
+    def set_aside(error: Exception) -> None:
+        logger.error(event, error=str(error).strip(), exc_info=error)
+        then(None)
+
+    return set_aside
 
 
 def _cause(candle: OHLCV, ticks: Iterable[Tick]) -> ClosingTick | None:

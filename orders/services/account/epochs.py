@@ -151,6 +151,8 @@ def _are_erased(ours: QuerySet[Order], epoch: Epoch, exchange: Exchange) -> bool
         return False
     since = to_ms(epoch.started_at)
     listed = exchange.orders_since(oldest.symbol.name, since)
+    if listed.left_out:  # it may be among those that could not be read
+        return False
     return all(one.client_order_id != oldest.client_order_id for one in listed)
 
 

@@ -101,6 +101,10 @@ def _check_orders(exchange: Exchange, symbol: Symbol, epoch: Epoch, clock: Clock
             record_foreign_order(symbol.name, order_seen, asked_at, net_quantity=net_quantity)
         else:
             _look_up_foreign(exchange, order_seen, number, symbol, epoch=epoch, now=asked_at)
+    unread = open_orders.left_out + listed.left_out + trades.left_out
+    if unread:  # the next check asks from the same time on
+        logger.warning("orders.rows_unread", symbol=symbol.name, count=unread)
+        return
     OrdersCheck.objects.update_or_create(symbol=symbol, defaults={"until": asked_at})
 
 

@@ -17,7 +17,8 @@ from candles.live.state import (
     read_streams,
     recent_ticks,
 )
-from candles.ohlcv import SymbolCandles, flat
+from candles.ohlcv import flat
+from candles.rollup import SymbolCandles
 from tests.builders import tick
 
 pytestmark = pytest.mark.usefixtures("long_leases")

@@ -48,9 +48,10 @@ def test_every_recorded_minute_is_proven_exact(recorded: Path, name: str) -> Non
     feed.receive_fetched(Bootstrap(name, {}, None, {}, [], ticks[0].tick_id - 1))
     for at in range(0, len(ticks), BATCH):
         batch = ticks[at : at + BATCH]
-        closed = [UnrecordedCandle(name, "1m", candle) for candle in feed.receive(batch).closed]
-        services.record_closed(closed)
-        assert services.confirm([event(one, name) for one in printed(batch, chart)], NOON) == []
+        events = [event(one, name) for one in printed(batch, chart)]
+        closed = feed.receive(batch).merge(feed.receive_klines(events)).closed
+        services.record_closed([UnrecordedCandle(name, "1m", candle) for candle in closed])
+        assert services.confirm(events, NOON) == []
     candles = Candle.objects.all()
     assert set(candles.values_list("verdict", flat=True)) == {Verdict.EXACT}
     assert candles.filter(trades=0).count() == EMPTY_MINUTES[name]

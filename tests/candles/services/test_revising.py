@@ -1,8 +1,11 @@
 from collections.abc import Sequence
 from decimal import Decimal
+from itertools import pairwise
 from typing import Any
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.django import TestCase
@@ -14,7 +17,7 @@ from candles.intervals import INTERVALS_MS, MINUTE_MS
 from candles.live.state import UnrecordedCandle
 from candles.models import Candle, CandleRevision, Verdict
 from candles.ohlcv import OHLCV, CandleBuilder
-from candles.services import add_late_ticks, compare, record_closed
+from candles.services import add_late_ticks, compare, late_ticks, record_closed
 from candles.services.revising import ohlcv_of
 from market.models import Symbol
 from market.ticks import Tick
@@ -135,3 +138,48 @@ class LateTicks(TestCase):
         for late in (ticks[cut:again], ticks[cut:]):
             add(btc, *late)
         assert ohlcv_of(Candle.objects.get()) == folded(ticks)
+
+
+def ledger(btc: Symbol) -> list[tuple[int, int, Decimal]]:
+    """Minute, revision and close of every candle."""
+    rows = Candle.objects.filter(symbol=btc).order_by("open_time")
+    return [(int((row.open_time - NOON).seconds / 60), row.revision, row.close) for row in rows]
+
+
+def test_however_many_ticks_are_late_each_candle_becomes_one_revision(btc: Symbol) -> None:
+    for minute in range(300):
+        candle(btc, "7", minute=minute, volume=0, quote_volume=0, trades=0).save()
+    late = [
+        tick(str(n), tick_id=n, time_ms=NOON_MS + n * 1_000) for n in range(1, 900) if n % 240 < 60
+    ]
+    add(btc, *late)
+    assert {revision for _, revision, _ in ledger(btc)} == {2}
+    assert CandleRevision.objects.count() == 300
+    closes = {minute: close for minute, _, close in ledger(btc)}
+    assert [int(closes[minute]) for minute in (0, 3, 4, 299)] == [59, 59, 299, 779]
+
+
+def test_late_ticks_are_added_in_short_transactions(btc: Symbol) -> None:
+    for minute in range(250):
+        candle(btc, "7", minute=minute, volume=0, quote_volume=0, trades=0).save()
+    with CaptureQueriesContext(connection) as queries:
+        add(btc, tick("9", tick_id=5))
+    savepoints = [
+        number
+        for number, query in enumerate(queries.captured_queries)
+        if query["sql"].startswith("SAVEPOINT")
+    ]
+    assert len(savepoints) > 3
+    assert max(b - a for a, b in pairwise(savepoints)) <= 2 * late_ticks.MAX_CANDLES + 3
+
+
+def test_what_was_left_undone_of_late_ticks_is_done_the_next_time(
+    btc: Symbol, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(late_ticks, "MAX_CANDLES", 2)
+    for minute in range(6):
+        candle(btc, "7", minute=minute, volume=0, quote_volume=0, trades=0).save()
+    late_ticks.LateSeries(btc.pk, "1m", [tick("9", tick_id=5)], NOON).revise_some()
+    assert [close for _, _, close in ledger(btc)] == [9, 9, 7, 7, 7, 7]
+    add(btc, tick("9", tick_id=5))
+    assert ledger(btc) == [(minute, 2, Decimal(9)) for minute in range(6)]

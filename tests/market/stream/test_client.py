@@ -40,7 +40,7 @@ class Reader:
         self.went_live: list[str] = []
         self.went_silent: list[str] = []
         self.told_ms: list[tuple[str, int]] = []  # when of which symbol something was missed
-        self.proven_ms: list[tuple[str, int, int]] = []  # symbol, when, up to when
+        self.last_event_ms: list[tuple[str, int, int]] = []  # symbol, when, up to when
         self._thread = threading.Thread(target=self._run)
         self._thread.start()
 
@@ -52,7 +52,7 @@ class Reader:
             self.told_ms += [(symbol, now_ms()) for symbol in batch.newly_live]
             self.went_live += batch.newly_live
             for symbol in self.stream.live:
-                self.proven_ms.append((symbol, now_ms(), self.stream.proven_ms(symbol)))
+                self.last_event_ms.append((symbol, now_ms(), self.stream.last_event_ms(symbol)))
 
     def wait(self, seconds: float) -> None:
         """Return when so much time has passed by the stream's own clock."""
@@ -65,7 +65,7 @@ class Reader:
     def broken_proofs(self, venue: Venue) -> list[tuple[str, int]]:
         """Ticks that are missing though a proof covered them before the gap was told."""
         # Proofs first: both go on meanwhile, and what they cover has come before them.
-        proofs, ticked = list(self.proven_ms), dict(venue.ticked_ms)
+        proofs, ticked = list(self.last_event_ms), dict(venue.ticked_ms)
         came = {(tick.symbol, tick.tick_id) for tick in self.ticks}
         missing = {key: ms for key, ms in ticked.items() if key not in came}
         return [
@@ -115,7 +115,7 @@ def test_the_sandbox_is_read_in_sequence(sandbox: Sandbox, readers: list[Reader]
     assert eventually(lambda: len(reader.ticks) > 20 and reader.klines)
     assert reader.went_live == ["BTCUSDT"]
     assert reader.missed("BTCUSDT") == set()
-    assert eventually(lambda: reader.stream.proven_ms("BTCUSDT") > 0)
+    assert eventually(lambda: reader.stream.last_event_ms("BTCUSDT") > 0)
 
 
 def test_symbols_come_and_go_on_the_open_connection(venue: Venue, reader: Reader) -> None:
@@ -370,7 +370,7 @@ def test_whatever_befalls_the_lines_no_proof_is_false(
     reader.stream.follow(SYMBOLS)
     assert eventually(lambda: reader.stream.live == set(SYMBOLS))
     began_ms = now_ms()
-    assert eventually(lambda: all(reader.stream.proven_ms(s) > began_ms for s in SYMBOLS))
+    assert eventually(lambda: all(reader.stream.last_event_ms(s) > began_ms for s in SYMBOLS))
     assert reader.broken_proofs(venue) == []
 
 
@@ -378,24 +378,24 @@ def test_whatever_befalls_the_lines_no_proof_is_false(
 
 
 def test_each_symbol_is_proven_by_its_own_kline_events(venue: Venue, reader: Reader) -> None:
-    assert eventually(lambda: reader.stream.proven_ms("ETHUSDT") > 0)
+    assert eventually(lambda: reader.stream.last_event_ms("ETHUSDT") > 0)
     venue.peers[0].deaf = {"ethusdt@kline_1m"}
     venue.await_beat()
     reader.wait(0.2)
-    before, deaf = now_ms(), reader.stream.proven_ms("ETHUSDT")
-    assert eventually(lambda: reader.stream.proven_ms("BTCUSDT") > before)
-    assert reader.stream.proven_ms("ETHUSDT") == deaf
-    assert reader.stream.proven_ms("NOSUCHCOIN") == 0
+    before, deaf = now_ms(), reader.stream.last_event_ms("ETHUSDT")
+    assert eventually(lambda: reader.stream.last_event_ms("BTCUSDT") > before)
+    assert reader.stream.last_event_ms("ETHUSDT") == deaf
+    assert reader.stream.last_event_ms("NOSUCHCOIN") == 0
 
 
 def test_what_was_proven_ends_with_the_connection(venue: Venue, reader: Reader) -> None:
-    assert eventually(lambda: reader.stream.proven_ms("BTCUSDT") > 0)
+    assert eventually(lambda: reader.stream.last_event_ms("BTCUSDT") > 0)
     venue.beating = False
     venue.peers[0].cut()
     assert eventually(lambda: "BTCUSDT" in reader.went_live)
-    assert reader.stream.proven_ms("BTCUSDT") == 0
+    assert reader.stream.last_event_ms("BTCUSDT") == 0
     venue.beating = True
-    assert eventually(lambda: reader.stream.proven_ms("BTCUSDT") > 0)
+    assert eventually(lambda: reader.stream.last_event_ms("BTCUSDT") > 0)
 
 
 def test_nothing_is_proven_by_the_replacement_of_a_stalled_line_before_the_gap_is_told(
@@ -404,11 +404,11 @@ def test_nothing_is_proven_by_the_replacement_of_a_stalled_line_before_the_gap_i
     venue.peers[0].stalled = True
     venue.await_beat()
     reader.wait(0.2)
-    stalled = reader.stream.proven_ms("BTCUSDT")
-    reader.proven_ms.clear()
-    assert eventually(lambda: reader.stream.proven_ms("BTCUSDT") > stalled)
+    stalled = reader.stream.last_event_ms("BTCUSDT")
+    reader.last_event_ms.clear()
+    assert eventually(lambda: reader.stream.last_event_ms("BTCUSDT") > stalled)
     (gap_ms,) = (ms for symbol, ms in reader.told_ms[2:] if symbol == "BTCUSDT")
-    proofs = [(ms, until) for symbol, ms, until in reader.proven_ms if symbol == "BTCUSDT"]
+    proofs = [(ms, until) for symbol, ms, until in reader.last_event_ms if symbol == "BTCUSDT"]
     assert all(until == stalled for ms, until in proofs if ms < gap_ms)
 
 
@@ -419,4 +419,4 @@ def test_what_comes_before_the_acknowledgement_proves_nothing(
     readers.append(reader := Reader(venue.url, "BTCUSDT"))
     assert eventually(lambda: reader.klines > 3)
     assert reader.stream.live == set()
-    assert reader.stream.proven_ms("BTCUSDT") == 0
+    assert reader.stream.last_event_ms("BTCUSDT") == 0

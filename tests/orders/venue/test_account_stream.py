@@ -15,10 +15,10 @@ from django.utils import timezone
 from websocket import WebSocket
 
 from foundation.times import to_ms
+from market.bounds import BadFrame
 from market.models import Symbol
 from market.rest import MarketRest
 from market.ticks import Side
-from market.wire import BadFrame
 from orders.core.status import OrderStatus
 from orders.events import (
     account_subscribed,
@@ -30,10 +30,10 @@ from orders.models import ForeignOrder, Order, OrderChange, Position, Trade
 from orders.services import apply_executions, open_orders, reconcile, submit
 from orders.venue.account_stream import AccountStream
 from orders.venue.account_subscription import AccountSubscription, StreamLost
+from orders.venue.account_wire import read_execution
 from orders.venue.binance import BinanceExchange
 from orders.venue.exchange import Execution, ExecutionReport, ListedOrder, OutcomeUnknown
 from orders.venue.signing import signed_request
-from orders.venue.wire import read_execution
 from tests.builders import NOON, NOON_MS, intent, opened, symbol
 from tests.fakes import FakeExchange
 from tests.servers import Sandbox, eventually

@@ -238,7 +238,7 @@ def test_an_order_beyond_what_is_allowed_is_not_sent(venue: Venue) -> None:
     venue.exchange.keep_ready()
     limiter = shared_limiter(f"http://127.0.0.1:{venue.server_port}")
     limiter.set_order_limits({86_400: 1})
-    venue.will(200, FILLED)
+    venue.will(200, {**FILLED, "side": "SELL"})
     with pytest.raises(Busy, match="not sent: as many orders as are allowed"):
         venue.exchange.place(request())  # an entry leaves the last place to an exit
     venue.exchange.place(replace(request(), side=Side.SELL))
@@ -277,19 +277,20 @@ def test_an_order_that_waited_too_long_here_is_put_back(venue: Venue) -> None:
 
 def test_a_lookup_brings_the_fills(venue: Venue) -> None:
     trade = {
+        "symbol": "BTCUSDT",
         "id": 56,
         "orderId": 28,
         "isBuyer": True,
         "price": "60000",
         "qty": "0.003",
-        "time": 5,
+        "time": 1790000000005,
         **FREE,
     }
     venue.will(200, {**FILLED, "fills": []})
     venue.will(200, [trade])
     report = venue.exchange.lookup("BTCUSDT", "t-1", None)
     assert report is not None
-    assert [(f.trade_id, f.time_ms) for f in report.fills] == [(56, 5)]
+    assert [(f.trade_id, f.time_ms) for f in report.fills] == [(56, 1790000000005)]
     order, trades = (sent(payload) for _, _, payload in venue.requests)
     assert (order["origClientOrderId"], trades["orderId"]) == ("t-1", "28")
 

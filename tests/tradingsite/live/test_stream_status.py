@@ -48,7 +48,9 @@ def test_a_symbol_is_told_by_the_shard_that_covers_it() -> None:
 def test_a_symbol_is_in_the_worst_of_its_states() -> None:
     fresh, old = state(NOW_MS), state(NOW_MS - STALE_AFTER_MS - 1)
     assert streams(shard("1/1")).symbol_availability("BTCUSDT", old) == "stale"
-    assert streams(shard("1/1")).symbol_availability("BTCUSDT", None) == "stale"
+    assert streams(shard("1/1")).symbol_availability("BTCUSDT", None) == "waiting"
+    polled = shard("1/1", polled=["BTCUSDT"], connected=False)
+    assert streams(polled).symbol_availability("BTCUSDT", old) == "polled"
     refilling = shard("1/1", refilling={"BTCUSDT": 0})
     assert streams(refilling).symbol_availability("BTCUSDT", old) == "refilling"
     assert streams(shard("1/1", connected=False)).symbol_availability("BTCUSDT", fresh) == "down"

@@ -75,6 +75,16 @@ def test_a_symbol_whose_missed_ticks_are_fetched_is_refilling(btc: Symbol, redis
     assert (stream_of()["state"], stream_of()["to_fetch"]) == ("refilling", 12)
 
 
+def test_a_symbol_that_the_stream_carries_nothing_of_is_polled(btc: Symbol, redis: Redis) -> None:
+    write_stream(redis, [tick(time_ms=now_ms())], polled=["BTCUSDT"])
+    assert stream_of()["state"] == "polled"
+
+
+def test_a_symbol_just_added_waits_for_its_first_tick(btc: Symbol, redis: Redis) -> None:
+    write_stream(redis, [tick(time_ms=now_ms(), symbol="ETHUSDT")])
+    assert stream_of()["state"] == "waiting"
+
+
 @pytest.mark.parametrize("fields", [{"connected": False}, {"beat_ms": now_ms() - 60_000}])
 def test_without_a_stream_every_symbol_is_down(
     btc: Symbol, redis: Redis, fields: dict[str, Any]

@@ -24,6 +24,7 @@ from candles.ohlcv import flat
 from candles.shards import Shard
 from market.models import Symbol
 from market.rest import MarketRest
+from market.rows import Rows
 from market.ticks import Tick
 from market.wire import StreamBatch
 from tests.builders import symbol, tick
@@ -61,7 +62,7 @@ class Line:
     def stop(self) -> None:
         self.stopping = True
 
-    def proven_ms(self, _: str) -> int:
+    def last_event_ms(self, _: str) -> int:
         return 0
 
     def batches(self) -> Generator[StreamBatch, None, None]:
@@ -86,13 +87,13 @@ class Rest(MarketRest):
     def server_time(self) -> int:
         return 32_000
 
-    def agg_trades(self, symbol: str, **bounds: int) -> list[Tick]:
+    def agg_trades(self, symbol: str, **bounds: int) -> Rows[Tick]:
         self.asked.append(first := bounds.get("fromId", 0))
         last_ms = bounds.get("endTime", 10**9)
-        return [one for one in self.ticks if one.tick_id >= first and one.time_ms <= last_ms]
+        return Rows(one for one in self.ticks if one.tick_id >= first and one.time_ms <= last_ms)
 
     def klines_page(self, *_: Any, **__: Any) -> Any:
-        return []
+        return Rows()
 
 
 def until(happened: Callable[[], object], seconds: float = HANG_S) -> Iterator[StreamBatch]:

@@ -4,12 +4,13 @@ from typing import Any
 
 import pytest
 import redis as redis_library
-from django.db import OperationalError
+from django.db import DataError, OperationalError
+from msgspec.structs import replace
 
 from candles import services
 from candles.intervals import MINUTE_MS
 from candles.live.bootstrap import Bootstrap
-from candles.live.feed import Folded
+from candles.live.folded import Folded
 from candles.live.lease import Lease
 from candles.live.state import Batch, StateWriter
 from candles.models import Candle, Verdict
@@ -153,3 +154,35 @@ def test_a_late_tick_holds_the_place_until_its_candle_is_revised(
     assert list(recording.revising_symbols) == []
     candle = Candle.objects.get()
     assert (candle.close, candle.trades, candle.revision) == (Decimal(12), 1, 2)
+
+
+def test_a_candle_that_the_database_refuses_is_set_aside_and_the_rest_goes_on(
+    recording: Recorder, writer: StateWriter, symbols: dict[str, Symbol]
+) -> None:
+    good, never = closed(1), replace(closed(2), trades=-(2**70), last_tick_id=2**70)
+    recording.record({BTC: Folded([good, never, closed(3)])}, ())
+    save(recording, writer)
+    work_off(recording.database)
+    save(recording, writer)
+    assert Candle.objects.count() == 2
+    assert writer.unrecorded() == ([], "")
+    successor = Recorder(recording.database, writer, symbols, ["1m"])
+    close(successor, 4)
+    work_off(recording.database)
+    assert Candle.objects.count() == 3
+
+
+@pytest.mark.parametrize("name", ["record_closed", "confirm", "add_late_ticks"])
+def test_what_can_never_be_done_does_not_end_the_process(
+    recording: Recorder, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    def refuse(*_: Any) -> None:
+        raise DataError("value out of range")
+
+    monkeypatch.setattr(services, name, refuse)
+    late = Folded([], [], [tick(time_ms=MINUTE_MS)])
+    recording.record({BTC: late}, [kline_event(closed(1))])
+    close(recording, 1)
+    work_off(recording.database)
+    assert list(recording.revising_symbols) == []
+    assert recording.unsaved == []

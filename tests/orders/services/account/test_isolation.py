@@ -8,6 +8,7 @@ from decimal import Decimal
 import pytest
 
 from market.models import Symbol
+from market.rows import Rows
 from market.ticks import Side
 from orders import tasks
 from orders.core.status import OrderStatus
@@ -45,7 +46,7 @@ class HalfExchange(FakeExchange):
         self._fail(symbol)
         return super().lookup(symbol, client_order_id, exchange_order_id)
 
-    def orders_since(self, symbol: str, start_ms: int) -> list[ListedOrder]:
+    def orders_since(self, symbol: str, start_ms: int) -> Rows[ListedOrder]:
         self._fail(symbol)
         return super().orders_since(symbol, start_ms)
 
