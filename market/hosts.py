@@ -4,7 +4,7 @@ Source: Binance Spot Testnet, "General Info". Two production hosts end in `.bina
 just like the testnet's, so names are compared whole, never by their ending.
 """
 
-from urllib.parse import urlsplit
+import re
 
 TESTNET_HOSTS = frozenset(
     {
@@ -15,30 +15,34 @@ TESTNET_HOSTS = frozenset(
     }
 )
 LOOPBACK_HOSTS = frozenset({"127.0.0.1", "localhost", "::1"})
-TESTNET_PORTS = frozenset({None, 443, 9443})
+TESTNET_PORTS = frozenset({443, 9443})
 ENCRYPTED = {"https", "wss"}
-PLAIN = {"http", "ws"}
+MAX_PORT = 65_535
+# The whole of an address. What parsers read differently from each other (a user name, a backslash,
+# an escape, a `..`) is no part of it, so every client connects to the host that was checked.
+ADDRESS = re.compile(
+    r"(?P<scheme>https?|wss?)://(?P<host>[a-z0-9-]+(?:\.[a-z0-9-]+)*|\[::1\])\.?"
+    r"(?::(?P<port>[0-9]{1,5}))?(?:/[a-z0-9_-]*)*",
+    re.ASCII | re.IGNORECASE,
+)
 
 
 def url_error(url: str) -> str | None:
     """The reason why `url` must not be used as an exchange address, or None where it may.
 
-    The parsed host counts: `https://testnet.binance.vision@api.binance.com/` is production.
+    The whole text counts: `https://testnet.binance.vision@api.binance.com/` is production.
     """
     allowed = f"only {', '.join(sorted(TESTNET_HOSTS))} and loopback are allowed"
-    try:
-        parts = urlsplit(url)
-        host, port = (parts.hostname or "").rstrip("."), parts.port
-    except ValueError:
-        return f"not a URL; {allowed}"
-    if parts.username is not None or parts.password is not None:
-        return f"a URL with a user name hides its host; {allowed}"
-    if parts.query or parts.fragment:
-        return "give the address without ? and #"
-    if host in LOOPBACK_HOSTS and parts.scheme in ENCRYPTED | PLAIN:
+    found = ADDRESS.fullmatch(url)
+    if found is None:
+        return f"not a plain scheme://host:port/path; {allowed}"
+    scheme, host, port = found["scheme"].lower(), found["host"].lower().strip("[]"), found["port"]
+    if port is not None and not 0 < int(port) <= MAX_PORT:
+        return f"there is no port {port}"
+    if host in LOOPBACK_HOSTS:
         return None
-    if host in TESTNET_HOSTS and parts.scheme in ENCRYPTED and port in TESTNET_PORTS:
+    if host not in TESTNET_HOSTS:
+        return allowed
+    if scheme in ENCRYPTED and (port is None or int(port) in TESTNET_PORTS):
         return None
-    if host in TESTNET_HOSTS:
-        return "the testnet is spoken to over https or wss, on port 443 or 9443"
-    return allowed
+    return "the testnet is spoken to over https or wss, on port 443 or 9443"

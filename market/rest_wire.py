@@ -33,6 +33,8 @@ from market.ticks import Tick
 from market.wire import check_range, check_tick
 
 MAX_FILTERS = 64  # of a symbol; the exchange has a dozen
+# Less weight a minute than some single requests take would lock us out for good.
+MIN_LIMITS = {"REQUEST_WEIGHT": 100}
 MAX_SPAN_S = 86_400 * 31  # of a rate limit; the longest known is a day
 
 
@@ -224,12 +226,13 @@ def read_order_limits(body: bytes) -> dict[int, int]:
 
 
 def _read_limits(body: bytes, kind: str) -> dict[int, int]:
-    """Limits by span in seconds. A limit of 0 would lock us out for good and is damage."""
+    """Limits by span in seconds. One that would lock us out for good is damage."""
 
     def limit(row: _RateLimit) -> tuple[str, int, int]:
         span_s = row.interval_num * INTERVAL_SECONDS.get(row.interval, 1)
         check(0 < span_s <= MAX_SPAN_S, f"a limit of {row.interval_num} {row.interval}")
-        check(row.limit > 0, f"{row.rate_limit_type} limit {row.limit}")
+        least = MIN_LIMITS.get(row.rate_limit_type, 1)
+        check(row.limit >= least, f"{row.rate_limit_type} limit {row.limit}")
         return row.rate_limit_type, span_s, row.limit
 
     wire = decode(_rate_limits, body, "exchange information").rate_limits

@@ -10,12 +10,18 @@ from requests.adapters import HTTPAdapter
 from requests.structures import CaseInsensitiveDict
 
 from foundation.outages import RETRY_S
+from market.bounds import MAX_ANSWER_BYTES
 from market.failures import Busy, OutcomeUnknown, failure_of
 from market.ratelimit.grants import Grant, RateLimited
 from market.ratelimit.limiter import RateLimiter
 
 CONNECT_TIMEOUT_S = 3.05
+READ_BYTES = 65_536
 MAX_CONNECTIONS = 21  # kept open: one for each sending thread, one for the rest
+
+
+class TooLarge(urllib3.exceptions.HTTPError):
+    """An answer is longer than any that was asked for."""
 
 
 class Answer(NamedTuple):
@@ -57,9 +63,9 @@ class HttpTransport:
         """
         request = self._request(method, path, payload)
         try:
-            answer = self._adapter.send(request, timeout=self._timeout_s)
-            body = answer.content
-        except requests.RequestException as error:
+            answer = self._adapter.send(request, stream=True, timeout=self._timeout_s)
+            body = _read(answer)
+        except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
             # Its text holds the address, maybe with a signature, so it is not passed on.
             if _never_sent(error):
                 text = f"{self._url}: not sent: no connection ({_root_cause(error)})"
@@ -70,7 +76,7 @@ class HttpTransport:
             self._limiter.sync(grant, answer.headers)
         if answer.status_code == 200:
             return Answer(body, answer.headers)
-        failure = failure_of(answer.status_code, answer.headers.get("Retry-After"), body)
+        failure = failure_of(answer.status_code, answer.headers, body)
         if self._limiter is not None and isinstance(failure, Busy):
             self._limiter.block_for(failure.retry_after_s)
         raise failure
@@ -94,7 +100,22 @@ def not_sent(limited: RateLimited) -> Busy:
     return Busy(limited.wait_s, f"not sent: {limited}")
 
 
-def _never_sent(error: requests.RequestException) -> bool:
+def _read(answer: requests.Response) -> bytes:
+    """The body, unpacked, piece by piece: a few kilobytes may unpack to gigabytes.
+
+    Raises TooLarge beyond MAX_ANSWER_BYTES; then the connection is closed.
+    """
+    parts, size = [], 0
+    while part := answer.raw.read(READ_BYTES, decode_content=True):
+        parts.append(part)
+        size += len(part)
+        if size > MAX_ANSWER_BYTES:
+            answer.close()
+            raise TooLarge
+    return b"".join(parts)
+
+
+def _never_sent(error: Exception) -> bool:
     """True where the connection was never made, so that nothing can have arrived."""
     if isinstance(error, requests.ConnectTimeout):
         return True

@@ -3,9 +3,11 @@
 Source: Binance Spot REST, "Limits".
 """
 
+import re
 from collections.abc import Mapping
 from email.utils import parsedate_to_datetime
 
+COUNT = re.compile(r"[0-9]{1,9}", re.ASCII)
 USED_WEIGHT = "X-MBX-USED-WEIGHT-1M"
 ORDER_COUNT = "X-MBX-ORDER-COUNT-"  # and the span: 10S, 1D
 UNITS = {86_400: "D", 3_600: "H", 60: "M", 1: "S"}
@@ -29,4 +31,4 @@ def sent_s(headers: Mapping[str, str]) -> int:
 
 def _count(headers: Mapping[str, str], name: str) -> int | None:
     text = headers.get(name, "")
-    return int(text) if text.isdecimal() else None
+    return int(text) if COUNT.fullmatch(text) else None

@@ -28,6 +28,7 @@ from redis.commands.core import Script
 from redis.exceptions import RedisError
 
 from foundation.redis import connection
+from market.damage import damage
 from market.ratelimit import headers
 from market.ratelimit.grants import (
     MINUTE_S,
@@ -115,6 +116,9 @@ class RateLimiter:
             count = headers.order_count(answered, slot.span_s)
             plenty = slot.used * 2 <= slot.limit
             if count is None or count == slot.used or (count < slot.used and plenty):
+                continue
+            if count > 2 * slot.limit:  # it refuses orders before; this would lock us out for a day
+                damage.note("order count", f"{count} of {slot.limit} in {slot.span_s} s")
                 continue
             with suppress(RedisError, ValueError):
                 number, second = divmod(headers.sent_s(answered), slot.span_s)

@@ -14,6 +14,8 @@ from websocket import (
     WebSocketProtocolException,
 )
 
+from market.bounds import MAX_FRAME_BYTES
+
 KERNEL_BYTES = 1 << 20  # what the kernel may hold for us, so that a burst waits there
 BATCH_BYTES = 16 * 65_536  # in a rush, many ticks a symbol at once are cheaper
 MAX_ERROR_LENGTH = 200
@@ -121,6 +123,8 @@ class BatchSocket(WebSocket):
             raise WebSocketConnectionClosedException(f"closed by the exchange, code {code}")
         elif kind in {TEXT, CONTINUATION}:
             self._fragments.append(payload)
+            if sum(map(len, self._fragments)) > MAX_FRAME_BYTES:
+                raise WebSocketProtocolException("a message in too many fragments")
             if head & FINAL:
                 messages.append(b"".join(self._fragments))
                 self._fragments.clear()
@@ -138,7 +142,10 @@ def _bounds(data: bytes, at: int) -> tuple[int, int]:
     start = at + (4 if length == 126 else 10)
     if start > len(data):  # nor is its length whole
         return at, len(data) + 1
-    return start, start + int.from_bytes(data[at + 2 : start], "big")
+    size = int.from_bytes(data[at + 2 : start], "big")
+    if size > MAX_FRAME_BYTES:
+        raise WebSocketProtocolException(f"a frame of {size} bytes")
+    return start, start + size
 
 
 class Dial:

@@ -8,6 +8,7 @@ from websocket import ABNF, WebSocketTimeoutException
 
 from foundation.times import now_ms
 from market.bounds import BadFrame
+from market.stream.bounded_websocket import BoundedSocket
 from orders.venue import account_wire as wire
 from orders.venue.exchange import Execution
 
@@ -39,7 +40,7 @@ class AccountSubscription:
     @classmethod
     def dial(cls, url: str, request: str) -> "AccountSubscription":
         """Connect, and send the request to subscribe."""
-        socket = websocket.WebSocket()
+        socket = BoundedSocket()
         try:
             socket.connect(url, timeout=CONNECT_S, redirect_limit=0, http_no_proxy=["*"])
             socket.settimeout(POLL_S)

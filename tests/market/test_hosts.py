@@ -1,6 +1,11 @@
-import pytest
+from urllib.parse import urlsplit
 
-from market.hosts import TESTNET_HOSTS, url_error
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+from urllib3.util import parse_url
+
+from market.hosts import ADDRESS, TESTNET_HOSTS, url_error
 
 PRODUCTION = [
     "api.binance.com",
@@ -40,6 +45,33 @@ TRICKS = [
     "file:///etc/passwd",
     "http://[::1",
     "",
+    "http://127.0.0.2:9090\\[::1]/..",
+    "http://127.0.0.2\\@127.0.0.1/",
+    "http://127.0.0.1\\.example.org/",
+    "http://127.0.0.1:9090/../..@example.org",
+    "http://127.0.0.1:9090;@example.org",
+    "http://127.0.0.1 @example.org",
+    "http://127.0.0.1\t.example.org",
+    "http://127.0.0.1\n",
+    "\nhttp://127.0.0.1",
+    "http://127.0.0.1%00.example.org",
+    "http://127.0.0.1%2eexample.org",
+    "http://127.0.0.1:80:90",
+    "http://127.0.0.1:99999",
+    "http://127.0.0.1:0",
+    "http://127.0.0.1:-1",
+    "http://127.0.0.1:\uff18\uff10",
+    "http://\uff11\uff12\uff17.0.0.1",
+    "http://127.0.0.1\u3002example.org",
+    "http://[::ffff:8.8.8.8]",
+    "http://[::1]example.org",
+    "http://[::1%25lo]:9090",
+    "http:/127.0.0.1",
+    "http:///127.0.0.1",
+    "http://127.1",
+    "http://0x7f000001",
+    "http://2130706433",
+    "wss://stream.testnet.binance.vision/%2e%2e/ws",
 ]
 
 
@@ -74,3 +106,13 @@ def test_the_testnet_is_not_sought_on_other_ports():
 def test_loopback_passes_on_any_port(host):
     assert url_error(f"http://{host}:9090") is None
     assert url_error(f"ws://{host}:1/ws-api/v3") is None
+
+
+@given(st.text(alphabet="htps:/w.@\\[]%#?;127.0.0.1localtestnet-:9\t ", max_size=40))
+@example("http://127.0.0.1:9090/api")
+def test_what_passes_is_read_alike_by_every_parser(url):
+    """`requests` splits addresses by urllib3, websocket-client by urllib.parse."""
+    if url_error(url) is None:
+        ours = ADDRESS.fullmatch(url)
+        for host in (urlsplit(url).hostname, parse_url(url).host):
+            assert host.strip("[]").rstrip(".") == ours["host"].lower().strip("[]")

@@ -1,0 +1,31 @@
+"""websocket-client's socket with bounds to what the other end may make us hold."""
+
+from typing import Any
+
+from websocket import ABNF, WebSocket, WebSocketProtocolException
+from websocket._abnf import continuous_frame, frame_buffer
+
+from market.bounds import MAX_FRAME_BYTES
+
+
+class _Frames(frame_buffer):
+    def recv_length(self) -> None:
+        super().recv_length()
+        if self.length is not None and self.length > MAX_FRAME_BYTES:
+            raise WebSocketProtocolException(f"a frame of {self.length} bytes")
+
+
+class _Fragments(continuous_frame):
+    def add(self, frame: ABNF) -> None:
+        super().add(frame)
+        if self.cont_data is not None and len(self.cont_data[1]) > MAX_FRAME_BYTES:
+            raise WebSocketProtocolException("a message in too many fragments")
+
+
+class BoundedSocket(WebSocket):
+    """Reads messages of at most MAX_FRAME_BYTES; a longer one ends the connection."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self.frame_buffer = _Frames(self._recv, self.frame_buffer.skip_utf8_validation)
+        self.cont_frame = _Fragments(False, self.frame_buffer.skip_utf8_validation)
