@@ -102,6 +102,7 @@ def _load_django(sender: Any, **_: Any) -> None:
     fixup.on_worker_init(sender=sender)
     from tradingsite.prerequisites import await_tables
 
+    logs.set_up()
     await_tables(threading.Event())
     app.autodiscover_tasks([config.name for config in apps.get_app_configs()], force=True)
     # After the fixup's own receiver, which closes what a child inherited.

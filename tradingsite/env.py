@@ -111,7 +111,7 @@ def env_symbols(name: str, default: str) -> list[str]:
             raise ValueError(text)
         return found
 
-    return _parsed(name, default, names, "use names as the exchange has them: BTCUSDT,ETHUSDT")
+    return _parsed(name, default, names, "use a comma-separated list, as BTCUSDT,ETHUSDT")
 
 
 def env_files(name: str, folder: Path) -> list[Path]:

@@ -29,6 +29,9 @@ class OneLine(logging.Filter):
         return True
 
 
+FILTERS = (OneLine(), BrokerLinesMadeRare())  # a handler takes each of them once
+
+
 def redacted(text: str) -> str:
     """`text` without the values that let somebody in: signatures, keys, tokens, passwords."""
     return SECRET.sub(r"\1…", text)
@@ -52,8 +55,8 @@ def set_up() -> None:
     """
     logging.basicConfig(level=logging.WARNING)
     for handler in logging.getLogger().handlers:
-        handler.addFilter(OneLine())
-        handler.addFilter(BrokerLinesMadeRare())
+        for each in FILTERS:
+            handler.addFilter(each)
         handler.setFormatter(Redacting("%(asctime)s [%(levelname)s] %(name)s: %(message)s"))
     structlog.configure(
         processors=[

@@ -24,6 +24,9 @@ def missing_tables() -> str | None:
 
     Known by the names of their files: to load them all would cost time and memory in every process.
     """
+    file_name = str(connection.settings_dict["NAME"])
+    if connection.vendor == "sqlite" and not Path(file_name).exists():
+        return f"there is no database {file_name}"  # which asking for its tables would make
     known = {
         (app.label, file.stem)
         for app in apps.get_app_configs()
