@@ -96,6 +96,8 @@ def environment(configuration: Configuration) -> dict[str, str]:
     return os.environ | {
         "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")]),
         "PYTHONUNBUFFERED": "1",
+        # An arena for each thread keeps what another one could use.
+        "MALLOC_ARENA_MAX": os.environ.get("MALLOC_ARENA_MAX", "2"),
         "VAR_DIR": configuration.var_dir,
         "BIND": configuration.bind,
         "PORT": str(configuration.port),
@@ -108,7 +110,8 @@ def redis_command(configuration: Configuration) -> str:
     for path in (folder, logs):
         path.mkdir(exist_ok=True)
     socket = Path(configuration.redis_socket)
-    return shlex.join(redis_server.command(socket, folder, logs / "redis.log"))
+    words = ["python", "-m", "launcher.redis_server"]
+    return shlex.join([*words, *map(str, (socket, folder, logs / "redis.log"))])
 
 
 def sandbox_command(configuration: Configuration) -> str:

@@ -11,15 +11,18 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db import OperationalError, transaction
 
 from strategies.services import ensure_variants
-from tradingsite.var_dir import make_secret_key
+from tradingsite.var_dir import make_private, make_secret_key
 
 
 class Command(BaseCommand):
     help = "Make VAR_DIR, the secret key, the tables, the first admin and strategies A and B."
 
     def handle(self, *args: object, **options: object) -> None:
-        settings.VAR_DIR.mkdir(parents=True, exist_ok=True)
-        make_secret_key(settings.VAR_DIR)
+        try:
+            make_private(settings.VAR_DIR)
+            make_secret_key(settings.VAR_DIR)
+        except OSError as error:
+            raise CommandError(f"VAR_DIR={settings.VAR_DIR} cannot be used: {error}") from error
         try:
             call_command("migrate", verbosity=0, interactive=False)
         except OperationalError as error:
