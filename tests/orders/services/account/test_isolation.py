@@ -154,6 +154,38 @@ def test_held_symbols_that_are_not_trading_are_asked_about(
     assert asked == [["BTCUSDT"]]
 
 
+def test_where_rows_could_not_be_read_they_are_asked_for_again(
+    exchange: HalfExchange, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reconcile_account(exchange, at(30))
+    since: list[int] = []
+
+    def damaged(symbol: str, start_ms: int) -> Rows[ListedOrder]:
+        since.append(start_ms)
+        return Rows(FakeExchange.orders_since(exchange, symbol, start_ms), left_out=1)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(exchange, "orders_since", damaged)
+        for seconds in (60, 90, 120):
+            reconcile_account(exchange, at(seconds))
+    assert len(set(since)) == 1
+    reconcile_account(exchange, at(150))
+    assert checked(150) == {"BTCUSDT", "ETHUSDT"}
+
+
+def test_a_row_that_could_not_be_read_may_be_the_order_that_a_reset_would_have_erased(
+    exchange: HalfExchange, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    exchange.reports.clear()
+    exchange.failure = None
+    monkeypatch.setattr(exchange, "orders_since", lambda *_: Rows([], left_out=1))
+    reconcile_account(exchange, at(120))
+    assert Position.objects.get().status == "open"
+    monkeypatch.setattr(exchange, "orders_since", lambda *_: Rows([]))
+    reconcile_account(exchange, at(180))
+    assert Position.objects.get().status == "archived"
+
+
 class TestUnknownStatus:
     """An order of ours in a status that the exchange has not had before."""
 
