@@ -84,6 +84,7 @@ app.conf.update(
         "symbols": _every(3600, "market.tasks.refresh_symbols"),
         "rules": _every(60, "market.tasks.refresh_trading"),
         "trading": _every(10, "orders.tasks.check_trading"),
+        "silence": _every(10, "candles.tasks.ask_about_silent_symbols"),
     },
 )
 
