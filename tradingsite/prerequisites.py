@@ -13,6 +13,7 @@ from django.db import DatabaseError, connection
 from django.db.migrations.recorder import MigrationRecorder
 
 from foundation.outages import DATABASE_OUTAGES, RETRY_S
+from tradingsite.database_file import told
 from tradingsite.env import env_str
 from tradingsite.var_dir import KEY_FILE, read_secret_key
 
@@ -48,7 +49,10 @@ def missing_key() -> str | None:
 
 
 def await_tables(stopping: threading.Event) -> None:
-    """Wait until the database is prepared, or `stopping`."""
+    """Wait until the database is prepared, or `stopping`.
+
+    A damaged database ends the process with one line.
+    """
     while not stopping.is_set():
         try:
             if (missing := missing_tables()) is None:
@@ -56,6 +60,10 @@ def await_tables(stopping: threading.Event) -> None:
             logger.warning("database.not_prepared", missing=missing)
         except DATABASE_OUTAGES as error:
             logger.warning("database.unreachable", error=str(error).strip())
+        except DatabaseError as error:
+            if connection.vendor != "sqlite":
+                raise
+            raise SystemExit(told(Path(connection.settings_dict["NAME"]), str(error))) from None
         stopping.wait(RETRY_S)
 
 
