@@ -65,9 +65,10 @@ class SymbolCandles:
         return {} if base is None else forming_of(base, self.parts, self.intervals)
 
     def _folded(self, ticks: Sequence[Tick], start: int) -> list[OHLCV]:
+        before = self.builder.forming
         closed = self._rolled_up(self.builder.fold(ticks, start))
         forming = self.builder.forming
-        if forming is not None and self.parts:
+        if forming and before and forming.open_ms != before.open_ms:
             closed += self._ended_before(forming.open_ms)
         if forming is not None and forming.trades:
             self.newest_ms = max(self.newest_ms, forming.open_ms)

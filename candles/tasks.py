@@ -8,12 +8,16 @@ from celery import shared_task
 from django.conf import settings
 
 from candles import services
+from candles.live.state import read_states
 from foundation.redis import connection
-from foundation.times import to_time
+from foundation.times import now_ms, to_time
 from market.bounds import BadFrame
 from market.failures import ExchangeUnreachable
+from market.models import GONE, Symbol
 from market.rest import MarketRest, market_rest
+from market.tasks import ask_about
 
+SILENT_MS = 20_000  # nobody has traded for so long
 logger = structlog.get_logger(__name__)
 
 
@@ -36,3 +40,12 @@ def _ask(sweep: Callable[[MarketRest, datetime], None]) -> None:
         sweep(rest, to_time(rest.server_time()))
     except (ExchangeUnreachable, BadFrame) as error:
         logger.warning("klines.request_failed", error=str(error))
+
+
+@shared_task
+def ask_about_silent_symbols() -> None:
+    """Read the status of symbols in which nothing was traded for a while: they may be suspended."""
+    names = list(Symbol.objects.followed().exclude(status=GONE).values_list("name", flat=True))
+    states = read_states(connection(), names)
+    before_ms = now_ms() - SILENT_MS
+    ask_about(name for name in names if name in states and states[name].last_time_ms < before_ms)

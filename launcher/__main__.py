@@ -5,6 +5,7 @@ the process that it breaks.
 """
 
 import asyncio
+import os
 import signal
 import sys
 from contextlib import closing
@@ -18,6 +19,7 @@ from launcher.preparation import Preparation
 
 
 def main() -> int:
+    os.umask(0o077)  # what is written is its owner's alone
     with closing(Output(sys.stdout.fileno(), system.NAMES)) as output:
         try:
             return asyncio.run(launch(output))

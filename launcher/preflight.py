@@ -16,13 +16,29 @@ class CannotStart(SystemExit):
         self.why = why
 
 
+def make_folder(folder: Path) -> None:
+    """A folder for its owner alone, made where there is none. Raises CannotStart."""
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise CannotStart(
+            f"VAR_DIR: {folder} cannot be made ({error.strerror}): make room, or choose another"
+        ) from None
+
+
 def lock(folder: Path) -> TextIO:
     """Lock of the folder, held while the file is open here or in a process that it was passed to.
 
     The folder is made if it isn't there. Raises CannotStart where another system holds it.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    file = (folder / "launcher.lock").open("a+")
+    make_folder(folder)
+    try:
+        file = (folder / "launcher.lock").open("a+", errors="replace")
+    except OSError as error:
+        raise CannotStart(
+            f"{folder / 'launcher.lock'} cannot be opened ({error.strerror}): make it writable, or"
+            " remove it"
+        ) from None
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -31,9 +47,14 @@ def lock(folder: Path) -> TextIO:
             f"VAR_DIR={folder} is in use by the system with process id {file.read().strip()}: "
             "stop that, or choose another VAR_DIR, PORT, WS_PORT and SANDBOX_PORT"
         ) from None
-    file.truncate(0)
-    file.write(str(os.getpid()))
-    file.flush()
+    try:
+        file.truncate(0)
+        file.write(str(os.getpid()))
+        file.flush()
+    except OSError as error:
+        raise CannotStart(
+            f"VAR_DIR={folder} cannot be written to ({error.strerror}): make room there"
+        ) from None
     return file
 
 

@@ -1,14 +1,21 @@
-"""The private Redis server: its program, its command line, its first answer."""
+"""The private Redis server: its program, its command line, its first answer.
+
+`python -m launcher.redis_server SOCKET FOLDER LOG` makes its data files good and becomes it.
+"""
 
 import asyncio
 import importlib.util
+import os
 import re
 import shutil
 import subprocess
+import sys
 from contextlib import closing
 from importlib.machinery import ModuleSpec
 from pathlib import Path
 from typing import cast
+
+from launcher.redis_files import DataFiles
 
 OLDEST = (6, 2)
 ANSWERS_WITHIN_S = 0.5
@@ -57,3 +64,19 @@ async def answers(socket: Path) -> bool:
                 return await reader.readline() == b"+PONG\r\n"
     except OSError:
         return False
+
+
+def main(socket: str, folder: str, log: str) -> None:
+    """Make the data files good, say what that took, and become the server."""
+    words = command(Path(socket), Path(folder), Path(log))
+    try:
+        said = DataFiles(words[0], Path(folder)).repair()
+    except OSError as error:
+        sys.exit(f"Redis's damaged files in {folder} cannot be kept: {error}; make room there")
+    if said:
+        print(said, flush=True)  # noqa: T201
+    os.execv(words[0], words)  # noqa: S606
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

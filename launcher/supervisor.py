@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections import deque
 from collections.abc import AsyncIterator, Coroutine, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -15,6 +16,7 @@ MIN_PAUSE_S, MAX_PAUSE_S = 0.5, 15.0
 STABLE_AFTER_S = 30.0
 MIN_GRACE_S = 0.3
 OUTPUT_ENDS_WITHIN_S = 1.0
+LAST_LINES, MAX_SHOWN_BYTES = 3, 300
 
 
 def next_pause_s(pause_s: float, lived_s: float) -> float:
@@ -45,10 +47,23 @@ async def either(*events: asyncio.Event) -> None:
             each.cancel()
 
 
+def last_lines_of(log: Path | None) -> list[bytes]:
+    """The last lines of a file, none where it cannot be read."""
+    if log is None:
+        return []
+    try:
+        with log.open("rb") as file:
+            file.seek(max(0, file.seek(0, 2) - LAST_LINES * MAX_SHOWN_BYTES))
+            return file.read().splitlines()[-LAST_LINES:]
+    except OSError:
+        return []
+
+
 class Supervisor:
     """Starts commands in `folder` with `environment`, and writes what they say to `output`.
 
-    The descriptors in `keep_open` stay open in all of them, and in what they start.
+    The descriptors in `keep_open` stay open in all of them, and in what they start. `logs` are
+    files that a command writes to instead of its output, by its name.
     """
 
     def __init__(
@@ -58,8 +73,9 @@ class Supervisor:
         folder: Path,
         environment: Mapping[str, str],
         keep_open: Sequence[int] = (),
+        logs: Mapping[str, Path] | None = None,
     ) -> None:
-        self.output = output
+        self.output, self.logs = output, logs or {}
         self._folder, self._environment, self._keep_open = folder, environment, keep_open
         self._watchdog = Watchdog()
         self._children: set[Child] = set()
@@ -89,11 +105,20 @@ class Supervisor:
         return max(MIN_GRACE_S, self._stop_began_s + killed_after_s - time.monotonic())
 
     @asynccontextmanager
-    async def child(self, name: str, command: str) -> AsyncIterator[Child]:
-        """One life of a command. After the block nothing is left of what it has started."""
+    async def child(
+        self, name: str, command: str, last_lines: deque[bytes]
+    ) -> AsyncIterator[Child]:
+        """One life of a command, whose latest lines are kept. After the block nothing is left of
+        what it has started.
+        """
+
+        def receive(line: bytes) -> None:
+            last_lines.append(line)
+            self.output.write(name, line)
+
         child = await Child.start(
             command,
-            lambda line: self.output.write(name, line),
+            receive,
             folder=self._folder,
             environment=self._environment,
             keep_open=self._keep_open,
@@ -124,6 +149,7 @@ class SupervisedProcess:
         self._name, self._command, self._supervisor = name, command, supervisor
         self._stopping = asyncio.Event()
         self._grace_s = 0.0
+        self._last_lines: deque[bytes] = deque(maxlen=LAST_LINES)
 
     def stop(self, grace_s: float) -> None:
         """Ask for SIGTERM, and SIGKILL to its whole group after the grace; `run` ends with it."""
@@ -131,21 +157,26 @@ class SupervisedProcess:
         self._stopping.set()
 
     async def run(self) -> None:
-        pause_s = MIN_PAUSE_S
+        pause_s, short_lives = MIN_PAUSE_S, 0
         while not self._stopping.is_set():
             born_s = time.monotonic()
             end = await self._live()
             if self._stopping.is_set():
                 self._supervisor.output.say(f"{self._name} stopped ({end})")
                 return
-            pause_s = next_pause_s(pause_s, time.monotonic() - born_s)
+            lived_s = time.monotonic() - born_s
+            pause_s = next_pause_s(pause_s, lived_s)
+            short_lives = 0 if lived_s > STABLE_AFTER_S else short_lives + 1
             self._say(f"ended unasked ({end}), starts again in {pause_s:g} s")
+            if short_lives > 1:
+                self._say_why(short_lives)
             await done_within(self._stopping.wait(), pause_s)
 
     async def _live(self) -> str:
         """One life; how it ended."""
+        self._last_lines.clear()
         try:
-            async with self._supervisor.child(self._name, self._command) as child:
+            async with self._supervisor.child(self._name, self._command, self._last_lines) as child:
                 await either(child.exited, self._stopping)
                 if not child.exited.is_set():
                     await self._end(child)
@@ -157,6 +188,18 @@ class SupervisedProcess:
         child.terminate()
         if not await done_within(child.exited.wait(), self._grace_s):
             self._say(f"did not stop within {self._grace_s:.1f} s and is killed")
+
+    def _say_why(self, short_lives: int) -> None:
+        """Its last lines, which tell why it keeps ending, and may have scrolled away."""
+        log = self._supervisor.logs.get(self._name)
+        lines = list(self._last_lines) or last_lines_of(log)
+        where = f" (more in {log})" if log else ""
+        last = b" / ".join(line.strip()[:MAX_SHOWN_BYTES] for line in lines).decode(
+            errors="replace"
+        )
+        self._say(
+            f"has ended {short_lives} times in a row; its last lines{where}: {last or 'none'}"
+        )
 
     def _say(self, text: str) -> None:
         self._supervisor.output.write(self._name, text.encode())

@@ -12,6 +12,7 @@ from pathlib import Path
 from launcher import procfile, redis_server
 from launcher.configuration import Configuration
 from launcher.output import Output
+from launcher.preflight import make_folder
 from launcher.preparation import NAME as PREPARE
 from launcher.preparation import Preparation
 from launcher.ready import announce_when_ready, listens
@@ -41,7 +42,11 @@ async def run(
     fails: then its exit code is returned. The descriptor `lock` stays open in all of it.
     """
     supervisor = Supervisor(
-        output, folder=procfile.ROOT, environment=environment(configuration), keep_open=[lock]
+        output,
+        folder=procfile.ROOT,
+        environment=environment(configuration),
+        keep_open=[lock],
+        logs={REDIS: redis_log(configuration)},
     )
     with closing(supervisor):
         async with AsyncExitStack() as stack:  # what comes last stops first
@@ -96,6 +101,8 @@ def environment(configuration: Configuration) -> dict[str, str]:
     return os.environ | {
         "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")]),
         "PYTHONUNBUFFERED": "1",
+        # An arena for each thread keeps what another one could use.
+        "MALLOC_ARENA_MAX": os.environ.get("MALLOC_ARENA_MAX", "2"),
         "VAR_DIR": configuration.var_dir,
         "BIND": configuration.bind,
         "PORT": str(configuration.port),
@@ -103,12 +110,17 @@ def environment(configuration: Configuration) -> dict[str, str]:
     }
 
 
+def redis_log(configuration: Configuration) -> Path:
+    return Path(configuration.var_dir, "log", "redis.log")
+
+
 def redis_command(configuration: Configuration) -> str:
-    folder, logs = Path(configuration.var_dir, "redis"), Path(configuration.var_dir, "log")
-    for path in (folder, logs):
-        path.mkdir(exist_ok=True)
+    folder, log = Path(configuration.var_dir, "redis"), redis_log(configuration)
+    for path in (folder, log.parent):
+        make_folder(path)
     socket = Path(configuration.redis_socket)
-    return shlex.join(redis_server.command(socket, folder, logs / "redis.log"))
+    words = ["python", "-m", "launcher.redis_server"]
+    return shlex.join([*words, *map(str, (socket, folder, log))])
 
 
 def sandbox_command(configuration: Configuration) -> str:

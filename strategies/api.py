@@ -13,7 +13,7 @@ from rest_framework.response import Response
 from rest_framework.validators import UniqueValidator
 from rest_framework.views import APIView
 
-from foundation.fields import MAX_DIGITS, MAX_PLACES
+from foundation.fields import MAX_DIGITS
 from foundation.rest.errors import error_responses, write_error_responses
 from foundation.rest.fields import Json
 from foundation.rest.parameters import ChoiceParameter, IntegerParameter, Query, filters
@@ -51,7 +51,7 @@ class StrategyBody(serializers.Serializer[Strategy]):
     )
     sma_period = IntegerParameter(min_value=1, max_value=MAX_PERIOD)
     ema_period = IntegerParameter(min_value=1, max_value=MAX_PERIOD)
-    stop_loss = serializers.DecimalField(max_digits=MAX_DIGITS, decimal_places=MAX_PLACES)
+    stop_loss = serializers.DecimalField(max_digits=MAX_DIGITS, decimal_places=None)
     symbols = serializers.ListField(
         child=SymbolParameter(), default=list, help_text="Empty to trade all followed symbols."
     )

@@ -119,8 +119,8 @@ class FakeExchange:
         sold = self._filled(replace(request, quantity=amount))
         self.reports[client_order_id] = replace(
             before,
-            status=OrderStatus.FILLED if amount == left else OrderStatus.PARTIALLY_FILLED,
-            executed_quantity=before.executed_quantity + amount,
+            status=sold.status if amount == left else OrderStatus.PARTIALLY_FILLED,
+            executed_quantity=before.executed_quantity + sold.executed_quantity,
             executed_quote=before.executed_quote + sold.executed_quote,
             fills=before.fills + sold.fills,
         )

@@ -12,18 +12,18 @@ django = get_asgi_application()  # sets Django up, before anything that needs it
 from tradingsite import logs  # noqa: E402
 from tradingsite.body_limit import limit_bodies  # noqa: E402
 from tradingsite.charset import in_utf8  # noqa: E402
-from tradingsite.env import env_str  # noqa: E402
 from tradingsite.live.consumer import DashboardConsumer  # noqa: E402
 from tradingsite.proxy import BehindProxy, PublicAddress  # noqa: E402
 from tradingsite.shutdown import finishing, stop_in_time  # noqa: E402
-from tradingsite.var_dir import await_secret_key  # noqa: E402
+from tradingsite.unprepared import OncePrepared  # noqa: E402
 
-settings.SECRET_KEY = env_str("SECRET_KEY") or await_secret_key(settings.VAR_DIR)
 logs.set_up()
 stop_in_time()
 limit_bodies()
-application = BehindProxy(
-    ProtocolTypeRouter({"http": finishing(in_utf8(django)), "websocket": DashboardConsumer()}),
-    settings.TRUSTED_PROXY,
-    PublicAddress.of_url(settings.PUBLIC_URL) if settings.PUBLIC_URL else None,
+application = OncePrepared(
+    BehindProxy(
+        ProtocolTypeRouter({"http": finishing(in_utf8(django)), "websocket": DashboardConsumer()}),
+        settings.TRUSTED_PROXY,
+        PublicAddress.of_url(settings.PUBLIC_URL) if settings.PUBLIC_URL else None,
+    )
 )

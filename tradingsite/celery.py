@@ -13,6 +13,7 @@ import structlog
 from celery import Celery, Task
 from celery.fixups.django import DjangoFixup
 from celery.signals import (
+    after_task_publish,
     setup_logging,
     task_postrun,
     worker_init,
@@ -23,7 +24,7 @@ from celery.signals import (
 from redis.exceptions import RedisError
 
 from foundation.outages import BROKER_OUTAGES, OUTAGES, is_outage
-from tradingsite import logs
+from tradingsite import logs, task_queue
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tradingsite.settings")
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # Celery's command knows no folder
@@ -36,6 +37,7 @@ class SweptTask(Task[Any, Any]):
     """A task whose work a later sweep does where database or Redis was away."""
 
     throws = OUTAGES  # of these Celery shows no traceback
+    expires = 60  # seconds; a message that nobody took by then is dropped, a sweep does its work
 
     def on_failure(self, exc: Exception, *_: Any) -> None:
         if is_outage(exc):
@@ -44,9 +46,9 @@ class SweptTask(Task[Any, Any]):
             logger.error("task.failed", task=self.name, exc_info=exc)
 
 
-def _every(seconds: float, task: str, expires: float = 0) -> dict[str, Any]:
-    """An entry of the timetable; what no worker takes in time (else: until the next) is dropped."""
-    return {"task": task, "schedule": float(seconds), "options": {"expires": expires or seconds}}
+def _every(seconds: float, task: str) -> dict[str, Any]:
+    """An entry of the timetable."""
+    return {"task": task, "schedule": float(seconds)}
 
 
 # Without Celery's Django fixup, which loads all of Django in every program of Celery's: beat sends
@@ -69,30 +71,42 @@ app.conf.update(
         "socket_timeout": 2,
         "socket_connect_timeout": 2,
     },
+    beat_scheduler="tradingsite.timetable:Timetable",
     beat_schedule={
         "beat": _every(5, "tradingsite.tasks.beat"),
         "candles": _every(5, "strategies.tasks.sweep_candles"),
         "verdicts": _every(5, "candles.tasks.sweep_verdicts"),
         "missing": _every(15, "candles.tasks.sweep_missing"),
-        "orders": _every(2, "orders.tasks.sweep_orders", expires=5),
-        "account": _every(60, "orders.tasks.reconcile_account", expires=30),
-        "exits": _every(1, "strategies.tasks.sweep_exits", expires=2),
+        "orders": _every(2, "orders.tasks.sweep_orders"),
+        "account": _every(60, "orders.tasks.reconcile_account"),
+        "exits": _every(1, "strategies.tasks.sweep_exits"),
         "results": _every(30, "orders.tasks.sum_results"),
-        "symbols": _every(3600, "market.tasks.refresh_symbols", expires=60),
-        "rules": _every(60, "market.tasks.refresh_trading", expires=30),
+        "symbols": _every(3600, "market.tasks.refresh_symbols"),
+        "rules": _every(60, "market.tasks.refresh_trading"),
         "trading": _every(10, "orders.tasks.check_trading"),
+        "silence": _every(10, "candles.tasks.ask_about_silent_symbols"),
     },
 )
+
+
+after_task_publish.connect(task_queue.trim_now_and_then)
+worker_init.connect(task_queue.trim_now_and_then)
 
 
 @worker_init.connect
 def _load_django(sender: Any, **_: Any) -> None:
     """Django and the tasks, before the pool forks: what is loaded by then its children share."""
     from django.apps import apps
+    from django.db import connections
 
     fixup = DjangoFixup(app)  # type: ignore[arg-type]  # its stubs know no other class of tasks
     fixup.on_import_modules()
     fixup.on_worker_init(sender=sender)
+    from tradingsite.prerequisites import await_tables
+
+    logs.set_up()
+    await_tables(threading.Event())
+    connections.close_all()  # two children with one connection would read each other's answers
     app.autodiscover_tasks([config.name for config in apps.get_app_configs()], force=True)
     # After the fixup's own receiver, which closes what a child inherited.
     worker_process_init.connect(_warm_up)

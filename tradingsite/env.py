@@ -18,6 +18,8 @@ TRUE = {"1", "true", "yes", "on"}
 FALSE = {"0", "false", "no", "off"}
 ORIGIN = re.compile(r"https?://(\[[0-9a-f:.]+\]|[a-z0-9.-]+)(:\d+)?/?", re.IGNORECASE | re.ASCII)
 
+SYMBOL = re.compile(r"\w{2,30}")
+
 
 class BadSetting(SystemExit):
     """A setting nobody can work with. Ends the process with its text and no traceback."""
@@ -97,6 +99,19 @@ def env_list(name: str, default: str, *, among: Collection[str] | None = None) -
 
     known = f" of {', '.join(among)}" if among is not None else ""
     return _parsed(name, default, words, f"use a comma-separated list{known}")
+
+
+def env_symbols(name: str, default: str) -> list[str]:
+    """Names of symbols in upper case, each once, in the order given."""
+
+    def names(text: str) -> list[str]:
+        found = list(dict.fromkeys(word.strip().upper() for word in text.split(",")))
+        found = [name for name in found if name]
+        if not found or not all(map(SYMBOL.fullmatch, found)):
+            raise ValueError(text)
+        return found
+
+    return _parsed(name, default, names, "use a comma-separated list, as BTCUSDT,ETHUSDT")
 
 
 def env_files(name: str, folder: Path) -> list[Path]:

@@ -9,6 +9,7 @@ import structlog
 from celery.beat import SchedulingError
 
 from foundation.outages import BROKER_OUTAGES
+from tradingsite.repeated_lines import BrokerLinesMadeRare, make_rare
 
 SECRET = re.compile(
     r"(\b(?:signature|token|api_?key|listen_?key|secret|password|x-mbx-apikey)['\"]?\s?[=:]\s?['\"]?)"
@@ -26,6 +27,9 @@ class OneLine(logging.Filter):
             record.msg, record.args = record.getMessage().splitlines()[0], ()
             record.exc_info = record.exc_text = None
         return True
+
+
+FILTERS = (OneLine(), BrokerLinesMadeRare())  # a handler takes each of them once
 
 
 def redacted(text: str) -> str:
@@ -51,10 +55,12 @@ def set_up() -> None:
     """
     logging.basicConfig(level=logging.WARNING)
     for handler in logging.getLogger().handlers:
-        handler.addFilter(OneLine())
+        for each in FILTERS:
+            handler.addFilter(each)
         handler.setFormatter(Redacting("%(asctime)s [%(levelname)s] %(name)s: %(message)s"))
     structlog.configure(
         processors=[
+            make_rare,
             structlog.contextvars.merge_contextvars,
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),

@@ -11,7 +11,6 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import dj_database_url
-from dotenv import load_dotenv
 
 from candles.intervals import INTERVALS_MS
 from market.hosts import LOOPBACK_HOSTS, url_error
@@ -28,16 +27,19 @@ from tradingsite.env import (
     env_networks,
     env_origin,
     env_str,
+    env_symbols,
     is_set,
 )
+from tradingsite.env_file import load_env_file
 from tradingsite.var_dir import read_secret_key
 
 BASE_DIR = Path(__file__).resolve().parent.parent
-load_dotenv(BASE_DIR / ".env")
+load_env_file(BASE_DIR / ".env")
 
 # --- Where the system writes and listens -------------------------------------------------
 
 VAR_DIR = env_folder("VAR_DIR", BASE_DIR / "var")  # made by `prepare`
+os.umask(0o077)  # what is written there is its owner's alone
 ADMIN_PASSWORD_FILE = VAR_DIR / "admin_password"
 BIND = env_str("BIND", "127.0.0.1")
 BOUND_TO_LOOPBACK = BIND in LOOPBACK_HOSTS
@@ -119,7 +121,7 @@ STARTS_SANDBOX = USES_SANDBOX and SANDBOX_PORT in {
 
 # --- What is traded -----------------------------------------------------------------------
 
-SYMBOLS = [symbol.upper() for symbol in env_list("SYMBOLS", "BTCUSDT,ETHUSDT")]
+SYMBOLS = env_symbols("SYMBOLS", "BTCUSDT,ETHUSDT")
 INTERVALS = env_list("INTERVALS", "1m", among=INTERVALS_MS)
 SMA_PERIOD = env_int("SMA_PERIOD", 10, least=1, most=1000)
 EMA_PERIOD = env_int("EMA_PERIOD", 5, least=1, most=1000)

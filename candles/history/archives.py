@@ -10,14 +10,15 @@ import io
 import re
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from decimal import Decimal
+from itertools import chain, islice
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
 from msgspec.structs import replace
 
-from candles.intervals import INTERVALS_MS
+from candles.intervals import INTERVALS_MS, NAMES
 from candles.ohlcv import OHLCV
 
 NAME = re.compile(r"(?P<symbol>[^-]+)-(?P<interval>[^-]+)-.*\.(csv|csv\.gz|zip)")
@@ -25,11 +26,12 @@ HEADER = re.compile(r"open[ _]?time", re.IGNORECASE)
 _AMOUNT = r",(\d+(?:\.\d+)?)"
 _SHORT = rf"(\d+){_AMOUNT * 5}"
 SIX = re.compile(_SHORT, re.ASCII)
-TWELVE = re.compile(rf"{_SHORT},\d+{_AMOUNT},(\d+){_AMOUNT * 2},[^,]*", re.ASCII)
+TWELVE = re.compile(rf"{_SHORT},(\d+){_AMOUNT},(\d+){_AMOUNT * 2},[^,]*", re.ASCII)
 COLUMNS = (
     "open time", "open", "high", "low", "close", "volume", "close time", "quote volume", "trades",
     "taker volume", "taker quote volume",
 )  # fmt: skip
+FIRST_ROWS = 3  # by which the interval is told
 MILLISECONDS = range(10**12, 10**13)  # the years 2001 to 2286
 MICROSECONDS = range(10**15, 10**16)
 
@@ -39,11 +41,15 @@ class BadArchive(Exception):
 
 
 class ArchiveRow(NamedTuple):
-    """A kline of a file; not `complete` where quote volume, trades and takers are unknown."""
+    """A kline of a file; not `complete` where quote volume, trades and takers are unknown.
+
+    `length_ms` is from its open time to its close time, where the file tells that.
+    """
 
     line: int
     candle: OHLCV
     complete: bool
+    length_ms: int | None = None
 
 
 class BadArchiveRow(NamedTuple):
@@ -78,7 +84,27 @@ class Archive:
         return 0 if self._file is None else self._file.tell()
 
     def rows(self) -> Iterator[ArchiveRow | BadArchiveRow]:
-        """Every line that is not a header or empty, in the file's order."""
+        """Every line that is not a header or empty, in the file's order.
+
+        Raises BadArchive, before the first row, where the close times are of another interval.
+        """
+        rows = self._rows()
+        first = list(islice(rows, FIRST_ROWS))
+        self._check_interval(first)
+        return chain(first, rows)
+
+    def _check_interval(self, rows: Sequence[ArchiveRow | BadArchiveRow]) -> None:
+        lengths = {row.length_ms for row in rows if isinstance(row, ArchiveRow) and row.length_ms}
+        if len(lengths) != 1 or lengths == {INTERVALS_MS[self.interval]}:
+            return  # a few old klines are cut short
+        (length_ms,) = lengths
+        theirs = NAMES.get(length_ms, f"{length_ms} ms")
+        raise BadArchive(
+            f"{self.path}: named {self.interval}, but its close times are of {theirs}; name it for"
+            " what it holds"
+        )
+
+    def _rows(self) -> Iterator[ArchiveRow | BadArchiveRow]:
         interval_ms = INTERVALS_MS[self.interval]
         number = 0
         try:
@@ -113,10 +139,8 @@ def _row(line: int, text: str, interval_ms: int) -> ArchiveRow | BadArchiveRow:
     if found is None:
         return BadArchiveRow(line, _fault(text))
     time, first, high, low, last, volume, *more = found.groups()
-    open_ms = int(time)
-    if open_ms in MICROSECONDS:
-        open_ms //= 1000
-    elif open_ms not in MILLISECONDS:
+    open_ms = _milliseconds(time)
+    if open_ms is None:
         return BadArchiveRow(line, f"open time {time} is neither milliseconds nor microseconds")
     opened, highest, lowest, closed = Decimal(first), Decimal(high), Decimal(low), Decimal(last)
     if not lowest <= min(opened, closed) <= max(opened, closed) <= highest:
@@ -126,14 +150,26 @@ def _row(line: int, text: str, interval_ms: int) -> ArchiveRow | BadArchiveRow:
     candle = OHLCV(open_ms, interval_ms, opened, highest, lowest, closed, Decimal(volume))
     if not more:
         return ArchiveRow(line, candle, complete=False)
-    quote, trades, taker, taker_quote = more
+    close_time, quote, trades, taker, taker_quote = more
+    close_ms = _milliseconds(close_time)
+    if close_ms is None or not 0 <= close_ms - open_ms < max(INTERVALS_MS.values()):
+        return BadArchiveRow(line, f"close time {close_time} does not fit open time {time}")
     totals = {
         "quote_volume": Decimal(quote),
         "trades": int(trades),
         "taker_volume": Decimal(taker),
         "taker_quote_volume": Decimal(taker_quote),
     }
-    return ArchiveRow(line, replace(candle, **totals), complete=True)
+    length_ms = close_ms + 1 - open_ms
+    return ArchiveRow(line, replace(candle, **totals), complete=True, length_ms=length_ms)
+
+
+def _milliseconds(time: str) -> int | None:
+    """A time of milliseconds or microseconds in milliseconds; None for one that is neither."""
+    value = int(time[:20])
+    if value in MICROSECONDS:
+        return value // 1000
+    return value if value in MILLISECONDS else None
 
 
 def _fault(text: str) -> str:

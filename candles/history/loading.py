@@ -71,6 +71,8 @@ def _candles(archive: Archive, now_ms: int, report: LoadReport) -> Iterator[Arch
         open_ms, end_ms = row.candle.open_ms, row.candle.end_ms
         if end_ms > now_ms:
             report.reject(row.line, f"not closed before {to_time(end_ms):%Y-%m-%d %H:%M:%S}")
+        elif row.length_ms and row.length_ms > interval_ms:
+            report.reject(row.line, f"lasts {row.length_ms} ms, longer than {archive.interval}")
         elif not seen[open_ms % interval_ms].cover(open_ms, end_ms):
             report.duplicates += 1
         else:

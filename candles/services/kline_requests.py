@@ -17,6 +17,7 @@ import structlog
 from candles.intervals import HOUR_MS, INTERVALS_MS
 from candles.klines import from_kline
 from candles.ohlcv import OHLCV
+from market.bounds import BadFrame
 from market.failures import Refused
 from market.models import Symbol
 from market.rest import MAX_ROWS, MarketRest
@@ -47,7 +48,10 @@ class KlineRequest:
     open_times: list[int]
 
     def fetch(self, rest: MarketRest) -> "Klines":
-        """The exchange's klines of these candles, by open time; empty where it knows no symbol."""
+        """The exchange's klines of these candles, by open time; empty where it knows no symbol.
+
+        Where its answer cannot be used the next sweep asks again, and other series go on.
+        """
         interval_ms = INTERVALS_MS[self.interval]
         wanted = set(self.open_times)
         bounds = self.open_times[0], self.open_times[-1] + interval_ms
@@ -56,6 +60,9 @@ class KlineRequest:
         except Refused as error:
             logger.warning("klines.request_refused", symbol=self.symbol.name, error=str(error))
             return Klines()
+        except BadFrame as error:
+            logger.error("klines.unusable", symbol=self.symbol.name, error=str(error))
+            return Klines(complete=False)
         found = {row[0]: from_kline(row, interval_ms) for row in rows if row[0] in wanted}
         return Klines(found, complete=not rows.left_out)
 

@@ -12,7 +12,7 @@ MAX_BODY_BYTES = 64 * 1024
 MAX_DEPTH = 8  # our own bodies have two levels
 
 
-class TooLarge(APIException):
+class BodyTooLong(APIException):
     """The body is larger than any request of ours can be; answered with 413."""
 
     status_code = status.HTTP_413_REQUEST_ENTITY_TOO_LARGE
@@ -23,7 +23,7 @@ class TooLarge(APIException):
 class JsonParser(BaseParser):
     """A JSON body of at most MAX_BODY_BYTES, nested at most MAX_DEPTH deep.
 
-    Raises TooLarge, or ParseError (400) for what is no JSON in UTF-8. The charset that the
+    Raises BodyTooLong, or ParseError (400) for what is no JSON in UTF-8. The charset that the
     request's content type names does not count: JSON has only one.
     """
 
@@ -37,7 +37,7 @@ class JsonParser(BaseParser):
     ) -> Any:
         body = stream.read(MAX_BODY_BYTES + 1)
         if len(body) > MAX_BODY_BYTES:
-            raise TooLarge
+            raise BodyTooLong
         try:
             value = orjson.loads(body)
         except orjson.JSONDecodeError as error:

@@ -74,7 +74,9 @@ def performance(
     before = before or ClosedSums()
     sums = before.copy()
     for result in sorted((r for r in results if r.closed_ms is not None), key=_closed_ms):
-        sums.add(result.net, result.realised, result.fees, result.invested, _closed_ms(result))
+        sums.add_position(
+            result.net, result.realised, result.fees, result.invested, _closed_ms(result)
+        )
     still = [result for result in results if result.closed_ms is None]
     held = _sum(result.unrealised for result in results)
     return {

@@ -29,7 +29,7 @@ class Curve:
     points: list[Point] = field(default_factory=list)
     stride: int = 1
 
-    def add(self, number: int, point: Point) -> None:
+    def add_point(self, number: int, point: Point) -> None:
         """Take the point of that number, counted from 0."""
         if number % self.stride:
             return
@@ -57,7 +57,7 @@ class ClosedSums:
     square_sum: Decimal = ZERO
     curve: Curve = field(default_factory=Curve)
 
-    def add(
+    def add_position(
         self, net: Decimal, realised: Decimal, fees: Decimal, invested: Decimal, closed_ms: int
     ) -> None:
         """Add the next position to close; `net` is `realised` less its other fees."""
@@ -72,7 +72,7 @@ class ClosedSums:
         self.drawdown = max(self.drawdown, EXACT.subtract(self.peak, self.equity))
         if invested:
             self._add_return(RATIOS.divide(net, invested))
-        self.curve.add(self.closed, (closed_ms, self.equity))
+        self.curve.add_point(self.closed, (closed_ms, self.equity))
         self.closed, self.last_ms = self.closed + 1, closed_ms
 
     def _add_return(self, part: Decimal) -> None:

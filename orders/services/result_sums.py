@@ -134,7 +134,7 @@ def _add(rows: Rows, found: Sequence[Any]) -> None:
                 stored = rows[key].sums
                 sums[key] = ClosedSums.from_json(stored) if stored else ClosedSums()
             rows[key].exact &= pk not in inexact
-            sums[key].add(realised, realised, fees, invested[pk], to_ms(closed_at))
+            sums[key].add_position(realised, realised, fees, invested[pk], to_ms(closed_at))
     for key, added in sums.items():
         rows[key].sums = added.as_json()
         rows[key].save()

@@ -3,10 +3,12 @@
 import fcntl
 import os
 from collections.abc import Sequence
+from itertools import takewhile
 from pathlib import Path
 from typing import BinaryIO
 
 import orjson
+import structlog
 from django.conf import settings
 
 from foundation.decimals import plain
@@ -14,6 +16,7 @@ from orders.models import Trade
 
 BATCH = 500
 MAX_LINE_LENGTH = 600  # bytes
+logger = structlog.get_logger(__name__)
 
 
 def append_trade_log() -> int:
@@ -30,7 +33,7 @@ def append_trade_log() -> int:
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("a+b") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
-        _cut_half_line(file)
+        _mend_end(file, path)
         while batch := _next_batch():
             written += _append(file, batch)
     return written
@@ -91,11 +94,44 @@ def _key_of(line: bytes) -> tuple[object, object]:
         return None, None
 
 
-def _cut_half_line(file: BinaryIO) -> None:
-    """Remove what a killed writer left after the last whole line."""
+def _mend_end(file: BinaryIO, path: Path) -> None:
+    """Take away what a killed writer or a power cut left after the last whole line.
+
+    It is kept beside, in `….damaged`. Fills that were marked as logged and are among the last lines
+    no more are logged again.
+    """
     size = file.seek(0, os.SEEK_END)
-    start = max(0, size - BATCH * MAX_LINE_LENGTH)
-    file.seek(start)
-    whole = file.read().rfind(b"\n") + 1
-    if start + whole < size:
-        file.truncate(start + whole)
+    whole = _end_of_last_line(file, size)
+    if whole == size:
+        return
+    file.seek(whole)
+    with Path(f"{path}.damaged").open("ab") as kept:
+        kept.write(file.read() + b"\n")
+        kept.flush()
+        os.fsync(kept.fileno())
+    file.truncate(whole)
+    again = _unmark_missing(file)
+    logger.warning("trade_log.repaired", file=str(path), cut_bytes=size - whole, again=again)
+
+
+def _end_of_last_line(file: BinaryIO, size: int) -> int:
+    """The offset after the last line's end, looked for from behind, block by block."""
+    end = size
+    while end > 0:
+        start = max(0, end - BATCH * MAX_LINE_LENGTH)
+        file.seek(start)
+        found = file.read(end - start).rfind(b"\n")
+        if found >= 0:
+            return start + found + 1
+        end = start
+    return 0
+
+
+def _unmark_missing(file: BinaryIO) -> int:
+    """How many of the last logged trades are not in the file; they are to be logged again."""
+    present = _last_keys(file)
+    last = Trade.objects.filter(logged=True).select_related("order").order_by("-pk")[:BATCH]
+    # Those before the file's first line are another file's.
+    lost = list(takewhile(lambda trade: _key(trade) not in present, last))
+    Trade.objects.filter(pk__in=[trade.pk for trade in lost]).update(logged=False)
+    return len(lost)

@@ -1,7 +1,9 @@
-"""Files of recorded trades: Binance's public archives, or CSV with a header."""
+"""Files of recorded trades: Binance's public archives, or CSV, with a header or without."""
 
 import csv
 import gzip
+import zipfile
+import zlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
@@ -9,12 +11,14 @@ from io import TextIOWrapper
 from itertools import chain
 from pathlib import Path
 from re import split
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from sandbox.clock import MIN_MICROSECONDS
 from sandbox.data.tape import Trade, TradeGroup, group_trades, split_runs
 
 QUANTITY_STEP = Decimal("0.00000001")
+# The exchange itself prints trades whose time lies a little before that of the one above.
+MAX_STEP_BACK_MS = 60_000
 
 
 class BadRecording(Exception):
@@ -37,13 +41,15 @@ ARCHIVED_TRADES = Columns(0, 0, 1, 2, 4, 5)  # id price qty quoteQty time isBuye
 ARCHIVED_AGG_TRADES = Columns(3, 4, 1, 2, 5, 6, agg_id=0)  # a p q f l T m M
 ARCHIVES = {7: ARCHIVED_TRADES, 8: ARCHIVED_AGG_TRADES}
 NAMES = {
-    "first_id": ("trade_id", "id"),
-    "last_id": ("trade_id", "id"),
-    "price": ("price",),
-    "quantity": ("qty", "quantity"),
-    "time": ("trade_time_ms", "time"),
-    "buyer_maker": ("is_buyer_maker", "isBuyerMaker"),
+    "first_id": ("trade_id", "id", "first_trade_id", "f"),
+    "last_id": ("trade_id", "id", "last_trade_id", "l"),
+    "price": ("price", "p"),
+    "quantity": ("qty", "quantity", "q"),
+    "time": ("trade_time_ms", "time", "transact_time", "T"),
+    "buyer_maker": ("is_buyer_maker", "isBuyerMaker", "m"),
 }
+AGG_NAMES = ("agg_trade_id", "aggTradeId", "a")
+BROKEN_ARCHIVE = (zlib.error, zipfile.BadZipFile, NotImplementedError, RuntimeError)
 BOOLEANS = {"true": True, "false": False}
 
 
@@ -56,7 +62,7 @@ class Recording:
 
     @property
     def first_ms(self) -> int:
-        return self.groups[0].agg.time_ms
+        return min(group.agg.time_ms for group in self.groups)
 
 
 class Row(NamedTuple):
@@ -122,11 +128,11 @@ def _join(symbol: str, parts: list[list[TradeGroup]]) -> Recording:
 
 
 def read_file(path: Path) -> list[TradeGroup]:
-    """All aggregate trades of a CSV file, gzip or not; raises BadRecording."""
+    """All aggregate trades of a CSV file, plain, gzip or zip; raises BadRecording."""
     try:
         with _open(path) as lines:
             groups = list(_read_groups(path, csv.reader(lines)))
-    except (OSError, EOFError, UnicodeDecodeError, csv.Error) as error:
+    except (OSError, EOFError, UnicodeDecodeError, csv.Error, *BROKEN_ARCHIVE) as error:
         raise BadRecording(f"{path}: cannot be read: {error}") from None
     if not groups:
         raise BadRecording(f"{path}: holds no trades")
@@ -135,8 +141,20 @@ def read_file(path: Path) -> list[TradeGroup]:
 
 def _open(path: Path) -> TextIOWrapper:
     with path.open("rb") as start:
-        zipped = start.read(2) == b"\x1f\x8b"
-    return TextIOWrapper(gzip.open(path) if zipped else path.open("rb"), "utf-8", newline="")
+        magic = start.read(4)
+    return TextIOWrapper(_unpacked(path, magic), "utf-8-sig", newline="")
+
+
+def _unpacked(path: Path, magic: bytes) -> Any:
+    if magic.startswith(b"\x1f\x8b"):
+        return gzip.open(path)
+    if not magic.startswith(b"PK"):
+        return path.open("rb")
+    archive = zipfile.ZipFile(path)
+    names = [name for name in archive.namelist() if name.endswith(".csv")]
+    if len(names) != 1:
+        raise BadRecording(f"{path}: {len(names)} CSV files in it; one is wanted")
+    return archive.open(names[0])
 
 
 def _read_groups(path: Path, lines: Iterator[list[str]]) -> Iterator[TradeGroup]:
@@ -170,7 +188,8 @@ def _header_columns(path: Path, header: list[str]) -> Columns:
         if not known:
             raise BadRecording(f"{path}:1: no column {' or '.join(names)} in {','.join(header)!r}")
         columns[field] = header.index(known[0])
-    return Columns(**columns)
+    agg_id = next((header.index(name) for name in AGG_NAMES if name in header), None)
+    return Columns(**columns, agg_id=agg_id)
 
 
 def _archive_columns(path: Path, row: list[str]) -> Columns:
@@ -185,19 +204,28 @@ def _read_trades(columns: Columns, rows: Iterator[Row]) -> Iterator[Trade]:
         trade = _parse_trade(columns, row)
         if trade.trade_id <= last_id:
             raise row.error(f"id {trade.trade_id} does not rise")
-        if trade.time_ms < last_ms:
-            raise row.error(f"time {trade.time_ms} lies before the row above")
+        _check_time(row, trade.time_ms, last_ms)
         last_id, last_ms = trade.trade_id, trade.time_ms
         yield trade
+
+
+def _check_time(row: Row, time_ms: int, last_ms: int) -> None:
+    if time_ms < last_ms - MAX_STEP_BACK_MS:
+        raise row.error(f"time {time_ms} lies {(last_ms - time_ms) // 1000} s before the row above")
 
 
 def _read_agg_trades(
     columns: Columns, agg_column: int, rows: Iterator[Row]
 ) -> Iterator[TradeGroup]:
     """An archive of aggregate trades does not tell the single quantities: they are evened out."""
+    last_agg_id = last_ms = -1
     for row in rows:
         whole, last_id = _parse_trade(columns, row), row.integer(columns.last_id)
         agg_id = row.integer(agg_column)
+        if agg_id <= last_agg_id:
+            raise row.error(f"id {agg_id} does not rise")
+        _check_time(row, whole.time_ms, last_ms)
+        last_agg_id, last_ms = agg_id, whole.time_ms
         count = last_id - whole.trade_id + 1
         if count < 1:
             raise row.error(f"last id {last_id} below first id {whole.trade_id}")

@@ -26,18 +26,23 @@ export function precisionOf(step) {
   return (step.split(".")[1] ?? "").length;
 }
 
+const MAX_PLACES = 12; // what lies behind them is the computer's rounding, not an amount
+
 /**
- * A computed profit or loss: sign and two decimal places (four where it is small).
+ * A computed profit or loss: its sign, and the digits that its size needs: two decimal places, of
+ * less than one three digits behind the zeros. 12.345 -> "+12.35", 0.0000412 -> "+0.0000412"
  *
  * @param {number | null} value
  */
 export function formatPnl(value) {
   if (value === null || !Number.isFinite(value)) return "–";
   const size = Math.abs(value);
-  const precision = size !== 0 && size < 1 ? 4 : 2;
-  const text = formatDecimal(size.toFixed(precision));
-  if (Number(size.toFixed(precision)) === 0) return text;
-  return (value < 0 ? MINUS : "+") + text;
+  const zeros = size > 0 && size < 1 ? Math.floor(-Math.log10(size)) : 0;
+  const precision = size > 0 && size < 1 ? Math.min(zeros + 3, MAX_PLACES) : 2;
+  const rounded = size.toFixed(precision);
+  if (Number(rounded) === 0) return "0.00";
+  const text = rounded.replace(/(\.\d{2}\d*?)0+$/, "$1");
+  return (value < 0 ? MINUS : "+") + formatDecimal(text);
 }
 
 /** @param {number} fraction */

@@ -56,6 +56,15 @@ export class Market {
     return this.symbols.get(symbol)?.stream;
   }
 
+  /**
+   * The symbol's quote asset; the symbol itself where that is not followed any more.
+   *
+   * @param {string} symbol
+   */
+  quote(symbol) {
+    return this.symbols.get(symbol)?.quote ?? symbol;
+  }
+
   /** @param {string} symbol */
   priceStep(symbol) {
     const step = Number(this.symbols.get(symbol)?.priceStep);

@@ -112,16 +112,38 @@ function pnlCell(market, row) {
  * @param {Market} market
  */
 export function showTotalPnl(element, positions, market) {
-  let total = 0;
-  let cost = 0;
+  const totals = [...totalsByQuote(positions, market)];
+  totals.sort(([one], [other]) => one.localeCompare(other));
+  element.replaceChildren(...totals.map(([quote, total]) => totalPnl(quote, total)));
+}
+
+/** @typedef {{pnl: number, cost: number}} Total in one quote asset */
+
+/**
+ * Amounts of different quote assets are never added up.
+ *
+ * @param {Position[]} positions
+ * @param {Market} market
+ */
+function totalsByQuote(positions, market) {
+  /** @type {Map<string, Total>} */
+  const totals = new Map();
   for (const position of positions) {
-    total += unrealisedPnl(position, market.lastPrice(position.symbol)) ?? 0;
-    cost += Number(position.cost);
+    const quote = market.quote(position.symbol);
+    const { pnl, cost } = totals.get(quote) ?? { pnl: 0, cost: 0 };
+    const own = unrealisedPnl(position, market.lastPrice(position.symbol)) ?? 0;
+    totals.set(quote, { pnl: pnl + own, cost: cost + Number(position.cost) });
   }
-  const text = `${formatPnl(total)} (${formatPercent(total / cost)})`;
-  element.textContent = positions.length ? text : "";
-  element.classList.toggle("up", total > 0);
-  element.classList.toggle("down", total < 0);
+  return totals;
+}
+
+/**
+ * @param {string} quote
+ * @param {Total} total
+ */
+function totalPnl(quote, { pnl, cost }) {
+  const text = `${formatPnl(pnl)} ${quote} (${formatPercent(pnl / cost)})`;
+  return create("span", { className: pnl < 0 ? "down" : "up" }, text);
 }
 
 /** @param {Market} market */

@@ -1,6 +1,7 @@
 """The page in a real browser, over real daphne and Redis."""
 
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,9 @@ from redis import Redis
 
 from candles.models import Candle
 from candles.representation import candle_json
+from market.models import Symbol
 from orders.models import Halt
+from tests.rows import position
 from tests.tradingsite.web import Web
 from tradingsite.live.publisher import Message, publish
 
@@ -93,6 +96,20 @@ def test_a_silent_stream_is_shown_as_stale(page: Page, redis: Redis) -> None:
     expect(page.locator("#state-stream")).to_contain_text("stale")
     expect(page.locator("#notice")).to_contain_text("Prices are stale since")
     page.wait_for_selector("body[data-fresh=no]")
+
+
+def test_profits_have_the_digits_they_need_and_no_sum_over_assets(page: Page) -> None:
+    btc = Symbol.objects.get(name="BTCUSDT")
+    ltc = Symbol.objects.create(name="LTCBTC", base_asset="LTC", quote_asset="BTC", followed=True)
+    position(btc, quantity=Decimal("0.5"), cost=Decimal("29999"))
+    position(ltc, quantity=Decimal(1), cost=Decimal("0.00196"))
+    position(ltc, "B", quantity=Decimal(1), cost=Decimal("0.002"))
+    page.reload()
+    publish([Message("forming", "BTCUSDT", forming("60000"))])
+    publish([Message("forming", "LTCBTC", forming("0.002") | {"symbol": "LTCBTC"})])
+    expect(page.locator("#positions")).to_contain_text("+0.00004")
+    expect(page.locator("#positions-total")).to_contain_text("+0.00004 BTC (+1.01")
+    expect(page.locator("#positions-total")).to_contain_text("+1.00 USDT (+0.00")
 
 
 def test_strangers_cannot_halt(page: Page) -> None:

@@ -6,9 +6,10 @@ from candles import tasks
 from candles.klines import fetch_history
 from candles.models import Candle, Verdict
 from candles.services import record_history
-from foundation.times import to_time
+from foundation.times import now_ms, to_time
 from market.rest import MarketRest
-from tests.builders import symbol
+from tests.builders import symbol, tick
+from tests.rows import write_stream
 from tests.servers import Sandbox
 
 pytestmark = pytest.mark.django_db
@@ -37,3 +38,17 @@ def test_a_sweep_without_an_exchange_ends_without_a_word_too_many(settings: Sett
     settings.BINANCE_REST_URL = "http://127.0.0.1:9"
     tasks.sweep_verdicts()
     tasks.sweep_missing()
+
+
+def test_symbols_in_which_nothing_was_traded_are_asked_about(
+    redis: Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    symbol("BTCUSDT"), symbol("ETHUSDT"), symbol("BNBUSDT", status="GONE")
+    long_ago = now_ms() - 60_000
+    busy = tick("100", time_ms=now_ms())
+    silent = [tick("100", symbol=name, time_ms=long_ago) for name in ("ETHUSDT", "BNBUSDT")]
+    write_stream(redis, [busy, *silent])
+    asked: list[str] = []
+    monkeypatch.setattr(tasks, "ask_about", asked.extend)
+    tasks.ask_about_silent_symbols()
+    assert asked == ["ETHUSDT"]

@@ -26,6 +26,7 @@ SYMBOLS = ("BTCUSDT", "ETHUSDT")
 INTERVALS = ("1s", "1m")
 RECORDED_S = 11 * 60
 SETTLE_S = 180
+SPANS_S = 36  # after the storm, in which the feed is muted, deaf and suspended, one by one
 TAKE_OVER_S = 8
 
 
@@ -89,6 +90,10 @@ def faults_of(site: Site, sandbox: Sandbox, symbol: str, interval: str) -> list[
     closed = [ms for ms in theirs if min(traded) <= ms <= max(traded)]
     closed = [ms for ms in closed if ms + INTERVALS_MS[interval] < now_ms - 3_000]
     wrong = [f"{symbol} {interval} {ms}: missing" for ms in closed if ms not in ours]
+    within = range(min(traded), max(traded))
+    wrong += [
+        f"{symbol} {interval} {ms}: invented" for ms in ours if ms in within and ms not in theirs
+    ]
     for ms in (ms for ms in closed if ms in ours):
         for name, place in KLINE_FIELDS.items():
             mine, other = Decimal(ours[ms][name]), Decimal(theirs[ms][place])
@@ -114,10 +119,29 @@ def counts(site: Site) -> dict[str, Any]:
     return {name: msgspec.to_builtins(state.counts) for name, state in states.items()}
 
 
+def polled(site: Site) -> list[str]:
+    client = redis_library.Redis.from_url(site.redis.url)
+    return [symbol for one in read_streams(client) for symbol in one.polled]
+
+
+def silence_in_turns(sandbox: Sandbox, site: Site) -> None:
+    """One symbol is muted, then all are on every connection, then one is suspended."""
+    for fault, parameters, seconds in (
+        ("mute", {"symbol": "BTCUSDT"}, 6),
+        ("deaf", {}, 18),
+        ("suspension", {"symbol": "ETHUSDT"}, 6),
+    ):
+        sandbox.inject(fault, seconds=seconds, **parameters)
+        began = time.monotonic()
+        if fault == "deaf":
+            assert eventually(lambda: set(polled(site)) == set(SYMBOLS), seconds), "not polled"
+        time.sleep(max(0.0, began + seconds + 2 - time.monotonic()))
+
+
 def weather(system: Callable[..., Built], recorded: Path, seed: int, seconds: float) -> None:
     print(f"FEED_STORM_SEED={seed}")
     files = [str(next((recorded / "ticks").glob(f"{symbol}-*"))) for symbol in SYMBOLS]
-    speed = RECORDED_S / seconds
+    speed = RECORDED_S / (seconds + SPANS_S)
     sandbox, site = system(
         "--speed", f"{speed:.3f}", "--lifetime", "20", "--replay", *files,
         INTERVALS=",".join(INTERVALS), TRADING_ENABLED="false",
@@ -128,6 +152,7 @@ def weather(system: Callable[..., Built], recorded: Path, seed: int, seconds: fl
     sandbox.storm(seed, 0.4)
     storm.rage(seconds)
     injected = sandbox.calm()
+    silence_in_turns(sandbox, site)
     try:
         assert eventually(lambda: not all_faults(site, sandbox), SETTLE_S), "\n".join(
             all_faults(site, sandbox)
@@ -135,9 +160,13 @@ def weather(system: Callable[..., Built], recorded: Path, seed: int, seconds: fl
     finally:
         print(f"{len(injected)} faults; take-overs {[round(s, 2) for s in storm.take_overs]}")
         print(f"longest take-over {max(storm.take_overs, default=0):.2f} s; {counts(site)}")
+    assert not polled(site)
     for symbol in SYMBOLS:
-        trades = sum(row[8] for row in klines(sandbox, symbol, "1s").values())
-        assert trades == len(data.ticks(recorded, symbol))
+        trades, printed = (
+            sum(row[8] for row in klines(sandbox, symbol, "1s").values()),
+            len(data.ticks(recorded, symbol)),
+        )
+        assert trades == printed if symbol == "BTCUSDT" else 0 < trades < printed
 
 
 @pytest.mark.processes

@@ -169,3 +169,22 @@ async def test_lines_of_several_processes_are_not_torn(supervisor, shell, termin
 async def test_a_last_line_without_an_end_is_shown(supervisor, terminal):
     async with supervisor.running({"first": "printf 'last words'"}, killed_after_s=NEVER_S):
         await until(lambda: "first  | last words\n" in terminal.read_text())
+
+
+async def test_why_a_process_keeps_ending_is_repeated_from_its_last_lines(supervisor, terminal):
+    async with supervisor.running(
+        {"first": "sh -c 'echo no such disk; exit 3'"}, killed_after_s=NEVER_S
+    ):
+        said = "first  | has ended 2 times in a row; its last lines: no such disk\n"
+        await until(lambda: said in terminal.read_text())
+
+
+async def test_why_it_keeps_ending_is_read_from_its_log_where_it_says_nothing(
+    supervisor, terminal, tmp_path
+):
+    log = tmp_path / "first.log"
+    supervisor.logs = {"first": log}
+    async with supervisor.running(
+        {"first": f"sh -c 'echo broken >> {log}'"}, killed_after_s=NEVER_S
+    ):
+        await until(lambda: f"its last lines (more in {log}): broken" in terminal.read_text())

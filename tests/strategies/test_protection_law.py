@@ -1,5 +1,5 @@
-"""The law of protective stops: whatever happens, and in whatever order, no more is sold than
-was bought."""
+"""The law of exits and protective stops: whatever happens, and in whatever order, no more is sold
+than was bought, and what is decided to be sold is sold in the end."""
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
@@ -23,6 +23,7 @@ from orders.services import (
     reconcile,
     reconcile_account,
     send_orders,
+    set_halt,
 )
 from orders.venue.exchange import Busy, OutcomeUnknown, Refused
 from strategies.services import finish_exits, open_protective_stops, stop_out
@@ -119,6 +120,27 @@ class World:
     def busy_placement(self) -> None:
         self.exchange.failures = [BUSY]
 
+    def thin(self) -> None:
+        """The book has room for a part of what we sell."""
+        self.exchange.depth = Decimal("0.0003")
+
+    def thicken(self) -> None:
+        self.exchange.depth = None
+
+    def suspend(self) -> None:
+        Symbol.objects.update(status="BREAK")
+        self.btc.refresh_from_db()
+
+    def resume(self) -> None:
+        Symbol.objects.update(status="TRADING")
+        self.btc.refresh_from_db()
+
+    def flatten(self) -> None:
+        set_halt("flatten", None, "", self.now())
+
+    def end_halt(self) -> None:
+        set_halt("off", None, "", self.now())
+
     def hide(self) -> None:
         """Lookups lag behind: what was placed last is not known yet."""
         self.exchange.unlisted = set(list(self.exchange.reports)[-1:])
@@ -131,6 +153,7 @@ STEPS: list[Callable[[World], None]] = [
     World.buy, World.sell, World.tick, World.tick_unsent, World.sweep, World.account, World.trigger,
     World.trigger_in_part, World.wait, World.lose_cancel, World.refuse_cancel, World.lose_lookup,
     World.lose_placement, World.refuse_placement, World.busy_placement, World.hide, World.show,
+    World.thin, World.thicken, World.suspend, World.resume, World.flatten, World.end_halt,
 ]  # fmt: skip
 
 
@@ -155,6 +178,9 @@ def calm(world: World) -> None:
     """Nothing goes wrong any more: what was under way ends, and what is held is guarded."""
     world.exchange.cancel_failures, world.exchange.lookup_failures = [], []
     world.exchange.failures, world.exchange.unlisted = [], set()
+    world.thicken()
+    world.resume()
+    world.end_halt()
     for name in world.exchange.waiting():
         if world.exchange.reports[name].executed_quantity:
             world.exchange.trigger(name)
@@ -162,6 +188,7 @@ def calm(world: World) -> None:
         world.seconds += 61
         world.account()
         world.sweep()
+    assert not Position.objects.exiting().exists()  # what was decided to be sold is sold
     waiting = [one.client_order_id for one in Order.objects.filter(kind="STOP_LOSS", status="NEW")]
     assert world.exchange.waiting() == waiting
     assert len(waiting) == Position.objects.filter(status="open").count()

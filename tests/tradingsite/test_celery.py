@@ -2,14 +2,19 @@
 
 import subprocess
 import sys
+from collections import Counter
+from typing import Any, cast
 
 import pytest
 from django.db import OperationalError, connection
 from redis.exceptions import ConnectionError as RedisAway
 from structlog.testing import capture_logs
 
+from foundation import redis
 from tests.servers import ROOT
+from tradingsite import task_queue
 from tradingsite.celery import app
+from tradingsite.timetable import Timetable
 
 SHARED_TASK = """
 import os
@@ -84,13 +89,76 @@ def test_a_mistake_of_ours_keeps_its_traceback(caplog):
 
 BEAT_LOADS = """
 import sys
+from tradingsite import task_queue
 from tradingsite.celery import app
+from tradingsite.timetable import Timetable
 app.loader.init_worker()
 app.finalize()
-print(app.conf.beat_schedule["beat"]["task"], "django.db.models" in sys.modules)
+loaded = {"django.db.models", "twisted", "rich"} & set(sys.modules)
+print(app.conf.beat_schedule["beat"]["task"], *loaded)
 """
 
 
 @pytest.mark.processes
-def test_beat_needs_neither_django_nor_the_tasks():
-    assert printed(BEAT_LOADS).split() == ["tradingsite.tasks.beat", "False"]
+def test_beat_loads_neither_models_nor_tasks_nor_what_only_web_needs():
+    assert printed(BEAT_LOADS).split() == ["tradingsite.tasks.beat"]
+
+
+@pytest.fixture
+def queue():
+    """The queue of tasks, empty before and after."""
+    client = redis.connection()
+    client.delete(task_queue.KEY)
+    yield client
+    client.delete(task_queue.KEY)
+
+
+def send_what_is_due(timetable):
+    while timetable.tick() == 0:
+        pass
+
+
+def waiting(queue):
+    """How many messages wait, by the entry's task."""
+    messages = queue.lrange(task_queue.KEY, 0, -1)
+    tasks = [entry["task"] for entry in app.conf.beat_schedule.values()]
+    return Counter(
+        task for task in tasks for message in messages if f'"{task}"'.encode() in message
+    )
+
+
+def test_every_sweep_is_due_when_beat_starts(queue):
+    send_what_is_due(Timetable(cast(Any, app)))
+    assert waiting(queue) == Counter(entry["task"] for entry in app.conf.beat_schedule.values())
+
+
+def test_a_sweep_that_waits_is_not_sent_again_by_any_beat(queue):
+    for _ in range(3):
+        send_what_is_due(Timetable(cast(Any, app)))
+    assert set(waiting(queue).values()) == {1}
+
+
+def test_beat_keeps_no_schedule_in_a_file(queue, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    timetable = Timetable(cast(Any, app), schedule_filename=str(tmp_path / "celerybeat-schedule"))
+    send_what_is_due(timetable)
+    timetable.close()
+    assert not list(tmp_path.iterdir())
+
+
+def test_without_a_worker_the_newest_messages_wait_and_no_more(queue, monkeypatch):
+    monkeypatch.setattr(task_queue, "TRIM_EVERY_S", 0)
+    for number in range(task_queue.MAX_MESSAGES + 20):
+        app.send_task("tests.nobody", (number,), argsrepr=f"({number},)")
+    messages = queue.lrange(task_queue.KEY, 0, -1)
+    assert len(messages) == task_queue.MAX_MESSAGES
+    newest = f"({task_queue.MAX_MESSAGES + 19},)"
+    assert newest.encode() in messages[0]
+
+
+def test_messages_of_tasks_expire(queue):
+    @app.task(name="tests.expiring", shared=False)
+    def expiring() -> None: ...
+
+    expiring.delay()
+    assert b'"expires": "' in queue.lindex(task_queue.KEY, 0)

@@ -27,6 +27,7 @@ from orders.models import Position
 from orders.parameters import StrategyQuery
 from orders.representation import PositionSerializer, position_json
 from strategies.models import Strategy
+from tradingsite.rest.shared import SharedAnswer
 
 LATENCY_OF = 1000  # orders
 Key = tuple[str, str]  # a strategy's name and a quote asset
@@ -159,7 +160,7 @@ class PerformanceView(APIView):
     )
     def get(self, request: Request) -> Response:
         Query.validate_request(request)
-        return Response(performance_json())
+        return Response(PERFORMANCE.get())
 
 
 def performance_json() -> Json:
@@ -199,6 +200,9 @@ def performance_json() -> Json:
         ],
         "latency": latency(services.timelines(LATENCY_OF)),
     }
+
+
+PERFORMANCE = SharedAnswer(performance_json)
 
 
 def _figures(

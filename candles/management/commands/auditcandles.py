@@ -18,8 +18,11 @@ from candles.management.exchange import STOPPED, exchange_session
 from candles.management.output import table, time_text
 from candles.models import Candle
 from foundation.times import to_time
+from market.bounds import BadFrame
+from market.failures import Refused
 from market.models import Symbol
 from market.rest import MarketRest, market_rest
+from market.services import UNKNOWN_SYMBOL_CODES
 
 RECORDED_MS = 10_000  # after its end a candle is here, and the exchange's no longer changes
 DAY_MS = 24 * HOUR_MS
@@ -60,7 +63,7 @@ class Command(BaseCommand):
         until: int | None = options["until"]
         symbols = _symbols(options["symbol"])
         self.repair: bool = options["repair"]
-        self.report = Report()
+        self.report, self.refused = Report(), list[str]()
         with exchange_session() as self.stopping:
             rest = market_rest().in_background(self.stopping)
             now_ms = rest.server_time()
@@ -70,10 +73,22 @@ class Command(BaseCommand):
                 for symbol, interval in product(symbols, intervals):
                     span = _series_span(symbol, interval, since_ms, until_ms)
                     if span is not None and not self.stopping.is_set():
-                        self._audit(rest, span, to_time(now_ms))
+                        self._audit_known(rest, span, to_time(now_ms))
             finally:
-                self.stdout.write(self.report.text())
+                self.stdout.write("\n".join([self.report.text(), *self.refused]))
         self._fail()
+
+    def _audit_known(self, rest: MarketRest, span: SeriesSpan, now: datetime) -> None:
+        """Audit one series; one that the exchange refuses or garbles is told, the others go on."""
+        try:
+            self._audit(rest, span, now)
+        except Refused as error:
+            known = f"the exchange refused: {error}"
+            if error.code in UNKNOWN_SYMBOL_CODES:
+                known = f"the exchange no longer knows {span.symbol} ({error}); unfollow it"
+            self.refused.append(f"{span}: {known}")
+        except BadFrame as error:
+            self.refused.append(f"{span}: its answer cannot be used: {error}")
 
     def _audit(self, rest: MarketRest, span: SeriesSpan, now: datetime) -> None:
         total = span.candles_before(span.end_ms)
@@ -91,6 +106,8 @@ class Command(BaseCommand):
         differing, missing = self.report.left("differing"), self.report.left("missing")
         if self.stopping.is_set():
             raise CommandError("stopped; the table says what was checked", returncode=STOPPED)
+        if self.refused:
+            raise CommandError(f"{len(self.refused)} series could not be audited, see above")
         if differing or missing:
             raise CommandError(
                 f"differing: {differing:,}, missing: {missing:,}; "

@@ -9,7 +9,7 @@ from django.db.models import Q
 from django.utils import timezone
 
 from foundation.decimals import EXACT, ZERO
-from foundation.times import Clock, to_ms
+from foundation.times import Clock, to_ms, to_time
 from market.models import GONE, Symbol
 from market.ticks import Side
 from orders.core.position import Fill
@@ -32,6 +32,7 @@ from orders.venue.exchange import (
 )
 
 OVERLAP = timedelta(minutes=2)  # the exchange's lists may lag, and clocks differ
+ASK_AGAIN = timedelta(minutes=30)  # for rows that could not be read, at most so far back
 logger = structlog.get_logger(__name__)
 
 
@@ -101,11 +102,11 @@ def _check_orders(exchange: Exchange, symbol: Symbol, epoch: Epoch, clock: Clock
             record_foreign_order(symbol.name, order_seen, asked_at, net_quantity=net_quantity)
         else:
             _look_up_foreign(exchange, order_seen, number, symbol, epoch=epoch, now=asked_at)
-    unread = open_orders.left_out + listed.left_out + trades.left_out
-    if unread:  # the next check asks from the same time on
+    until = asked_at
+    if unread := open_orders.left_out + listed.left_out + trades.left_out:
         logger.warning("orders.rows_unread", symbol=symbol.name, count=unread)
-        return
-    OrdersCheck.objects.update_or_create(symbol=symbol, defaults={"until": asked_at})
+        until = max(to_time(since_ms) + OVERLAP, asked_at - ASK_AGAIN)
+    OrdersCheck.objects.update_or_create(symbol=symbol, defaults={"until": until})
 
 
 def _ours(

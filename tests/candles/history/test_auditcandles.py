@@ -143,3 +143,16 @@ def test_without_candles_there_is_nothing_to_hold(minutes: list[int]) -> None:
 def test_an_audit_without_an_exchange_says_so(settings: Settings) -> None:
     settings.BINANCE_REST_URL = "http://127.0.0.1:9"
     assert "could not be asked" in command()[1]
+
+
+def test_a_symbol_that_the_exchange_no_longer_knows_is_told_and_the_others_are_audited(
+    minutes: list[int], sandbox: Sandbox
+) -> None:
+    gone = symbol("GONEUSDT")
+    for offset in (2, 1):
+        time = to_time(minutes[-1] - offset * MINUTE_MS)
+        candle(gone, open_time=time).save()
+    lines, failure = command()
+    assert any(line.split()[:2] == ["BTCUSDT", "1m"] for line in lines)
+    assert "GONEUSDT 1m: the exchange no longer knows GONEUSDT" in lines[-1]
+    assert "1 series could not be audited" in failure

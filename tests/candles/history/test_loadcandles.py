@@ -44,7 +44,11 @@ def six(minute: int, volume: str = "1.5") -> str:
 def twelve(minute: int, factor: int = 1) -> str:
     open_ms = minute_ms(minute)
     first = six(minute).replace(str(open_ms), str(open_ms * factor))
-    return f"{first},{open_ms * factor + 59_999},150.1,7,0.5,50.05,0"
+    return f"{first},{(open_ms + 59_999) * factor},150.1,7,0.5,50.05,0"
+
+
+def of_five_minutes(minute: int) -> str:
+    return twelve(minute).replace(str(minute_ms(minute) + 59_999), str(minute_ms(minute + 5) - 1))
 
 
 def file(folder: Path, *lines: str, name: str = "BTCUSDT-1m-2026-01.csv") -> Path:
@@ -223,3 +227,22 @@ def test_the_table_shows_what_was_counted(tmp_path: Path) -> None:
         "2",
         "1",
     )
+
+
+@pytest.mark.parametrize("name", ["BTCUSDT-1m-2026-01.csv", "BTCUSDT-1h-2026-01.csv"])
+def test_a_file_of_another_interval_than_named_is_refused_by_its_close_times(
+    tmp_path: Path, name: str
+) -> None:
+    path = file(tmp_path, *(of_five_minutes(minute) for minute in (0, 5, 10)), name=name)
+    named = name.split("-")[1]
+    report = load(path)
+    assert report.damage == (
+        f"{path}: named {named}, but its close times are of 5m; name it for what it holds"
+    )
+    assert not Candle.objects.exists()
+
+
+def test_a_kline_that_lasts_longer_than_named_is_told_and_left_out(tmp_path: Path) -> None:
+    report = load(file(tmp_path, *map(twelve, range(4)), of_five_minutes(4)))
+    assert (report.new, report.unreadable) == (4, 1)
+    assert report.bad_rows == [BadArchiveRow(5, "lasts 300000 ms, longer than 1m")]

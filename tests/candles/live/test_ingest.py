@@ -403,7 +403,7 @@ def test_a_symbol_whose_ticks_cannot_be_folded_begins_afresh_and_others_go_on(
     ingest.follow([SYMBOL, "ETHUSDT"], {}, {})
     ingest.on_live([SYMBOL, "ETHUSDT"], 0, {})
     ingest.receive_fetched([bootstrap(), msgspec.structs.replace(bootstrap(), symbol="ETHUSDT")])
-    never = tick(tick_id=1, time_ms=0, price=Decimal("1E+999999"), quantity=Decimal("1E+999999"))
+    never = tick("1E+999999", tick_id=1, time_ms=0, quantity=Decimal("1E+999999"))
     good = tick(tick_id=1, time_ms=0, symbol="ETHUSDT")
     asked.clear()
     assert list(ingest.receive([never, good])) == ["ETHUSDT"]

@@ -63,7 +63,7 @@ def test_sums_kept_anywhere_change_no_figure(nets: list[Decimal], data: st.DataO
     results = [result(net, number) for number, net in enumerate(nets)]
     sums = ClosedSums()
     for one in results[:cut]:
-        sums.add(one.net, one.realised, one.fees, one.invested, one.closed_ms or 0)
+        sums.add_position(one.net, one.realised, one.fees, one.invested, one.closed_ms or 0)
     stored = ClosedSums.from_json(sums.as_json())
     assert performance(results[cut:], stored) == performance(results)
 

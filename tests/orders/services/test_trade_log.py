@@ -77,6 +77,20 @@ def test_a_half_written_line_is_written_again(log: Path, three_fills: Order) -> 
         Trade.objects.update(logged=False)
 
 
+@pytest.mark.parametrize("tail", [b"", bytes(40), bytes(700_000), b'{"time": "2026'])
+def test_fills_whose_line_was_lost_after_they_were_marked_are_logged_again_once(
+    log: Path, three_fills: Order, tail: bytes
+) -> None:
+    append_trade_log()
+    whole = log.read_bytes()
+    lines = whole.splitlines(keepends=True)
+    Trade.objects.filter(pk=Trade.objects.latest("pk").pk).update(logged=False)  # a next fill
+    log.write_bytes(lines[0] + lines[1][:30] + tail)
+    append_trade_log()
+    assert log.read_bytes() == whole
+    assert log.with_name(f"{log.name}.damaged").read_bytes() == lines[1][:30] + tail + b"\n"
+
+
 def test_a_foreign_line_is_left_alone(log: Path, three_fills: Order) -> None:
     log.write_text("# my notes\n[1]\n")
     append_trade_log()

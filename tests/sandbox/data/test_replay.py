@@ -1,6 +1,7 @@
 """Recorded trades played again."""
 
 import gzip
+import zipfile
 from decimal import Decimal
 from fractions import Fraction
 from pathlib import Path
@@ -113,6 +114,46 @@ def test_an_archive_of_aggregate_trades_keeps_its_ids_counts_and_sums(tmp_path: 
     assert [trade.trade_id for trade in trades] == [20, 21, 22]
 
 
+def test_zipped_archives_are_read(tmp_path: Path) -> None:
+    path = tmp_path / "AUSDT-trades-2024-01.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("AUSDT-trades-2024-01.csv", "7,100.5,2,201,1700000015342,True,True\n")
+    ((agg, _),) = read_file(path)
+    assert agg.time_ms == 1_700_000_015_342
+    broken = tmp_path / "BUSDT-trades-2024-01.zip"
+    broken.write_bytes(path.read_bytes()[:60])
+    with pytest.raises(BadRecording, match="cannot be read"):
+        read_file(broken)
+
+
+AGG_HEADER = "agg_trade_id,price,quantity,first_trade_id,last_trade_id,transact_time,is_buyer_maker"
+AGG_ROWS = """5,100.5,1.00000000,20,22,1700000015342,False
+6,100.6,2,23,23,1700000015140,True
+"""
+
+
+def test_aggregate_trades_with_a_header_and_times_that_step_back_are_read(tmp_path: Path) -> None:
+    """As the exchange prints them: in order of id, not always of time."""
+    path = tmp_path / "AUSDT-aggTrades-1.csv"
+    path.write_text(f"{AGG_HEADER}\n{AGG_ROWS}")
+    (recording,) = read_recordings([path])
+    assert [group.agg.agg_id for group in recording.groups] == [5, 6]
+    assert recording.first_ms == 1_700_000_015_140
+    tape = played(1, path)["AUSDT"].tape
+    first, second = tape.aggs
+    assert first.time_ms - second.time_ms == 202
+    assert (first.last_id, second.first_id) == (22, 23)
+
+
+def test_trades_whose_time_steps_back_are_played_in_order_of_id(tmp_path: Path) -> None:
+    path = tmp_path / "AUSDT-trades.csv"
+    path.write_text(HEADER + ROWS.replace("1700000015399", "1700000015299"))
+    market = played(1, path)["AUSDT"]
+    assert [trade.trade_id for trade in market.tape.trades] == [7, 8, 9, 10]
+    seconds = market.klines("1s", None, None, 10_000)
+    assert sum(kline.count for kline in seconds) == 4
+
+
 def test_files_of_one_symbol_follow_one_another(tmp_path: Path) -> None:
     later, earlier = tmp_path / "AUSDT-2.csv", tmp_path / "AUSDT-1.csv"
     later.write_text("9,1,1,1,1700000030000,True,True\n")
@@ -128,10 +169,13 @@ BAD_FILES = [
     (HEADER + ROWS.replace("101", "many"), "5: 'many' is not a number"),
     (HEADER + ROWS.replace("101", "0"), "5: '0' is not above zero"),
     (HEADER + ROWS.replace("\n9,", "\n8,"), "4: id 8 does not rise"),
-    (HEADER + ROWS.replace("1700000061000", "1600000061000"), "5: time 1600000061000 lies before"),
+    (
+        HEADER + ROWS.replace("1700000061000", "1600000061000"),
+        "5: time 1600000061000 lies 99999954 s",
+    ),
     (HEADER + ROWS.replace("false", "maybe"), "5: 'maybe' is neither true nor false"),
     (HEADER + ROWS + "11,1\n", "6: 2 columns, too few"),
-    ("a,b\n1,2\n", "1: no column trade_id or id in 'a,b'"),
+    ("a,b\n1,2\n", "1: no column trade_id or id or first_trade_id or f in 'a,b'"),
     ("1,2,3\n", "1: 3 columns; trades have 7, aggregate trades 8"),
     (HEADER, " holds no trades"),
     ("", " holds no trades"),

@@ -11,12 +11,14 @@ from django.contrib.auth.models import User
 from django.test import Client as Browser
 from redis import Redis
 
+from accounts.models import Token
 from accounts.services import create_token
 from market.models import Symbol
 from tests.servers import Redis as RedisServer
 from tests.servers import eventually
 from tests.tradingsite.web import Web
 from tradingsite.live import publisher
+from tradingsite.live.auth import has_known_origin
 from tradingsite.live.client import Filter, Refusal
 from tradingsite.live.messages import EncodedMessage
 from tradingsite.live.publisher import Message, publish
@@ -178,6 +180,52 @@ def test_without_public_read_a_session_or_a_token_is_needed(private: Web) -> Non
     header = {"Authorization": f"Token {token}"}
     assert private.connect(header=header).next()["type"] == "snapshot"
     assert private.connect("/?token=wrong").close_code() == 4401
+
+
+def test_a_socket_is_closed_when_what_let_it_in_ends(private: Web) -> None:
+    user = User.objects.create_user("reader")
+    browser = Browser()
+    browser.force_login(user)
+    cookie = f"sessionid={browser.cookies['sessionid'].value}"
+    by_token, other = create_token(user, "one"), create_token(user, "other")
+    session = private.connect(cookie=cookie)
+    sockets = [private.connect(f"/?token={token}") for token in (by_token, other)]
+    for socket_ in (session, *sockets):
+        assert socket_.next()["type"] == "snapshot"
+    Token.objects.get(name="one").delete()
+    assert sockets[0].close_code() == 4401
+    browser.logout()
+    assert session.close_code() == 4401
+    user.is_active = False
+    user.save()
+    assert sockets[1].close_code() == 4401
+
+
+@pytest.mark.parametrize(
+    "query", ["symbols=币安人生USDT".encode(), b"symbols=%E5%B8%81%E5%AE%89USDT"]
+)
+def test_names_that_are_not_ascii_can_be_asked_for(query: bytes) -> None:
+    [name] = Filter.parse(query).symbols or ()
+    assert name in ("币安人生USDT", "币安USDT")
+
+
+@pytest.mark.parametrize(
+    ("origin", "known"),
+    [
+        ("http://127.0.0.1:8001", True),
+        ("http://127.0.0.1:8000", True),  # our pages, on the port of sockets
+        ("http://127.0.0.1:9999", False),
+        ("http://127.0.0.1", False),
+        ("https://127.0.0.1:8001", False),
+        ("http://localhost:8001", False),
+        ("http://127.0.0.1:8001.evil.example", False),
+        ("null", False),
+        ("http://[", False),
+    ],
+)
+def test_the_origin_is_compared_with_port_and_scheme(origin: str, known: bool) -> None:
+    headers = [(b"host", b"127.0.0.1:8001"), (b"origin", origin.encode())]
+    assert has_known_origin({"scheme": "ws", "headers": headers}) is known
 
 
 def memory_mb(pid: int) -> int:

@@ -1,6 +1,7 @@
 """Many at once against a real daphne: every read, every write, every check."""
 
 import socket
+import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -8,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import Any
 
+import pytest
 import requests
 from redis import Redis
 
@@ -21,6 +23,7 @@ from tests.rows import write_stream
 from tests.servers import HANG_S
 from tests.tradingsite.web import Web
 from tradingsite.rest.health_checks import HealthCheck, run_checks
+from tradingsite.rest.shared import SharedAnswer
 
 AT_ONCE = 6
 BODY = {"sma_period": 10, "ema_period": 5, "stop_loss": "0.1"}
@@ -97,6 +100,41 @@ def test_halts_and_unfollowing_at_once_are_all_answered(web: Web) -> None:
 
     assert {one.status_code for one in at_once(halt, unfollow)} == {200}
     assert Halt.objects.count() == AT_ONCE
+
+
+def test_an_answer_that_costs_much_is_worked_out_once_for_all_who_ask_meanwhile() -> None:
+    asked, worked_out = threading.Barrier(AT_ONCE + 1), []
+
+    def work_out() -> int:
+        worked_out.append(1)
+        time.sleep(0.2)  # the others come meanwhile; on any machine, fewer than each its own
+        return 42
+
+    answer = SharedAnswer(work_out)
+
+    def ask() -> int:
+        asked.wait(HANG_S)
+        return answer.get()
+
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        waiting = [pool.submit(ask) for _ in range(AT_ONCE)]
+        asked.wait(HANG_S)
+        assert {each.result(HANG_S) for each in waiting} == {42}
+    assert len(worked_out) < AT_ONCE
+
+
+def test_a_failure_is_that_of_all_who_waited_and_of_no_later_one() -> None:
+    outcomes = iter([ValueError("no"), None])
+
+    def work_out() -> int:
+        if (failure := next(outcomes)) is not None:
+            raise failure
+        return 1
+
+    answer = SharedAnswer(work_out)
+    with pytest.raises(ValueError, match="no"):
+        answer.get()
+    assert answer.get() == 1
 
 
 def test_every_asker_gets_the_report_of_a_check_that_it_waited_for() -> None:

@@ -10,6 +10,7 @@ import pytest
 import redis as redis_library
 
 from candles.intervals import MINUTE_MS
+from candles.live import deaf, evidence
 from candles.live.lease import Lease
 from candles.live.state import (
     Batch,
@@ -22,6 +23,7 @@ from candles.live.state import (
 from candles.models import Candle
 from candles.ohlcv import flat
 from candles.shards import Shard
+from foundation.times import to_time
 from market.models import Symbol
 from market.rest import MarketRest
 from market.rows import Rows
@@ -34,6 +36,7 @@ from tradingsite.stream import process as process_module
 from tradingsite.stream import standby as standby_module
 from tradingsite.stream.process import StreamProcess
 from tradingsite.stream.standby import Standby
+from tradingsite.stream.stop_monitor import StopMonitor
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("long_leases")]
 BTC = "BTCUSDT"
@@ -295,3 +298,31 @@ def test_shards_follow_each_their_own_and_symbols_that_come_later(
     process = run(redis, script, shard=Shard(mine, 2))
     assert process.context.symbols.keys() == {BTC} | ours
     assert eventually(lambda: not redis.exists(f"candles:owner:{mine}/2"))
+
+
+def test_where_the_stream_is_deaf_rest_takes_its_place_until_it_speaks_again(
+    btc: Symbol, redis: redis_library.Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(deaf, "DEAF_AFTER_S", 0.1)
+    monkeypatch.setattr(deaf, "LISTEN_EVERY_S", 0.01)
+    monkeypatch.setattr(deaf, "POLL_EVERY_MS", 20)
+    monkeypatch.setattr(evidence, "POLL_EVERY_MS", 20)
+    checked: list[int] = []
+
+    def check(_: StopMonitor, runs: Any) -> None:
+        checked.extend(one.tick_id for run in runs for one in run)
+
+    monkeypatch.setattr(StopMonitor, "check", check)
+    rest = Rest(series(1, 2, 3))
+
+    def script(line: Line) -> Iterator[StreamBatch]:
+        yield from until(lambda: place(redis) == 3)
+        rest.ticks += series(*range(4, 10))
+        yield from until(lambda: place(redis) == 9)
+        yield from until(lambda: read_streams(redis)[0].polled == [BTC])
+        for _ in until(lambda: read_streams(redis)[0].polled == []):
+            yield StreamBatch(series(10))
+
+    run(redis, script, rest)
+    assert set(range(4, 11)) <= set(checked)  # so stops work
+    assert Candle.objects.get(open_time=to_time(0)).trades == 5

@@ -11,15 +11,20 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db import OperationalError, transaction
 
 from strategies.services import ensure_variants
-from tradingsite.var_dir import make_secret_key
+from tradingsite.database_file import damage
+from tradingsite.var_dir import make_private, make_secret_key
 
 
 class Command(BaseCommand):
     help = "Make VAR_DIR, the secret key, the tables, the first admin and strategies A and B."
 
     def handle(self, *args: object, **options: object) -> None:
-        settings.VAR_DIR.mkdir(parents=True, exist_ok=True)
-        make_secret_key(settings.VAR_DIR)
+        try:
+            make_private(settings.VAR_DIR)
+            make_secret_key(settings.VAR_DIR)
+        except OSError as error:
+            raise CommandError(f"VAR_DIR={settings.VAR_DIR} cannot be used: {error}") from error
+        refuse_damaged_database()
         try:
             call_command("migrate", verbosity=0, interactive=False)
         except OperationalError as error:
@@ -28,6 +33,15 @@ class Command(BaseCommand):
         if make_first_admin(settings.ADMIN_PASSWORD_FILE):
             self.stdout.write(f"Made the admin user; password in {settings.ADMIN_PASSWORD_FILE}")
         ensure_variants()
+
+
+def refuse_damaged_database() -> None:
+    """Raises CommandError where the database is a file that is damaged."""
+    database = settings.DATABASES["default"]
+    if database["ENGINE"].endswith("sqlite3"):
+        in_use = settings.ADMIN_PASSWORD_FILE.exists()
+        if wrong := damage(Path(database["NAME"]), in_use=in_use):
+            raise CommandError(wrong)
 
 
 @transaction.atomic

@@ -24,6 +24,7 @@ from market.services import UnknownSymbol, load_symbols
 from market.stream.client import MarketStream
 from strategies.services import ensure_variants
 from tradingsite import logs
+from tradingsite.prerequisites import await_tables
 from tradingsite.stream.process import StreamProcess
 from tradingsite.stream.stop_monitor import VERSION_KEY
 
@@ -69,6 +70,7 @@ class Command(BaseCommand):
 
     def _prepare(self, process: StreamProcess) -> None:
         """Strategies and symbols, as soon as the database and the exchange can be asked."""
+        await_tables(process.stopping)
         while not process.stopping.is_set():
             try:
                 ensure_variants()

@@ -28,7 +28,7 @@ from orders.venue.exchange import (
     OutcomeUnknown,
     Refused,
 )
-from tests.builders import NOON, opened, symbol
+from tests.builders import NOON, NOON_MS, opened, symbol
 from tests.fakes import FakeExchange
 
 pytestmark = pytest.mark.django_db
@@ -152,6 +152,38 @@ def test_held_symbols_that_are_not_trading_are_asked_about(
     Symbol.objects.update(status="BREAK")
     tasks.check_trading()
     assert asked == [["BTCUSDT"]]
+
+
+def test_where_rows_could_not_be_read_they_are_asked_for_again(
+    exchange: HalfExchange, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reconcile_account(exchange, at(30))
+    since: list[int] = []
+
+    def damaged(symbol: str, start_ms: int) -> Rows[ListedOrder]:
+        since.extend([start_ms] if start_ms else [])  # those that are open are asked for too
+        return Rows(FakeExchange.orders_since(exchange, symbol, start_ms), left_out=1)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(exchange, "orders_since", damaged)
+        for seconds in (60, 90, 120):
+            reconcile_account(exchange, at(seconds))
+    assert set(since) == {NOON_MS + (30 - 120) * 1000}
+    reconcile_account(exchange, at(150))
+    assert checked(150) == {"BTCUSDT", "ETHUSDT"}
+
+
+def test_a_row_that_could_not_be_read_may_be_the_order_that_a_reset_would_have_erased(
+    exchange: HalfExchange, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    exchange.reports.clear()
+    exchange.failure = None
+    monkeypatch.setattr(exchange, "orders_since", lambda *_: Rows([], left_out=1))
+    reconcile_account(exchange, at(120))
+    assert Position.objects.get().status == "open"
+    monkeypatch.setattr(exchange, "orders_since", lambda *_: Rows([]))
+    reconcile_account(exchange, at(180))
+    assert Position.objects.get().status == "archived"
 
 
 class TestUnknownStatus:
