@@ -12,6 +12,7 @@ from requests.structures import CaseInsensitiveDict
 from foundation.outages import RETRY_S
 from market.bounds import MAX_ANSWER_BYTES
 from market.failures import Busy, OutcomeUnknown, failure_of
+from market.proxies import request_options
 from market.ratelimit.grants import Grant, RateLimited
 from market.ratelimit.limiter import RateLimiter
 
@@ -35,7 +36,7 @@ class HttpTransport:
     """Requests to one address. Any thread may send; they share the open connections.
 
     Nothing is ever sent again on its own: the bare adapter of `requests` retries nothing, follows
-    no redirect and heeds no proxy of the environment, so the host checked is the host asked. A
+    no redirect, so the host checked is the host asked, through a proxy of the environment too. A
     `limiter` learns what the exchange has counted, and for how long nobody may ask.
     """
 
@@ -51,6 +52,7 @@ class HttpTransport:
         self._limiter = limiter
         self._timeout_s = (CONNECT_TIMEOUT_S, answer_timeout_s)
         self._adapter = HTTPAdapter(pool_maxsize=MAX_CONNECTIONS)
+        self._proxies = request_options(base_url)
 
     @property
     def host(self) -> str:
@@ -63,7 +65,9 @@ class HttpTransport:
         """
         request = self._request(method, path, payload)
         try:
-            answer = self._adapter.send(request, stream=True, timeout=self._timeout_s)
+            answer = self._adapter.send(
+                request, stream=True, timeout=self._timeout_s, **self._proxies
+            )
             body = _read(answer)
         except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
             # Its text holds the address, maybe with a signature, so it is not passed on.
@@ -120,7 +124,8 @@ def _never_sent(error: Exception) -> bool:
     if isinstance(error, requests.ConnectTimeout):
         return True
     reason = getattr(error.args[0], "reason", None) if error.args else None
-    return isinstance(reason, urllib3.exceptions.NewConnectionError)
+    # A proxy that opens no tunnel has passed nothing on.
+    return isinstance(reason, urllib3.exceptions.NewConnectionError | urllib3.exceptions.ProxyError)
 
 
 def _root_cause(error: Exception) -> str:

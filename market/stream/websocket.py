@@ -15,6 +15,7 @@ from websocket import (
 )
 
 from market.bounds import MAX_FRAME_BYTES
+from market.proxies import socket_options
 
 KERNEL_BYTES = 1 << 20  # what the kernel may hold for us, so that a burst waits there
 BATCH_BYTES = 16 * 65_536  # in a rush, many ticks a symbol at once are cheaper
@@ -45,7 +46,7 @@ class BatchSocket(WebSocket):
 
     def dial(self, url: str, timeout_s: float) -> None:
         """Connect; from then on reading and sending never wait. Raises what `connect` raises."""
-        self.connect(url, timeout=timeout_s, redirect_limit=0, http_no_proxy=["*"])
+        self.connect(url, timeout=timeout_s, redirect_limit=0, **socket_options(url))
         self.settimeout(0)
         self.last_frame_s = time.monotonic()
 

@@ -8,6 +8,7 @@ from websocket import ABNF, WebSocketTimeoutException
 
 from foundation.times import now_ms
 from market.bounds import BadFrame
+from market.proxies import socket_options
 from market.stream.bounded_websocket import BoundedSocket
 from orders.venue import account_wire as wire
 from orders.venue.exchange import Execution
@@ -42,7 +43,7 @@ class AccountSubscription:
         """Connect, and send the request to subscribe."""
         socket = BoundedSocket()
         try:
-            socket.connect(url, timeout=CONNECT_S, redirect_limit=0, http_no_proxy=["*"])
+            socket.connect(url, timeout=CONNECT_S, redirect_limit=0, **socket_options(url))
             socket.settimeout(POLL_S)
             socket.send(request)
         except BaseException:
