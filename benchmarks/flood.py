@@ -10,10 +10,11 @@ from collections.abc import Iterator
 
 from aiohttp import web
 
-from benchmarks.exchange import FIRST_ID, Exchange, symbol_names, tick_text
+from benchmarks.exchange import FIRST_ID, Exchange, kline_text, symbol_names, tick_text
 
 TICK_EVERY_MS = 5  # of one symbol's trade time, so that minutes pass within the flood
-AHEAD_MS = 120_000  # of our heartbeats, so that they prove no candle to be over
+AHEAD_MS = 120_000  # of our heartbeats, so that they say of no candle that it is over
+MINUTE_MS = 60_000
 FRAMES_A_WRITE = 300
 SETTLE_S = 2  # by then REST has answered what the subscription made it ask
 ENOUGH_BUFFERED = 1_000_000  # bytes
@@ -39,7 +40,13 @@ def rounds_of(symbols: int, ticks: int) -> int:
 
 
 def frames(symbols: list[str], ticks: int, start_ms: int) -> Iterator[bytes]:
-    """Ticks of the symbols in turn; their values differ from tick to tick, as in earnest."""
+    """Ticks of the symbols in turn; their values differ from tick to tick, as in earnest.
+
+    Before them, that there are klines of the minutes up to the first, in which nothing is traded.
+    """
+    for minute_ms in range(start_ms - AHEAD_MS - MINUTE_MS, start_ms, MINUTE_MS):
+        for symbol in symbols:
+            yield framed(kline_text(f"{symbol.lower()}@kline_1m", minute_ms))
     for number in range(rounds_of(len(symbols), ticks)):
         price = f"{60_000 + number * 7 % 300}.{number % 100:02}000000"
         quantity = f"0.{number * 13 % 90_000 + 1:05}000"

@@ -25,7 +25,7 @@ class Listener(Protocol):
 
 
 class DeafSymbols:
-    """Finds the symbols of which the stream carries nothing, and those it carries again."""
+    """Search for the symbols of which the stream carries nothing, and those it carries again."""
 
     def __init__(self) -> None:
         self.pause_ms = POLL_EVERY_MS  # between two requests about one symbol, at least
@@ -38,16 +38,16 @@ class DeafSymbols:
         if now_s < self._next_s:
             return
         self._next_s = now_s + LISTEN_EVERY_S
+        before, self._heard_s = self._heard_s, {}
         deaf = 0
         for feed in feeds:
-            deaf += self._look_at(feed, now_s)
+            heard_s = now_s if feed.heard else before.get(feed.symbol, now_s)
+            self._heard_s[feed.symbol] = heard_s
+            deaf += self._mark(feed, now_s - heard_s > DEAF_AFTER_S)
         self.pause_ms = max(POLL_EVERY_MS, 1_000 * deaf // MAX_POLLS_PER_S)
 
-    def _look_at(self, feed: Listener, now_s: float) -> bool:
-        if feed.heard or feed.symbol not in self._heard_s:
-            feed.heard = False
-            self._heard_s[feed.symbol] = now_s
-        deaf = now_s - self._heard_s[feed.symbol] > DEAF_AFTER_S
+    def _mark(self, feed: Listener, deaf: bool) -> bool:
+        feed.heard = False
         if deaf != feed.deaf:
             feed.deaf = deaf
             event = "stream.symbol_polled" if deaf else "stream.symbol_heard"

@@ -24,7 +24,7 @@ CountedKlines = Sequence[tuple[int, int]]  # open times in ms, ascending, and tr
 
 @dataclass(slots=True)
 class ProofPace:
-    """When one symbol's proof may be asked for next; ever more seldom where nothing is new."""
+    """Pace at which one symbol's proof is asked for; ever slower where nothing is new."""
 
     next_ms: int = 0
     fruitless: int = 0
@@ -57,7 +57,7 @@ class MissingTrades(msgspec.Struct):
 
 @dataclass(slots=True)
 class Evidence:
-    """What the exchange has said so far, and what it has still to be asked for.
+    """Statements of the exchange about one symbol's open candle and the time behind it.
 
     `klines` is as in `candles.ohlcv.CandleBuilder`. `doubted_ms` is since when a tick waits, or
     is missing by the count of a kline event; 0 where none does.
@@ -84,7 +84,7 @@ class Evidence:
         there = {open_ms for open_ms, _ in klines}
         until_ms = klines[-1][0] + forming.interval_ms if klines else 0
         for open_ms in range(forming.open_ms, until_ms, forming.interval_ms):
-            self.klines[open_ms] = open_ms in there
+            self.klines[open_ms] = open_ms in there or self.klines.get(open_ms, False)
 
     def miss_trades(self, open_ms: int, trades: int) -> None:
         """The exchange counts so many trades of the open candle, and we have another number."""

@@ -9,6 +9,7 @@ from django.db import transaction
 
 from foundation.decimals import EXACT, ZERO, plain
 from foundation.times import to_ms
+from market.models import TRADING
 from market.rules import SymbolRules
 from orders.core.exits import ExitReason, PastSale, next_sale_at
 from orders.core.status import OrderStatus
@@ -37,13 +38,17 @@ def open_stops() -> list[Stop]:
 
 
 def sellable_now(positions: Sequence[Position], now: datetime) -> list[Position]:
-    """Those of open positions that no sale is under way of, and none was tried just now."""
-    if not positions:
+    """Those of open positions that no sale is under way of, and none was tried just now.
+
+    Of a symbol that is not trading, none: it would be refused.
+    """
+    trading = [position for position in positions if position.symbol.status == TRADING]
+    if not trading:
         return []
-    live = live_orders({(one.strategy, one.symbol_id) for one in positions})
+    live = live_orders({(one.strategy, one.symbol_id) for one in trading})
     return [
         position
-        for position in positions
+        for position in trading
         if not live.sides[position.strategy, position.symbol_id] and _is_due(position, now)
     ]
 

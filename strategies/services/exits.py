@@ -92,8 +92,7 @@ def finish_exits(now: datetime, exchange: Exchange) -> list[Signal]:
     is held of a symbol that is not trading waits until it is.
     """
     flattened = flatten_if_halted(now, exchange)
-    exiting = Position.objects.exiting().filter(symbol__status="TRADING")
-    due = sellable_now(list(exiting.select_related("symbol")), now)
+    due = sellable_now(list(Position.objects.exiting().select_related("symbol")), now)
     attempts = _attempts_today(Position.objects.filter(pk__in=[one.pk for one in due]))
     for position in due:
         if close_dust(position.pk, attempts[position.pk].price, now):

@@ -9,11 +9,12 @@ from pytest_django import Settings
 from market.models import Symbol
 from market.ticks import Side
 from orders.core.status import OrderStatus
+from orders.core.stops import Hit, Stop
 from orders.models import Order, Position
 from orders.services import record, set_halt, submit
 from orders.venue.exchange import Busy, OutcomeUnknown, Refused
 from strategies.models import Signal
-from strategies.services import CandleClose, evaluate, finish_exits, flatten
+from strategies.services import CandleClose, evaluate, finish_exits, flatten, stop_out
 from tests.builders import FILTERS, NOON, candle, opened, strategy, symbol
 from tests.fakes import FakeExchange
 
@@ -118,6 +119,22 @@ def test_while_the_symbol_is_not_trading_an_exit_waits_and_then_goes_at_once(
     assert Order.objects.sales().count() == 1
     Symbol.objects.update(status="TRADING")
     assert sweep(exchange, LATER + timedelta(seconds=301)) == ["ordered"]
+    assert_sold(position, exchange)
+
+
+def test_neither_a_stop_nor_a_halt_tries_what_is_not_trading(
+    position: Position, exchange: FakeExchange
+) -> None:
+    Symbol.objects.update(status="HALT")
+    set_halt("flatten", None, "", NOON)
+    stop = Stop(position.pk, "BTCUSDT", Decimal(54_000), 0)
+    assert stop_out([Hit(stop, Decimal(53_000), 0, 1)], NOON, exchange) == []
+    sweep_until(exchange, 100)
+    assert not Order.objects.sales().exists()
+    set_halt("off", None, "", NOON)
+    Symbol.objects.update(status="TRADING")
+    assert sweep(exchange, LATER + timedelta(seconds=101)) == ["ordered"]
+    assert Signal.objects.get().reason == "stop_loss"
     assert_sold(position, exchange)
 
 
