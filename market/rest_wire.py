@@ -205,7 +205,7 @@ def _is_filter_value(value: object) -> bool:
     if isinstance(value, str):
         number = _number(value)
         return _is_word(value) and (number is None or is_amount(number))
-    return isinstance(value, bool) or (isinstance(value, int) and -1 <= value <= MAX_COUNT)
+    return isinstance(value, bool) or (isinstance(value, int) and 0 <= value <= MAX_COUNT)
 
 
 def _number(text: str) -> Decimal | None:

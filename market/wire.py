@@ -25,6 +25,7 @@ from market.bounds import (
 from market.ticks import Tick
 
 T = TypeVar("T")
+EIGHT_PLACES = Decimal("1E-8")
 
 
 class KlineEvent(msgspec.Struct, frozen=True):
@@ -161,13 +162,19 @@ def read_frames(frames: Iterable[bytes], latest_ms: int = MAX_TIME_MS) -> Stream
 
 
 def _are_possible(ticks: Sequence[Tick], latest_ms: int) -> bool:
-    """True where all ticks are within bounds."""
-    low, high = MIN_AMOUNT, MAX_AMOUNT
+    """True where all ticks are surely within bounds: with eight decimals, as the exchange writes.
+
+    One pass for a batch, in the hot path: what is not sure here is checked tick by tick.
+    """
+    low, high, has_eight_places = MIN_AMOUNT, MAX_AMOUNT, EIGHT_PLACES.same_quantum
     try:
         for tick in ticks:
+            price, quantity = tick.price, tick.quantity
             if not (
-                low <= tick.price < high
-                and low <= tick.quantity < high
+                low <= price < high
+                and low <= quantity < high
+                and has_eight_places(price)
+                and has_eight_places(quantity)
                 and tick.first_trade_id <= tick.last_trade_id
                 and MIN_TIME_MS <= tick.time_ms <= latest_ms
             ):

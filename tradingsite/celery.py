@@ -97,7 +97,7 @@ worker_init.connect(task_queue.trim_now_and_then)
 def _load_django(sender: Any, **_: Any) -> None:
     """Django and the tasks, before the pool forks: what is loaded by then its children share."""
     from django.apps import apps
-    from django.db import connections
+    from django.db import connection
 
     fixup = DjangoFixup(app)  # type: ignore[arg-type]  # its stubs know no other class of tasks
     fixup.on_import_modules()
@@ -106,7 +106,10 @@ def _load_django(sender: Any, **_: Any) -> None:
 
     logs.set_up()
     await_tables(threading.Event())
-    connections.close_all()  # two children with one connection would read each other's answers
+    # Two children with one connection would read each other's answers; nor does a pool survive.
+    connection.close()
+    if hasattr(connection, "close_pool"):
+        connection.close_pool()
     app.autodiscover_tasks([config.name for config in apps.get_app_configs()], force=True)
     # After the fixup's own receiver, which closes what a child inherited.
     worker_process_init.connect(_warm_up)

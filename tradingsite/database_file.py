@@ -24,12 +24,12 @@ def damage(file: Path, *, in_use: bool) -> str | None:
     if not file.exists():
         return None
     if in_use and not file.stat().st_size:
-        return told(file, "it is empty")
+        return damage_text(file, "it is empty")
     found = _check(file) if _is_to_check(file) else None
-    return told(file, found) if found else None
+    return damage_text(file, found) if found else None
 
 
-def told(file: Path, reason: str) -> str:
+def damage_text(file: Path, reason: str) -> str:
     return f"the database {file} is damaged ({reason}); {REMEDY.format(file=file)}"
 
 

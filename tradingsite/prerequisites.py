@@ -13,7 +13,7 @@ from django.db import DatabaseError, connection
 from django.db.migrations.recorder import MigrationRecorder
 
 from foundation.outages import DATABASE_OUTAGES, RETRY_S
-from tradingsite.database_file import told
+from tradingsite.database_file import damage_text
 from tradingsite.env import env_str
 from tradingsite.var_dir import KEY_FILE, read_secret_key
 
@@ -63,12 +63,14 @@ def await_tables(stopping: threading.Event) -> None:
         except DatabaseError as error:
             if connection.vendor != "sqlite":
                 raise
-            raise SystemExit(told(Path(connection.settings_dict["NAME"]), str(error))) from None
+            raise SystemExit(
+                damage_text(Path(connection.settings_dict["NAME"]), str(error))
+            ) from None
         stopping.wait(RETRY_S)
 
 
 def missing_for_web() -> str | None:
-    """What keeps every page from being served; None too where the database cannot be asked, for
+    """The reason why no page can be served; None too where the database cannot be asked, for
     then pages say so themselves.
     """
     try:

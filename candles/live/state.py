@@ -95,6 +95,7 @@ class StreamState(msgspec.Struct, frozen=True):
     holder: str = ""
     standbys: list[str] = []
     polled: list[str] = []
+    damaged: dict[str, int] = {}  # events and rows that could not be, by kind, since it started
 
 
 class TickRun(msgspec.Struct, frozen=True):

@@ -128,7 +128,7 @@ def _end_of_last_line(file: BinaryIO, size: int) -> int:
 
 
 def _unmark_missing(file: BinaryIO) -> int:
-    """How many of the last logged trades are not in the file; they are to be logged again."""
+    """Count of the last logged trades that are not in the file; they are to be logged again."""
     present = _last_keys(file)
     last = Trade.objects.filter(logged=True).select_related("order").order_by("-pk")[:BATCH]
     # Those before the file's first line are another file's.

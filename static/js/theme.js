@@ -3,7 +3,9 @@
   const system = matchMedia("(prefers-color-scheme: dark)");
   const show = () => {
     const ofSystem = system.matches ? "dark" : "light";
-    document.documentElement.dataset.theme = localStorage.getItem("theme") ?? ofSystem;
+    const chosen = localStorage.getItem("theme") ?? ""; // the admin writes "auto" there
+    const isOurs = chosen === "dark" || chosen === "light";
+    document.documentElement.dataset.theme = isOurs ? chosen : ofSystem;
   };
   system.addEventListener("change", show);
   show();

@@ -112,6 +112,13 @@ def test_profits_have_the_digits_they_need_and_no_sum_over_assets(page: Page) ->
     expect(page.locator("#positions-total")).to_contain_text("+1.00 USDT (+0.00")
 
 
+def test_the_admin_leaves_the_theme_of_the_system(page: Page) -> None:
+    page.emulate_media(color_scheme="dark")
+    page.evaluate("() => localStorage.setItem('theme', 'auto')")  # as the admin does
+    page.reload()
+    page.wait_for_selector("html[data-theme=dark]")
+
+
 def test_strangers_cannot_halt(page: Page) -> None:
     for button in page.locator("#halt button").all():
         expect(button).to_be_disabled()

@@ -114,5 +114,6 @@ def test_what_passes_is_read_alike_by_every_parser(url):
     """`requests` splits addresses by urllib3, websocket-client by urllib.parse."""
     if url_error(url) is None:
         ours = ADDRESS.fullmatch(url)
+        assert ours is not None
         for host in (urlsplit(url).hostname, parse_url(url).host):
-            assert host.strip("[]").rstrip(".") == ours["host"].lower().strip("[]")
+            assert (host or "").strip("[]").rstrip(".") == ours["host"].lower().strip("[]")

@@ -1,5 +1,6 @@
 """Status of the stream processes, as they report it, for pages and for /health."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
@@ -68,6 +69,11 @@ class Streams:
     @property
     def polled(self) -> list[str]:
         return sorted(symbol for shard in self.shards for symbol in shard.polled)
+
+    @property
+    def damaged(self) -> dict[str, int]:
+        """Counts of what came and could not be, by kind."""
+        return dict(sum((Counter(shard.damaged) for shard in self.shards), Counter()))
 
     @property
     def standbys(self) -> int:

@@ -50,6 +50,11 @@ class StreamPartSerializer(PartSerializer):
     lag_ms = serializers.IntegerField(
         required=False, help_text="Age of the newest tick when it came, by the exchange's clock."
     )
+    damaged = serializers.DictField(
+        child=serializers.IntegerField(),
+        required=False,
+        help_text="Frames, events and rows of answers that could not be, by kind, since the start.",
+    )
     symbols = serializers.DictField(
         child=StreamSerializer(), required=False, help_text="By followed symbol."
     )

@@ -78,6 +78,7 @@ def stream() -> Report:
     states = read_states(connection(), names)
     report = {
         "lag_ms": streams.lag_ms,
+        "damaged": streams.damaged,
         "shards": {one.shard: _shard(one, streams.now_ms) for one in streams.shards},
         "symbols": {name: stream_json(name, streams, states.get(name)) for name in names},
     }

@@ -10,6 +10,7 @@ from candles.live.ingest import Ingest
 from candles.live.state import Batch, StreamState, TickRun, UnrecordedCandle
 from foundation.outages import RETRY_S
 from foundation.times import now_ms
+from market.damage import damage
 from market.ticks import Tick
 from tradingsite.stream.context import StreamContext
 from tradingsite.stream.pace import Pace
@@ -134,4 +135,5 @@ class Checkpointer:
             shard=self.writer.lease.shard,
             holder=self.writer.lease.holder,
             standbys=self.standbys,
+            damaged=damage.counts(),
         )
