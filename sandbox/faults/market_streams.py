@@ -37,6 +37,12 @@ class Duplicate(TradeEventFault, tag="duplicate"):
     """The next `count` aggregate trades, and the trades in them, are sent twice."""
 
 
+class HostileValues(TradeEventFault, tag="hostile_values"):
+    """The next `count` aggregate trades are sent with a value that cannot be, another each time:
+    no price, a negative quantity, a time a day ahead, or ids that run backwards.
+    """
+
+
 class Reorder(TradeEventFault, tag="reorder"):
     """The next `count` aggregate trades are each sent after their successor.
 

@@ -30,6 +30,7 @@ from sandbox.faults.market_streams import (
     Deaf,
     DoubleFinal,
     Duplicate,
+    HostileValues,
     MissingFinal,
     Mute,
     Reorder,
@@ -62,7 +63,8 @@ from sandbox.faults.user_data import (
 
 FeedFaultTypes = (
     Disconnect | HalfFrame | Stall | ServerShutdown | Refuse
-    | SkipIds | Duplicate | Reorder | MissingFinal | DoubleFinal | WrongKlines | Mute | Deaf
+    | SkipIds | Duplicate | Reorder | HostileValues
+    | MissingFinal | DoubleFinal | WrongKlines | Mute | Deaf
     | HoleIds | LateTrades | Backdated
     | SlowRest | RestLag | RateLimit | RestError
 )  # fmt: skip

@@ -3,7 +3,8 @@
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
-from typing import NamedTuple
+from decimal import Decimal
+from typing import Any, NamedTuple
 
 from sandbox.clock import SECOND_MS
 from sandbox.data.kline_builder import ClosedKline
@@ -12,6 +13,7 @@ from sandbox.data.symbols import SymbolRules
 from sandbox.data.tape import TradeGroup
 
 MAX_HELD_MS = SECOND_MS
+DAY_MS = 86_400 * SECOND_MS
 
 
 class HeldTrade(NamedTuple):
@@ -58,7 +60,7 @@ class MarketStreamFaults:
             if held is None and self._consume("reorder", symbol):
                 self._held[symbol] = HeldTrade(group, now_ms + MAX_HELD_MS)
                 continue
-            yield group
+            yield _absurd(group) if self._consume("hostile_values", symbol) else group
             if self._consume("duplicate", symbol):
                 yield group
             if held:
@@ -104,6 +106,18 @@ class MarketStreamFaults:
         for (fault, target), count in self._pending.items():
             found[fault][target] = count
         return found
+
+
+def _absurd(group: TradeGroup) -> TradeGroup:
+    """An aggregate trade with one value that cannot be; the trades in it stay as they are."""
+    agg = group.agg
+    changes: list[dict[str, Any]] = [
+        {"price": Decimal(0)},
+        {"quantity": -agg.quantity},
+        {"time_ms": agg.time_ms + DAY_MS},
+        {"last_id": agg.first_id - 1},
+    ]
+    return TradeGroup(agg._replace(**changes[agg.agg_id % len(changes)]), group.trades)
 
 
 def kline_target(symbol: str, interval: str | None) -> str:

@@ -26,7 +26,7 @@ SYMBOLS = ("BTCUSDT", "ETHUSDT")
 INTERVALS = ("1s", "1m")
 RECORDED_S = 11 * 60
 SETTLE_S = 180
-SPANS_S = 36  # after the storm, in which the feed is muted, deaf and suspended, one by one
+SPANS_S = 50  # after the storm, in which the feed is muted, deaf and suspended, one by one
 TAKE_OVER_S = 8
 
 
@@ -162,11 +162,10 @@ def weather(system: Callable[..., Built], recorded: Path, seed: int, seconds: fl
         print(f"longest take-over {max(storm.take_overs, default=0):.2f} s; {counts(site)}")
     assert not polled(site)
     for symbol in SYMBOLS:
-        trades, printed = (
-            sum(row[8] for row in klines(sandbox, symbol, "1s").values()),
-            len(data.ticks(recorded, symbol)),
-        )
-        assert trades == printed if symbol == "BTCUSDT" else 0 < trades < printed
+        trades = sum(row[8] for row in klines(sandbox, symbol, "1s").values())
+        printed = len(data.ticks(recorded, symbol))
+        suspended = symbol == "ETHUSDT"  # what would have been traded then never was
+        assert 0 < trades <= printed if suspended else trades == printed
 
 
 @pytest.mark.processes

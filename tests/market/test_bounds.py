@@ -1,5 +1,6 @@
 """Tests of the bounds of what comes from outside, each value on its own."""
 
+import json
 from decimal import Decimal
 
 import pytest
@@ -20,6 +21,9 @@ from orders.core.status import OrderStatus
 from orders.venue import wire
 from orders.venue.account_wire import read_execution
 from orders.venue.exchange import OutcomeUnknown
+from sandbox.data.payloads import stream_agg_trade
+from sandbox.data.tape import AggTrade, TradeGroup
+from sandbox.streams.market_stream_faults import MarketStreamFaults
 from tests.fuzz import seeds
 from tests.fuzz.test_targets import ABSURD
 
@@ -74,6 +78,19 @@ def test_a_tick_of_other_decimals_than_usual_is_believed(digits: str) -> None:
 def test_a_kline_event_that_cannot_be_is_set_aside(old: bytes, new: bytes) -> None:
     assert len(read_frames([seeds.KLINE], NOW_MS + 60_000).klines) == 1
     assert read_frames([seeds.KLINE.replace(old, new)], NOW_MS + 60_000).klines == []
+
+
+def test_none_of_the_hostile_trades_of_the_sandbox_is_believed() -> None:
+    trades = [
+        AggTrade(number, NOW_MS - 100, Decimal("61837.63"), Decimal("0.5"), True, number, number)
+        for number in range(8)
+    ]
+    faults = MarketStreamFaults()
+    faults.add_fault("hostile_values", "BTCUSDT", 7)
+    groups = faults.filter_trades("BTCUSDT", [TradeGroup(one, []) for one in trades], NOW_MS)
+    events = [stream_agg_trade("BTCUSDT", group.agg, NOW_MS) for group in groups]
+    frames = [json.dumps({"stream": "x", "data": event}).encode() for event in events]
+    assert [tick.tick_id for tick in read_frames(frames, NOW_MS).ticks] == [7]
 
 
 def test_a_row_that_cannot_be_read_costs_that_row() -> None:
