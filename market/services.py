@@ -67,7 +67,7 @@ def symbol_of_records(name: str, rest: MarketRest) -> Symbol:
     try:
         return get_or_fetch_symbol(name, rest)
     except (UnknownSymbol, ExchangeUnreachable):
-        quote = next((one for one in QUOTES if name.endswith(one) and name != one), None)
+        quote = next((one for one in _quotes() if name.endswith(one) and name != one), None)
         if quote is None:
             raise UnknownSymbol(name) from None
     symbol, _ = Symbol.objects.get_or_create(
@@ -77,6 +77,12 @@ def symbol_of_records(name: str, rest: MarketRest) -> Symbol:
         },
     )  # fmt: skip
     return symbol
+
+
+def _quotes() -> list[str]:
+    """Quote assets, longest first: those that the exchange has told us of, and Binance's."""
+    listed = Symbol.objects.exclude(status=UNLISTED).values_list("quote_asset", flat=True)
+    return sorted({*listed.order_by().distinct(), *QUOTES}, key=lambda one: (-len(one), one))
 
 
 def follow(name: str, rest: MarketRest | None = None) -> Symbol:
