@@ -84,7 +84,17 @@ def test_a_planted_import_is_caught(
 
 
 @pytest.mark.parametrize(
-    "package", ["foundation", "market", "candles", "strategies", "orders", "tradingsite", "sandbox"]
+    "package",
+    [
+        "foundation",
+        "accounts",
+        "market",
+        "candles",
+        "strategies",
+        "orders",
+        "tradingsite",
+        "sandbox",
+    ],
 )
 def test_a_module_without_a_layer_is_caught(project: Path, package: str) -> None:
     stray = project / package / "stray.py"

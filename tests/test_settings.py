@@ -15,8 +15,8 @@ from django.conf import settings
 
 from tests.environment import setting_names
 from tests.servers import ROOT
-from tradingsite.env import BadSetting
-from tradingsite.var_dir import make_secret_key
+from tradingsite.startup.env import BadSetting
+from tradingsite.startup.var_dir import make_secret_key
 
 PRODUCTION = "https://api.binance.com"
 KEYS = {"BINANCE_API_KEY": "k" * 64, "BINANCE_API_SECRET": "s" * 64}

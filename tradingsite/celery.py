@@ -102,7 +102,7 @@ def _load_django(sender: Any, **_: Any) -> None:
     fixup = DjangoFixup(app)  # type: ignore[arg-type]  # its stubs know no other class of tasks
     fixup.on_import_modules()
     fixup.on_worker_init(sender=sender)
-    from tradingsite.prerequisites import await_tables
+    from tradingsite.startup.prerequisites import await_tables
 
     logs.set_up()
     await_tables(threading.Event())

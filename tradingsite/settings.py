@@ -1,6 +1,6 @@
 """Every setting of the system, read once from the environment or `.env`.
 
-`.env.example` lists the variables with unit and default; `tradingsite.env` refuses what
+`.env.example` lists the variables with unit and default; `tradingsite.startup.env` refuses what
 cannot be used.
 """
 
@@ -14,7 +14,7 @@ import dj_database_url
 
 from candles.intervals import INTERVALS_MS
 from market.hosts import LOOPBACK_HOSTS, url_error
-from tradingsite.env import (
+from tradingsite.startup.env import (
     BadSetting,
     env_bool,
     env_checked,
@@ -30,8 +30,8 @@ from tradingsite.env import (
     env_symbols,
     is_set,
 )
-from tradingsite.env_file import load_env_file
-from tradingsite.var_dir import read_secret_key
+from tradingsite.startup.env_file import load_env_file
+from tradingsite.startup.var_dir import read_secret_key
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 load_env_file(BASE_DIR / ".env")
@@ -225,8 +225,8 @@ INSTALLED_APPS = [
     "tradingsite",
 ]
 MIDDLEWARE = [
-    "tradingsite.middleware.SecurityHeaders",
-    "tradingsite.middleware.ReadableCookies",
+    "tradingsite.web.middleware.SecurityHeaders",
+    "tradingsite.web.middleware.ReadableCookies",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",

@@ -11,7 +11,7 @@ import pytest
 
 from tests.servers import ROOT
 from tests.test_settings import complaint, values
-from tradingsite.proxy import BehindProxy, PublicAddress
+from tradingsite.web.proxy import BehindProxy, PublicAddress
 
 PUBLIC = PublicAddress.of_url("https://trading.example:8443")
 PROXY, CLIENT = "10.0.0.1", "203.0.113.5"

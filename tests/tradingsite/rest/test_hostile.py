@@ -20,7 +20,7 @@ from rest_framework.test import APIClient
 from foundation.rest.parsers import MAX_BODY_BYTES
 from tests.builders import strategy, symbol
 from tests.clients import refused, schema, staff, stranger, with_token
-from tradingsite.charset import in_utf8
+from tradingsite.web.charset import in_utf8
 
 pytestmark = pytest.mark.django_db
 

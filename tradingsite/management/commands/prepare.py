@@ -11,8 +11,8 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db import OperationalError, transaction
 
 from strategies.services import ensure_variants
-from tradingsite.database_file import damage
-from tradingsite.var_dir import make_private, make_secret_key
+from tradingsite.startup.database_file import damage
+from tradingsite.startup.var_dir import make_private, make_secret_key
 
 
 class Command(BaseCommand):

@@ -24,7 +24,7 @@ from market.services import UnknownSymbol, load_symbols
 from market.stream.client import MarketStream
 from strategies.services import ensure_variants
 from tradingsite import logs
-from tradingsite.prerequisites import await_tables
+from tradingsite.startup.prerequisites import await_tables
 from tradingsite.stream.process import StreamProcess
 from tradingsite.stream.stop_monitor import VERSION_KEY
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tradingsite.database_file import damage
-from tradingsite.var_dir import make_private, make_secret_key, read_secret_key
+from tradingsite.startup.database_file import damage
+from tradingsite.startup.var_dir import make_private, make_secret_key, read_secret_key
 
 
 def mode(path: Path) -> int:

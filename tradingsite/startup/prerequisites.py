@@ -13,9 +13,9 @@ from django.db import DatabaseError, connection
 from django.db.migrations.recorder import MigrationRecorder
 
 from foundation.outages import DATABASE_OUTAGES, RETRY_S
-from tradingsite.database_file import damage_text
-from tradingsite.env import env_str
-from tradingsite.var_dir import KEY_FILE, read_secret_key
+from tradingsite.startup.database_file import damage_text
+from tradingsite.startup.env import env_str
+from tradingsite.startup.var_dir import KEY_FILE, read_secret_key
 
 logger = structlog.get_logger(__name__)
 

@@ -5,8 +5,8 @@ import os
 
 import pytest
 
-from tradingsite.env import BadSetting, env_symbols
-from tradingsite.env_file import BadEnvFile, load_env_file
+from tradingsite.startup.env import BadSetting, env_symbols
+from tradingsite.startup.env_file import BadEnvFile, load_env_file
 
 TEXT = "SOME_PORT=9\nSOME_SYMBOLS=BTCUSDT\n"
 

@@ -9,7 +9,7 @@ from typing import Any
 import structlog
 
 from foundation.outages import RETRY_S
-from tradingsite.prerequisites import missing_for_web
+from tradingsite.startup.prerequisites import missing_for_web
 
 REMEDY = "run `python manage.py prepare`, or `make run`"
 TRY_AGAIN_LATER = 1013  # WebSocket close code

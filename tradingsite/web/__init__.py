@@ -1,0 +1,1 @@
+"""Requests on their way in and out of the web process: bounds, proxy, headers, shutdown."""
