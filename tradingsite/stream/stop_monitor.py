@@ -26,6 +26,7 @@ logger = structlog.get_logger(__name__)
 VERSION_KEY = "orders:positions"  # rises whenever a position changes
 REREAD_EVERY_S = 5.0  # stops are read again at least this often: the word of a change may be lost
 WARM_UP_EVERY_S = 10.0
+RETRY_EVERY_S = 5.0  # a sale that cannot be written down, for no outage, is tried again
 
 
 def mark_positions_changed(client: redis.Redis) -> None:
@@ -40,8 +41,9 @@ class StopMonitor:
     fact, whatever the price does afterwards: it waits for as long as the database is away. The
     `exits` worker sends what it writes (unless a protective stop has to be taken back
     first, which a worker does): no queue of entries lies before an exit, and no ticks or closed
-    candles wait while it waits for the exchange. `recent` gives the last ticks
-    of a symbol.
+    candles wait while it waits for the exchange. Where writing fails for another reason than an
+    outage, each hit is tried again by itself: one that cannot be sold holds up no other. `recent`
+    gives the last ticks of a symbol.
     """
 
     def __init__(
@@ -54,10 +56,11 @@ class StopMonitor:
         self.exits = exits
         self.recent = recent
         self._version: bytes | None = b"none read"
-        self._next_read_s = self._next_warm_up_s = 0.0
+        self._next_read_s = self._next_warm_up_s = self._next_retry_s = 0.0
         self._reading = False
         self._stops: list[Stop] = []
         self._hits: dict[int, Hit] = {}  # not sold yet, by position
+        self._failed: list[Hit] = []  # those of them whose sale could not be written down
 
     @property
     def unsold_symbols(self) -> Iterable[str]:
@@ -72,6 +75,7 @@ class StopMonitor:
     def refresh(self, version: bytes | None) -> None:
         """Read the stops again where `version` says that positions have changed, or it is time."""
         self._keep_warm()
+        self._retry_failed()
         if self._reading or (version == self._version and time.monotonic() < self._next_read_s):
             return
         self._reading = True
@@ -106,12 +110,27 @@ class StopMonitor:
             logger.info("stop.hit", symbol=one.stop.symbol, price=one.price, tick=one.tick_id)
             self._stops.remove(one.stop)
             self._hits[one.stop.position_id] = one
+        self._submit(hits)
 
+    def _submit(self, hits: Sequence[Hit]) -> None:
         def sold(_: object) -> None:
             for one in hits:
                 self._hits.pop(one.stop.position_id, None)
 
-        self.exits.submit(partial(_stop_out, hits), sold, urgent=True)
+        def set_aside(error: Exception) -> None:
+            symbols = sorted({one.stop.symbol for one in hits})
+            logger.error("stop.exit_failed", symbols=symbols, exc_info=error)
+            self._failed += hits
+            self._next_retry_s = time.monotonic() + (RETRY_EVERY_S if len(hits) == 1 else 0)
+
+        self.exits.submit(partial(_stop_out, hits), sold, urgent=True, otherwise=set_aside)
+
+    def _retry_failed(self) -> None:
+        """Try the hits whose sale failed again, each by itself."""
+        if self._failed and time.monotonic() >= self._next_retry_s:
+            failed, self._failed = self._failed, []
+            for one in failed:
+                self._submit([one])
 
 
 def _stop_out(hits: Sequence[Hit]) -> None:

@@ -1,4 +1,5 @@
 from collections.abc import Iterator
+from dataclasses import replace
 from decimal import Decimal
 
 import pytest
@@ -27,6 +28,7 @@ class Book:
         self.stops = [STOP]
         self.sold: list[Hit] = []
         self.gone = False
+        self.unsellable: set[int] = set()  # positions that no sale can be written down of
 
     def open_stops(self) -> list[Stop]:
         if self.gone:
@@ -37,6 +39,8 @@ class Book:
         assert send
         if self.gone:
             raise OperationalError("gone")
+        if self.unsellable & {hit.stop.position_id for hit in hits}:
+            raise ValueError("cannot be sold")
         self.sold += hits
         return []
 
@@ -84,6 +88,26 @@ def test_a_hit_waits_for_the_database_whatever_the_price_does(
     book.gone = False
     work_off(monitor.database)
     assert [hit.tick_id for hit in book.sold] == [2]
+    assert monitor.unsold_symbols == set()
+
+
+def test_a_position_that_cannot_be_sold_holds_up_no_other(
+    book: Book, monitor: StopMonitor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stop_monitor, "RETRY_EVERY_S", 0.0)
+    book.stops, book.unsellable = [STOP, replace(STOP, position_id=2)], {1}
+    monitor.refresh(b"2")
+    work_off(monitor.database)
+    monitor.check([[tick("89", tick_id=2)]])
+    for _ in range(2):
+        work_off(monitor.database)
+        monitor.refresh(b"2")
+    work_off(monitor.database)
+    assert [hit.stop.position_id for hit in book.sold] == [2]
+    book.unsellable = set()
+    monitor.refresh(b"2")
+    work_off(monitor.database)
+    assert {hit.stop.position_id for hit in book.sold} == {1, 2}
     assert monitor.unsold_symbols == set()
 
 
