@@ -8,6 +8,7 @@ PostgreSQL started; without it the database is SQLite.
 import os
 import re
 import shutil
+import signal
 import tempfile
 from collections.abc import Generator
 from pathlib import Path
@@ -32,6 +33,9 @@ def pytest_load_initial_conftests() -> Generator[None, object, object]:
     # Around pytest-django's own hook of this name, which loads the settings. An empty variable
     # counts as unset, yet keeps the one in `.env` away.
     os.environ.update(dict.fromkeys(setting_names(), ""))
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        # A shell's background jobs ignore Ctrl+C, and whatever they start would.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     os.environ["VAR_DIR"] = str(var_dir)
     os.environ["SECRET_KEY"] = "of tests alone"
     redis = Redis(var_dir, wait=False)
