@@ -33,7 +33,7 @@ def sweep_orders() -> None:
     services.cancel_misfit_stops(exchange())
     unanswered = Order.objects.unanswered(timezone.now() - services.ANSWER_DUE)
     for order_id in unanswered.ids():
-        if not services.reconcile(order_id, exchange()):
+        if not services.resolve_order(order_id, exchange()):
             break
     services.settle_known_statuses(timezone.now())
     services.append_trade_log()

@@ -14,7 +14,7 @@ from market.wire import KlineEvent
 from orders.core.position import Fill
 from orders.core.risk import Intent
 from orders.models import Order
-from orders.services import open_orders
+from orders.services import create_orders
 from strategies.models import Strategy
 from tests.fakes import FakeExchange
 
@@ -122,7 +122,7 @@ def intent(of: Symbol, side: Side = Side.BUY, number: int = 1, **fields: Any) ->
 
 def opened(of: Symbol, side: Side = Side.BUY, number: int = 1, **fields: Any) -> Order:
     """Strategy A's order, written down at noon."""
-    return open_orders([intent(of, side, number, **fields)], [of], FakeExchange(), now=NOON)[0]
+    return create_orders([intent(of, side, number, **fields)], [of], FakeExchange(), now=NOON)[0]
 
 
 def decimals(*texts: str) -> tuple[Decimal, ...]:

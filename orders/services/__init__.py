@@ -21,12 +21,12 @@ from orders.services.exits import (
     sellable_now,
 )
 from orders.services.halt import current_halt, set_halt
-from orders.services.lookup import ANSWER_DUE, reconcile
+from orders.services.lookup import ANSWER_DUE, resolve_order
 from orders.services.performance import position_results, timelines
-from orders.services.pre_trade import open_orders
+from orders.services.pre_trade import create_orders
 from orders.services.protection import (
     cancel_misfit_stops,
-    open_protective_stop,
+    create_protective_stop,
     send_orders,
     unprotected_positions,
 )
@@ -44,20 +44,20 @@ __all__ = [
     "charge_positions",
     "check_trading",
     "close_dust",
+    "create_orders",
+    "create_protective_stop",
     "current_halt",
     "kept_sums",
     "names_not_trading",
-    "open_orders",
-    "open_protective_stop",
     "open_stops",
     "position_results",
     "raised_alarms",
     "read_available",
     "read_balances",
-    "reconcile",
     "reconcile_account",
     "record",
     "record_day_result",
+    "resolve_order",
     "revoke_halt_exits",
     "sellable_now",
     "send_claimed",

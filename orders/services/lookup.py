@@ -25,7 +25,7 @@ NOT_FOUND = "asked by its client order id, the exchange did not know it (-2013)"
 logger = structlog.get_logger(__name__)
 
 
-def reconcile(order_id: int, exchange: Exchange, clock: Clock = timezone.now) -> bool:
+def resolve_order(order_id: int, exchange: Exchange, clock: Clock = timezone.now) -> bool:
     """Ask the exchange what became of an order that has no answer. Never sends it again.
 
     False where it was not asked at all, because it is busy: asking for others is no use either.

@@ -29,7 +29,7 @@ from orders.venue.exchange import Exchange
 
 # Within a caller's transaction it stands or falls with that: a savepoint would only take time.
 @transaction.atomic(savepoint=False)
-def open_orders(
+def create_orders(
     intents: Sequence[Intent],
     symbols: Iterable[Symbol],
     exchange: Exchange,

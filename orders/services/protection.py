@@ -23,7 +23,7 @@ from market.ticks import Side
 from orders.core.status import ENDED, OrderStatus
 from orders.models import Order, Position
 from orders.services.booking import record
-from orders.services.lookup import reconcile
+from orders.services.lookup import resolve_order
 from orders.services.pre_trade import write_orders
 from orders.services.sending import Answer, senders, submit
 from orders.services.transitions import lock_order, transition
@@ -61,7 +61,7 @@ def unprotected_positions() -> list[Position]:
 
 
 @transaction.atomic
-def open_protective_stop(position_id: int, client_order_id: str, now: datetime) -> Order | None:
+def create_protective_stop(position_id: int, client_order_id: str, now: datetime) -> Order | None:
     """Write a position's stop down for sending.
 
     None where it has one, is being sold, or is closed: the position's lock lets one worker
@@ -171,7 +171,7 @@ def _cancel_stops(stops: Sequence[Order], exchange: Exchange, clock: Clock) -> N
         else:
             logger.warning("stop.cancel_failed", order=stop.client_order_id, reason=str(answer))
         if not isinstance(answer, Busy):
-            reconcile(stop.pk, exchange, clock)
+            resolve_order(stop.pk, exchange, clock)
 
 
 def _is_at_exchange(stop: Order, exchange: Exchange, clock: Clock) -> bool:
@@ -182,7 +182,7 @@ def _is_at_exchange(stop: Order, exchange: Exchange, clock: Clock) -> bool:
     if _expire_unsent(stop.pk, clock()):
         return False
     if stop.exchange_order_id is None:
-        reconcile(stop.pk, exchange, clock)
+        resolve_order(stop.pk, exchange, clock)
     stop.refresh_from_db(from_queryset=Order.objects.select_related("symbol"))
     return stop.status not in ENDED and stop.exchange_order_id is not None
 

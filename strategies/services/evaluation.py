@@ -18,7 +18,7 @@ from orders.core.risk import Intent
 from orders.core.status import OrderStatus
 from orders.core.timeline import Step, Timeline, known_steps
 from orders.models import Order, Position
-from orders.services import open_orders
+from orders.services import create_orders
 from orders.venue.exchange import Exchange
 from strategies import queries
 from strategies.events import signal_raised
@@ -61,7 +61,7 @@ def evaluate(
 
     Twice is once: a strategy's offset in a series moves on by compare-and-set, and a signal has
     a natural key. What is decided depends on the candles alone; whether it is acted on, on the
-    time and on our risk checks. `exchange` and `send` are for `orders.services.open_orders`.
+    time and on our risk checks. `exchange` and `send` are for `orders.services.create_orders`.
     """
     signals: list[Signal] = []
     waiting = windows_of(closed)
@@ -186,7 +186,9 @@ def _open(
     if entered and settings.MAX_PRICE_MOVE:
         prices = last_prices([symbols[symbol_id].name for symbol_id in entered])
     intents = [_intent(crossover, now) for crossover in crossovers]
-    return open_orders(intents, symbols.values(), exchange, now=now, send=send, last_prices=prices)
+    return create_orders(
+        intents, symbols.values(), exchange, now=now, send=send, last_prices=prices
+    )
 
 
 def _intent(crossover: Crossover, now: datetime) -> Intent:

@@ -29,8 +29,8 @@ from orders.models import HaltLevel, Position
 from orders.queries import decide_exits
 from orders.services import (
     close_dust,
+    create_orders,
     current_halt,
-    open_orders,
     read_available,
     revoke_halt_exits,
     sellable_now,
@@ -62,7 +62,7 @@ def stop_out(
 ) -> list[Signal]:
     """Sell the positions whose stops were hit: signal and order in one transaction.
 
-    `exchange` and `send` are for `orders.services.open_orders`. A hit is a fact, whatever the
+    `exchange` and `send` are for `orders.services.create_orders`. A hit is a fact, whatever the
     price does next: it is written down even where another sale of the position is under way.
     """
     attempts = {hit.stop.position_id: Attempt(hit.price, _timeline(hit)) for hit in hits}
@@ -182,7 +182,7 @@ def _order(
         return
     intents = [_intent(one, attempts[one.position_id or 0], now) for one in signals]
     symbols = [signal.symbol for signal in signals]
-    orders = open_orders(intents, symbols, exchange, now=now, send=send)
+    orders = create_orders(intents, symbols, exchange, now=now, send=send)
     for signal, order in zip(signals, orders, strict=True):
         signal.order = order
         signal.outcome = outcome_of(order)

@@ -7,7 +7,7 @@ from foundation.times import to_ms
 from orders.core.exits import pause_after
 from orders.core.status import OrderStatus
 from orders.models import HaltLevel, Order, Position
-from orders.services import current_halt, open_protective_stop, unprotected_positions
+from orders.services import create_protective_stop, current_halt, unprotected_positions
 from strategies.keys import stop_key
 from strategies.models import Strategy
 
@@ -33,7 +33,7 @@ def open_protective_stops(now: datetime) -> list[Order]:
     for position in positions:
         if position.strategy in ids:
             key = _next_key(ids[position.strategy], position, now)
-            written.append(open_protective_stop(position.pk, key, now) if key else None)
+            written.append(create_protective_stop(position.pk, key, now) if key else None)
     return [stop for stop in written if stop is not None]
 
 

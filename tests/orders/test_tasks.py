@@ -9,7 +9,7 @@ from pytest_django import DjangoCaptureOnCommitCallbacks
 from orders import tasks
 from orders.core.status import OrderStatus
 from orders.models import Order
-from orders.services import ANSWER_DUE, append_trade_log, open_orders, reconcile
+from orders.services import ANSWER_DUE, append_trade_log, create_orders, resolve_order
 from tests.builders import intent, opened, symbol
 from tests.fakes import FakeExchange
 
@@ -32,7 +32,7 @@ def order() -> Order:
 def claimed(exchange: FakeExchange) -> Order:
     btc = symbol()
     wish = intent(btc, expires_ms=4_000_000_000_000)
-    return open_orders([wish], [btc], exchange, now=timezone.now(), send=True)[0]
+    return create_orders([wish], [btc], exchange, now=timezone.now(), send=True)[0]
 
 
 def test_an_order_claimed_as_it_was_opened_is_sent_once_that_is_committed(
@@ -53,7 +53,7 @@ def test_one_whose_process_died_before_sending_is_looked_up_and_never_sent(
     soon, late = (order.created_at + timedelta(seconds=s) for s in (4, 25))
     tasks.sweep_orders.apply(throw=True)
     assert Order.objects.unanswered(soon - ANSWER_DUE).ids() == [order.pk]
-    reconcile(order.pk, exchange, lambda: late)
+    resolve_order(order.pk, exchange, lambda: late)
     order.refresh_from_db()
     assert order.status == OrderStatus.EXPIRED_UNSENT
     assert exchange.placed == []

@@ -21,7 +21,7 @@ from orders.models import Adjustment, Order, OrdersCheck, Position
 from orders.services import (
     charge_positions,
     check_trading,
-    open_orders,
+    create_orders,
     raised_alarms,
     reconcile_account,
     send_orders,
@@ -72,7 +72,7 @@ def traded(account: BinanceExchange, name: str, side: Side, **fields: Any) -> Or
     price = Decimal(60_000) if name == "BTCUSDT" else Decimal(550)
     fields = {"price": price, "stop_loss": None, **fields}
     asked = intent(symbol, side, client_order_id=client_order_id, expires_ms=until_ms, **fields)
-    [order] = open_orders([asked], [symbol], FakeExchange(), now=now)
+    [order] = create_orders([asked], [symbol], FakeExchange(), now=now)
     send_orders([order.pk], account)
     order.refresh_from_db()
     charge_positions(list(order.trades.select_related("symbol")), now)

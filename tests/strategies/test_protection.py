@@ -14,11 +14,11 @@ from orders.models import Alarm, Epoch, Order, Position
 from orders.services import (
     ANSWER_DUE,
     cancel_misfit_stops,
-    open_orders,
+    create_orders,
     open_stops,
-    reconcile,
     reconcile_account,
     record,
+    resolve_order,
     send_orders,
     set_halt,
     submit,
@@ -74,7 +74,7 @@ def sweep(exchange: FakeExchange, seconds: float) -> None:
     cancel_misfit_stops(exchange, lambda: now)
     send_orders(Order.objects.unsent().ids(), exchange, lambda: now)
     for order_id in Order.objects.unanswered(now - ANSWER_DUE).ids():
-        reconcile(order_id, exchange, lambda: now)
+        resolve_order(order_id, exchange, lambda: now)
 
 
 def newest_stop() -> Order:
@@ -279,7 +279,7 @@ def test_one_that_was_not_sent_yet_never_is(position: Position, exchange: FakeEx
 def test_a_sale_is_claimed_only_where_nothing_rests(stop: Order, exchange: FakeExchange) -> None:
     btc = stop.symbol
     sell = intent(btc, Side.SELL, 2)
-    [sale] = open_orders([sell], [btc], FakeExchange(), now=at(5), send=True)
+    [sale] = create_orders([sell], [btc], FakeExchange(), now=at(5), send=True)
     assert sale.status == "PENDING"
     send_orders([sale.pk], exchange, lambda: at(5))
     assert statuses() == ["STOP_LOSS CANCELED", "MARKET FILLED"]
@@ -353,7 +353,7 @@ def test_one_placed_after_a_reset_goes_on_in_the_new_epoch(
     exchange.reports.clear()
     strategy("B")
     wish = intent(stop.symbol, number=2, strategy="B", expires_ms=NOON_MS + 900_000)
-    [entry] = open_orders([wish], [stop.symbol], FakeExchange(), now=at(300))
+    [entry] = create_orders([wish], [stop.symbol], FakeExchange(), now=at(300))
     submit([entry.pk], exchange, lambda: at(300))
     sweep(exchange, 301)
     reconcile_account(exchange, lambda: at(400))

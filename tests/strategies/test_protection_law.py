@@ -18,10 +18,10 @@ from orders.models import Order, Position
 from orders.services import (
     ANSWER_DUE,
     cancel_misfit_stops,
-    open_orders,
+    create_orders,
     open_stops,
-    reconcile,
     reconcile_account,
+    resolve_order,
     send_orders,
     set_halt,
 )
@@ -54,7 +54,7 @@ class World:
         until_ms = NOON_MS + (self.seconds + 60) * 1000
         name = f"law-{self.seconds}"
         wish = intent(self.btc, side, client_order_id=name, expires_ms=until_ms)
-        open_orders([wish], [self.btc], self.exchange, now=self.now(), send=send)
+        create_orders([wish], [self.btc], self.exchange, now=self.now(), send=send)
 
     def buy(self) -> None:
         self.order(Side.BUY)
@@ -86,7 +86,7 @@ class World:
         cancel_misfit_stops(self.exchange, self.now)
         self.send()
         for order_id in Order.objects.unanswered(self.now() - ANSWER_DUE).ids():
-            reconcile(order_id, self.exchange, self.now)
+            resolve_order(order_id, self.exchange, self.now)
 
     def account(self) -> None:
         reconcile_account(self.exchange, self.now)

@@ -20,9 +20,9 @@ from orders.models import Alarm, Order, Position
 from orders.services import (
     ANSWER_DUE,
     cancel_misfit_stops,
-    open_orders,
-    reconcile,
+    create_orders,
     reconcile_account,
+    resolve_order,
     send_orders,
 )
 from orders.venue.binance import BinanceExchange
@@ -103,7 +103,7 @@ def wish(side: Side, **fields: Any) -> Order:
     now, btc = timezone.now(), Symbol.objects.get()
     until_ms = to_ms(now) + 60_000
     asked = intent(btc, side, client_order_id=f"p-{to_ms(now)}", expires_ms=until_ms, **fields)
-    return open_orders([asked], [btc], FakeExchange(), now=now)[0]
+    return create_orders([asked], [btc], FakeExchange(), now=now)[0]
 
 
 def bought(account: BinanceExchange) -> Position:
@@ -120,7 +120,7 @@ def sweep(account: BinanceExchange) -> None:
     cancel_misfit_stops(account)
     send_orders(Order.objects.unsent().ids(), account)
     for order_id in Order.objects.unanswered(timezone.now() - ANSWER_DUE).ids():
-        reconcile(order_id, account)
+        resolve_order(order_id, account)
 
 
 def tick_stop(account: BinanceExchange, position: Position) -> None:

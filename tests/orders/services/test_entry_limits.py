@@ -8,7 +8,7 @@ from pytest_django import Settings
 
 from market.ticks import Side
 from orders.models import Balance, DayResult, Order, Position
-from orders.services import open_orders, read_balances, record_day_result, submit
+from orders.services import create_orders, read_balances, record_day_result, submit
 from orders.venue.binance import BinanceExchange
 from orders.venue.exchange import Busy
 from tests import rows
@@ -31,7 +31,7 @@ def test_the_balance_is_shared_by_what_is_wanted_at_once() -> None:
     btc = symbol()
     balance("119.99")
     wishes = [intent(btc), intent(btc, number=2, strategy="B")]
-    first, second = open_orders(wishes, [btc], FakeExchange(), now=NOON)
+    first, second = create_orders(wishes, [btc], FakeExchange(), now=NOON)
     assert first.status == "PENDING"
     assert second.reason == "balance_too_low: 60 USDT are needed, 59.99 are free"
 
@@ -120,7 +120,7 @@ def test_a_fall_from_the_peak_of_the_day_stops_entries_till_midnight(settings: S
     midnight = NOON + timedelta(hours=12)
     record_day_result({"BTCUSDT": Decimal(60_000)}, midnight)
     wish = intent(eth, number=3, expires_ms=2**42)
-    assert open_orders([wish], [eth, btc], FakeExchange(), now=midnight)[0].status == "PENDING"
+    assert create_orders([wish], [eth, btc], FakeExchange(), now=midnight)[0].status == "PENDING"
 
 
 def test_an_exit_passes_the_loss_limit(settings: Settings) -> None:
@@ -172,16 +172,16 @@ def test_the_last_price_is_held_against_the_price_of_the_signal() -> None:
     for price, status in ((61_201, "DENIED"), (61_200, "PENDING")):
         Order.objects.all().delete()
         prices = {"BTCUSDT": Decimal(price)}
-        found = open_orders(wishes, [btc], FakeExchange(), now=NOON, last_prices=prices)
+        found = create_orders(wishes, [btc], FakeExchange(), now=NOON, last_prices=prices)
         assert {order.status for order in found} == {status}
 
 
 def test_without_the_clock_of_the_exchange_nothing_is_entered() -> None:
     away = BinanceExchange(f"http://127.0.0.1:{free_port()}", "key", "secret")
     btc = symbol()
-    [first] = open_orders([intent(btc)], [btc], away, now=NOON)
+    [first] = create_orders([intent(btc)], [btc], away, now=NOON)
     assert first.status == "PENDING"  # nobody has asked for it yet
     with pytest.raises(Busy):
         away.keep_ready()
-    [second] = open_orders([intent(btc, number=2, strategy="B")], [btc], away, now=NOON)
+    [second] = create_orders([intent(btc, number=2, strategy="B")], [btc], away, now=NOON)
     assert second.reason.startswith("clock_unknown")

@@ -8,7 +8,7 @@ from pytest_django import Settings
 from market.ticks import Side
 from orders.core.status import OrderStatus
 from orders.models import HaltLevel, Order, OrderChange
-from orders.services import current_halt, open_orders, set_halt
+from orders.services import create_orders, current_halt, set_halt
 from tests.builders import NOON, intent, opened, symbol
 from tests.fakes import FakeExchange
 
@@ -37,7 +37,7 @@ def test_a_denied_order_keeps_its_reason() -> None:
 
 def test_of_two_wishes_at_once_the_second_finds_the_first_under_way() -> None:
     btc = symbol()
-    first, second = open_orders(
+    first, second = create_orders(
         [intent(btc, number=1), intent(btc, number=2)], [btc], FakeExchange(), now=NOON
     )
     assert first.status == OrderStatus.PENDING
@@ -47,7 +47,7 @@ def test_of_two_wishes_at_once_the_second_finds_the_first_under_way() -> None:
 def test_another_strategy_is_not_in_the_way() -> None:
     btc = symbol()
     wishes = [intent(btc), intent(btc, number=2, strategy="B")]
-    assert [order.status for order in open_orders(wishes, [btc], FakeExchange(), now=NOON)] == [
+    assert [order.status for order in create_orders(wishes, [btc], FakeExchange(), now=NOON)] == [
         "PENDING",
         "PENDING",
     ]

@@ -10,8 +10,8 @@ from orders.core.status import OrderStatus
 from orders.models import HaltLevel, Order, Position, Trade
 from orders.services import (
     ANSWER_DUE,
-    open_orders,
-    reconcile,
+    create_orders,
+    resolve_order,
     set_halt,
     submit,
 )
@@ -51,7 +51,7 @@ def test_a_lost_answer_is_looked_up_not_sent_again(order: Order) -> None:
     exchange = FakeExchange(fails_with=LOST)
     submit([order.pk], exchange, at(SOON))
     submit([order.pk], exchange, at(SOON))
-    reconcile(order.pk, exchange, at(SOON))
+    resolve_order(order.pk, exchange, at(SOON))
     order.refresh_from_db()
     assert order.status == OrderStatus.FILLED
     assert len(exchange.placed) == 1
@@ -61,9 +61,9 @@ def test_a_lost_answer_is_looked_up_not_sent_again(order: Order) -> None:
 def test_an_order_that_never_arrived_ends_once_it_cannot_arrive_any_more(order: Order) -> None:
     exchange = FakeExchange(fails_with=LOST, executes=False)
     submit([order.pk], exchange, at(NOON))
-    reconcile(order.pk, exchange, at(NOON + timedelta(seconds=20)))
+    resolve_order(order.pk, exchange, at(NOON + timedelta(seconds=20)))
     assert history(order)[-1] == "UNKNOWN"
-    reconcile(order.pk, exchange, at(NOON + timedelta(seconds=21)))
+    resolve_order(order.pk, exchange, at(NOON + timedelta(seconds=21)))
     order.refresh_from_db()
     assert order.status == OrderStatus.EXPIRED_UNSENT
     assert len(exchange.placed) == 1
@@ -77,9 +77,9 @@ def test_an_order_that_only_the_trades_know_is_found_by_them(order: Order) -> No
     exchange = FakeExchange(fails_with=LOST)
     submit([order.pk], exchange, at(NOON))
     exchange.unlisted.add(order.client_order_id)
-    reconcile(order.pk, exchange, at(NOON + timedelta(seconds=19)))
+    resolve_order(order.pk, exchange, at(NOON + timedelta(seconds=19)))
     assert history(order)[-1] == "UNKNOWN"
-    reconcile(order.pk, exchange, at(NOON + timedelta(seconds=21)))
+    resolve_order(order.pk, exchange, at(NOON + timedelta(seconds=21)))
     order.refresh_from_db()
     assert (order.status, order.trades.count()) == (OrderStatus.FILLED, 1)
 
@@ -87,9 +87,9 @@ def test_an_order_that_only_the_trades_know_is_found_by_them(order: Order) -> No
 def test_an_order_that_arrives_after_all_is_booked(order: Order) -> None:
     exchange = FakeExchange(fails_with=LOST, late=True)
     submit([order.pk], exchange, at(NOON))
-    reconcile(order.pk, exchange, at(NOON + timedelta(seconds=9)))
+    resolve_order(order.pk, exchange, at(NOON + timedelta(seconds=9)))
     exchange.carry_out_late()
-    reconcile(order.pk, exchange, at(NOON + timedelta(seconds=15)))
+    resolve_order(order.pk, exchange, at(NOON + timedelta(seconds=15)))
     assert history(order) == ["PENDING", "SUBMITTED", "UNKNOWN", "UNKNOWN", "FILLED"]
 
 
@@ -99,10 +99,10 @@ def test_a_lookup_that_fails_decides_nothing(order: Order) -> None:
     exchange = FakeExchange(fails_with=LOST, lookups_fail_with=failures)
     submit([order.pk], exchange, at(NOON))
     for _ in failures:
-        reconcile(order.pk, exchange, at(late))
+        resolve_order(order.pk, exchange, at(late))
         order.refresh_from_db()
         assert order.status == OrderStatus.UNKNOWN
-    reconcile(order.pk, exchange, at(late))
+    resolve_order(order.pk, exchange, at(late))
     order.refresh_from_db()
     assert order.status == OrderStatus.FILLED
 
@@ -111,11 +111,11 @@ def test_fills_that_lag_behind_are_waited_for(order: Order) -> None:
     exchange = FakeExchange(fails_with=LOST, slices=2)
     submit([order.pk], exchange, at(SOON))
     whole = exchange.hide_fills(order.client_order_id)
-    reconcile(order.pk, exchange, at(SOON))
+    resolve_order(order.pk, exchange, at(SOON))
     order.refresh_from_db()
     assert (order.status, order.trades.count()) == (OrderStatus.UNKNOWN, 1)
     exchange.reports[order.client_order_id] = whole
-    reconcile(order.pk, exchange, at(SOON))
+    resolve_order(order.pk, exchange, at(SOON))
     order.refresh_from_db()
     assert (order.status, order.trades.count()) == (OrderStatus.FILLED, 2)
     assert Position.objects.get().quantity == order.quantity
@@ -159,7 +159,7 @@ def test_several_are_sent_at_once() -> None:
         for n, of in enumerate(symbols)
         for k in range(5)
     ]
-    orders = open_orders(wishes, symbols, FakeExchange(), now=NOON)
+    orders = create_orders(wishes, symbols, FakeExchange(), now=NOON)
     exchange = FakeExchange(fails_with=[LOST, Busy(1, "wait"), Refused(-1013, "filter")])
     submit([order.pk for order in orders], exchange, at(SOON))
     statuses = sorted(Order.objects.values_list("status", flat=True))

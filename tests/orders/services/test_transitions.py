@@ -12,7 +12,7 @@ from foundation.decimals import EXACT, ZERO
 from orders.core.position import Fill
 from orders.core.status import ENDED, OrderStatus, may_follow
 from orders.models import Order, Position, Trade
-from orders.services import reconcile, record, submit
+from orders.services import record, resolve_order, submit
 from orders.venue.exchange import Busy, OutcomeUnknown, Refused
 from tests.builders import NOON, opened, symbol
 from tests.fakes import FakeExchange
@@ -62,10 +62,10 @@ class Run:
         if step == "send":
             submit([self.order.pk], self.exchange, self.clock)
         elif step == "look up":
-            reconcile(self.order.pk, self.exchange, self.clock)
+            resolve_order(self.order.pk, self.exchange, self.clock)
         elif step == "fail to look up":
             self.exchange.lookup_failures.append(OutcomeUnknown("no answer"))
-            reconcile(self.order.pk, self.exchange, self.clock)
+            resolve_order(self.order.pk, self.exchange, self.clock)
             self.exchange.lookup_failures.clear()
         elif step == "carry out" and self.may_arrive():
             self.exchange.carry_out_late()
@@ -97,7 +97,7 @@ class Run:
         for _ in range(3):
             self.now += timedelta(seconds=30)
             submit([self.order.pk], self.exchange, self.clock)
-            reconcile(self.order.pk, self.exchange, self.clock)
+            resolve_order(self.order.pk, self.exchange, self.clock)
 
 
 def truth(run: Run) -> dict[int, Fill]:

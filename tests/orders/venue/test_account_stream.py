@@ -27,7 +27,7 @@ from orders.events import (
     trade_booked,
 )
 from orders.models import ForeignOrder, Order, OrderChange, Position, Trade
-from orders.services import apply_executions, open_orders, reconcile, submit
+from orders.services import apply_executions, create_orders, resolve_order, submit
 from orders.venue.account_stream import AccountStream
 from orders.venue.account_subscription import AccountSubscription, StreamLost
 from orders.venue.account_wire import read_execution
@@ -179,7 +179,7 @@ class TestHearing:
         exchange = self.lost(order)
         for execution in list(itertools.permutations(told(exchange, order)))[at]:
             apply_executions([execution, execution], NOON)
-        reconcile(order.pk, exchange, lambda: NOON + timedelta(seconds=4))
+        resolve_order(order.pk, exchange, lambda: NOON + timedelta(seconds=4))
         self.assert_whole(order)
 
     def test_what_the_answer_said_already_is_not_written_again(
@@ -195,7 +195,7 @@ class TestHearing:
         exchange = self.lost(order)
         apply_executions(told(exchange, order), NOON)
         steps = OrderChange.objects.count()
-        reconcile(order.pk, exchange, lambda: NOON)
+        resolve_order(order.pk, exchange, lambda: NOON)
         assert OrderChange.objects.count() == steps
         self.assert_whole(order)
 
@@ -204,7 +204,7 @@ class TestHearing:
         apply_executions(self.without(told(exchange, order), 2), NOON)
         order.refresh_from_db()
         assert order.status == OrderStatus.UNKNOWN
-        reconcile(order.pk, exchange, lambda: NOON)
+        resolve_order(order.pk, exchange, lambda: NOON)
         self.assert_whole(order)
 
     def without(self, steps: Sequence[Execution], at: int) -> list[Execution]:
@@ -274,7 +274,7 @@ class TestAgainstTheSandbox:
         now = timezone.now()
         wish = intent(symbol(), number=number, expires_ms=to_ms(now) + 60_000)
         wish = replace(wish, client_order_id=f"ud-{number}-{to_ms(now)}")
-        [order] = open_orders([wish], Symbol.objects.all(), FakeExchange(), now=now)
+        [order] = create_orders([wish], Symbol.objects.all(), FakeExchange(), now=now)
         submit([order.pk], BinanceExchange(sandbox.rest_url, KEY, SECRET))
         order.refresh_from_db()
         return order

@@ -15,7 +15,7 @@ from market.models import Symbol
 from market.ratelimit.limiter import shared_limiter
 from orders.core.status import ENDED
 from orders.models import Alarm, Epoch, Order, Position
-from orders.services import open_orders, raised_alarms, reconcile, reconcile_account, submit
+from orders.services import create_orders, raised_alarms, reconcile_account, resolve_order, submit
 from orders.venue.binance import BinanceExchange
 from tests.builders import intent, symbol
 from tests.environment import var_dir
@@ -67,7 +67,7 @@ def order(**fields: Any) -> Order:
     now = timezone.now()
     name, until_ms = f"v-{to_ms(now)}", to_ms(now) + 60_000
     wish = intent(Symbol.objects.get(), client_order_id=name, expires_ms=until_ms, **fields)
-    return open_orders([wish], Symbol.objects.all(), FakeExchange(), now=now)[0]
+    return create_orders([wish], Symbol.objects.all(), FakeExchange(), now=now)[0]
 
 
 def later(seconds: float) -> Callable[[], datetime]:
@@ -92,11 +92,11 @@ def test_an_order_ends_as_the_ledger_says(
     one = order()
     venue.inject(fault, **parameters)
     submit([one.pk], account)
-    reconcile(one.pk, account)
+    resolve_order(one.pk, account)
     time.sleep(FAULTS_LAST_S)
     assert eventually(lambda: all(entry["status"] in ENDED for entry in orders_of(venue)))
     for seconds in (3, 25):
-        reconcile(one.pk, account, later(seconds))
+        resolve_order(one.pk, account, later(seconds))
     one.refresh_from_db()
     assert one.status in ENDED
     assert set(one.trades.values_list("trade_id", flat=True)) == fills_of(venue, one)

@@ -17,8 +17,8 @@ from orders.models import AlarmKind, Order, OrdersCheck, Position
 from orders.services import (
     check_trading,
     raised_alarms,
-    reconcile,
     reconcile_account,
+    resolve_order,
     settle_known_statuses,
     submit,
 )
@@ -205,7 +205,7 @@ class TestUnknownStatus:
     def test_its_fills_are_booked_it_is_an_alarm_and_it_is_asked_for_again(
         self, exchange: HalfExchange, order: Order
     ) -> None:
-        reconcile(order.pk, exchange, at(5))
+        resolve_order(order.pk, exchange, at(5))
         order.refresh_from_db()
         assert (order.status, order.trades.count()) == ("UNKNOWN", 1)
         assert list(Order.objects.unanswered(at(5)())) == [order]
@@ -216,9 +216,9 @@ class TestUnknownStatus:
         assert len(raised_alarms()) == 1
 
     def test_once_it_is_known_the_alarm_is_over(self, exchange: HalfExchange, order: Order) -> None:
-        reconcile(order.pk, exchange, at(5))
+        resolve_order(order.pk, exchange, at(5))
         self.become(exchange, order, OrderStatus.FILLED)
-        reconcile(order.pk, exchange, at(7))
+        resolve_order(order.pk, exchange, at(7))
         settle_known_statuses(at(8)())
         order.refresh_from_db()
         assert (order.status, raised_alarms()) == ("FILLED", [])
