@@ -41,7 +41,8 @@ class Storm(RedisBlows):
 
     def rage(self, seconds: float) -> None:
         blows = [self.kill_stream] * 3 + [self.freeze_stream] * 3
-        blows += [self.kill_redis, self.freeze_redis, self.kill_worker]
+        blows += [self.kill_redis, self.freeze_redis, self.cut_power_of_redis]
+        blows += [self.kill_worker]
         until = time.monotonic() + seconds
         while time.monotonic() < until:
             self.dice.choice(blows)()

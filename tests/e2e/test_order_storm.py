@@ -51,7 +51,8 @@ class Storm(RedisBlows):
         self.blows: Counter[str] = Counter()
 
     def rage(self, seconds: float) -> None:
-        blows = [self.kill, self.kill, self.freeze, self.freeze, self.kill_redis, self.freeze_redis]
+        blows = [self.kill, self.kill, self.freeze, self.freeze]
+        blows += [self.kill_redis, self.freeze_redis, self.cut_power_of_redis]
         blows += [self.kill_database, self.freeze_database] if self.cluster else []
         until = time.monotonic() + seconds
         while time.monotonic() < until:
