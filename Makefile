@@ -8,7 +8,7 @@ PYTHON ?= $(shell for name in python3 python3.14 python3.13 python3.12 python3.1
 	$$name -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$name && break; done)
 STEP = $(PYTHON) launcher/step.py
 # Many tests wait for real processes, so more of them run at once than there are processors.
-PYTEST := $(BIN)/python -m pytest -n 3 --dist loadfile
+PYTEST := $(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder
 PIP := $(BIN)/python -m pip install --require-hashes --disable-pip-version-check
 # The machine's npm, else the one that requirements-node.txt puts into the virtual environment.
 NPM := PATH="$$PATH:$(CURDIR)/$(BIN)" npm

@@ -43,6 +43,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         takes_long = asked & TAKES_LONG or folder in LISTENS
         if not takes_long and not any(map(item.get_closest_marker, SLOW_MARKS)):
             item.add_marker("quick")
+    # What takes longest begins first, or it would be waited for at the end (`make test`).
+    items.sort(key=lambda item: item.path.parent.name != "e2e")
 
 
 @pytest.hookimpl(wrapper=True)
