@@ -1,12 +1,13 @@
 """Injection of faults, one by one or in a storm."""
 
+from contextlib import suppress
 from typing import ClassVar
 
 import msgspec
 
 from sandbox.faults.fault import Fault
 from sandbox.faults.storm import Storm, StormConfig
-from sandbox.faults.targets import FaultTargets
+from sandbox.faults.targets import BadFault, FaultTargets
 from sandbox.wire import Json
 
 
@@ -43,7 +44,8 @@ class FaultInjector:
         """Inject the faults of the storm that are due."""
         if self.storm:
             for fault in self.storm.pop_due_faults(now_ms):
-                self.inject(fault)
+                with suppress(BadFault):  # of a symbol that an earlier one has delisted
+                    self.inject(fault)
 
     def clear(self) -> None:
         """End the storm and all faults that are in force or still to happen."""

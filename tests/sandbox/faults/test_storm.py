@@ -106,3 +106,12 @@ def test_after_a_storm_rest_holds_the_klines_of_its_own_trades() -> None:
         found = expected.fetch_klines(venue, "BTCUSDT", "1s", startTime=min(wanted))
     for open_ms in sorted(wanted)[1:-1]:
         assert found[open_ms] == wanted[open_ms]
+
+
+def test_a_storm_goes_on_where_the_symbol_of_a_fault_was_delisted() -> None:
+    with running(SandboxConfig([], seed=3)) as venue:
+        assert start_storm(venue, seed=1, every_s=0.02, faults=["delisting", "suspension"]).ok
+        faults = venue.server.faults
+        venue.step_until(lambda: sum(one["fault"] == "delisting" for one in faults.injected) >= 2)
+        venue.pass_time(2_000)
+        assert requests.get(f"{venue.url}/api/v3/ping", timeout=HANG_S).ok
