@@ -7,13 +7,13 @@ booked or believed. The bounds are wide: ten thousand times what was ever seen, 
 for our columns and for exact arithmetic.
 """
 
-from collections.abc import Callable
-from decimal import Decimal
+from collections.abc import Callable, Sequence
+from decimal import Decimal, localcontext
 from typing import Annotated, Any, TypeVar
 
 import msgspec
 
-from foundation.decimals import MAX_PLACES, MAX_WHOLE_DIGITS, is_bounded
+from foundation.decimals import EXACT, ZERO, is_bounded
 
 T = TypeVar("T")
 
@@ -23,7 +23,6 @@ MAX_COUNT = 2**31 - 1
 MIN_TIME_MS, MAX_TIME_MS = 10**12, 10**13 - 1
 # A trade has a time of the exchange's clock, which we know to half a round trip.
 MAX_AHEAD_MS = 10_000
-MIN_AMOUNT, MAX_AMOUNT = Decimal((0, (1,), -MAX_PLACES)), Decimal((0, (1,), MAX_WHOLE_DIGITS))
 MAX_FRAME_BYTES = 1 << 20
 MAX_ANSWER_BYTES = 16 << 20
 
@@ -58,6 +57,19 @@ def is_amount(value: Decimal) -> bool:
 def is_positive(value: Decimal) -> bool:
     """True for an amount above 0."""
     return is_bounded(value) and value > 0
+
+
+def are_positive(values: Sequence[Decimal]) -> bool:
+    """True where all are surely positive amounts; at least one. False says nothing.
+
+    The sum of positive numbers lies above each of them, and keeps the places of the one with
+    most: what would not fit raises. So bounds that hold for the sum hold for all.
+    """
+    try:
+        with localcontext(EXACT):
+            return min(values) > 0 and is_bounded(sum(values, ZERO))
+    except ArithmeticError:  # no number, or too many digits
+        return False
 
 
 def check(valid: bool, what: str) -> None:

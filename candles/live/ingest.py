@@ -1,5 +1,6 @@
 """All symbols of one stream process: each batch handed to the feeds of its symbols."""
 
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import structlog
@@ -127,12 +128,9 @@ def _receiving(answer: Fetched) -> Callable[[SymbolFeed], Folded]:
 
 def grouped(ticks: Sequence[Tick]) -> dict[str, list[Tick]]:
     """Ticks by symbol, in the order in which they came."""
-    by_symbol: dict[str, list[Tick]] = {}
+    by_symbol: defaultdict[str, list[Tick]] = defaultdict(list)
     for tick in ticks:
-        if tick.symbol in by_symbol:
-            by_symbol[tick.symbol].append(tick)
-        else:
-            by_symbol[tick.symbol] = [tick]
+        by_symbol[tick.symbol].append(tick)
     return by_symbol
 
 

@@ -4,8 +4,10 @@ import json
 from decimal import Decimal
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from market.bounds import MAX_AHEAD_MS, BadFrame
+from market.bounds import MAX_AHEAD_MS, BadFrame, are_positive, is_positive
 from market.clock import ExchangeClock
 from market.damage import DamageCounts
 from market.rest_wire import (
@@ -29,6 +31,9 @@ from tests.fuzz.test_targets import ABSURD
 
 NOW_MS = 1_723_161_255_400
 DAY_MS = 86_400_000
+NUMBERS = st.from_regex(
+    r"-?[0-9]{1,18}(\.[0-9]{1,70})?(e[+-]?[0-9]{1,7})?|-?Infinity|s?NaN", fullmatch=True
+)
 
 
 @pytest.mark.parametrize("value", ABSURD)
@@ -61,6 +66,21 @@ def test_ids_and_times_that_cannot_be_make_no_tick(old: bytes, new: bytes) -> No
 def test_a_tick_of_other_decimals_than_usual_is_believed(digits: str) -> None:
     (tick,) = read_frames([seeds.TICK.replace(b"61837.63000000", digits.encode())]).ticks
     assert tick.price == Decimal(digits)
+
+
+@given(st.lists(st.builds(Decimal, NUMBERS), min_size=1))
+def test_amounts_checked_together_are_believed_only_where_each_would_be(
+    values: list[Decimal],
+) -> None:
+    assert not are_positive(values) or all(map(is_positive, values))
+
+
+@pytest.mark.parametrize("odd", ["1e-13", "1." + "0" * 100, "1e15", "1e-2000000", "0e-13", "sNaN"])
+@pytest.mark.parametrize("place", [0, 1, 2])
+def test_one_amount_out_of_bounds_is_not_lost_among_others(odd: str, place: int) -> None:
+    usual = [Decimal("61837.63000000"), Decimal("0.02000000")]
+    assert are_positive(usual)
+    assert not are_positive([*usual[:place], Decimal(odd), *usual[place:]])
 
 
 @pytest.mark.parametrize(
