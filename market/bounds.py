@@ -29,6 +29,7 @@ MAX_ANSWER_BYTES = 16 << 20
 Id = Annotated[int, msgspec.Meta(ge=0, le=MAX_ID)]
 IdOrNone = Annotated[int, msgspec.Meta(ge=-1, le=MAX_ID)]  # -1 where there is none
 Count = Annotated[int, msgspec.Meta(ge=0, le=MAX_COUNT)]
+ErrorCode = Annotated[int, msgspec.Meta(ge=-MAX_COUNT, le=MAX_COUNT)]
 TimeMs = Annotated[int, msgspec.Meta(ge=MIN_TIME_MS, le=MAX_TIME_MS)]
 AnyTimeMs = Annotated[int, msgspec.Meta(ge=0, le=MAX_TIME_MS)]
 SymbolName = Annotated[str, msgspec.Meta(min_length=1, max_length=40)]

@@ -12,6 +12,7 @@ from market.bounds import (
     MIN_TIME_MS,
     BadFrame,
     Count,
+    ErrorCode,
     IdOrNone,
     SymbolName,
     TimeMs,
@@ -62,7 +63,7 @@ class Reply(msgspec.Struct):
     id: int | None = None
     result: list[str] | None = None
     error: dict[str, Any] | None = None
-    code: int | None = None
+    code: ErrorCode | None = None
     msg: str | None = None
 
     @property

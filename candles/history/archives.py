@@ -12,6 +12,7 @@ import zipfile
 import zlib
 from collections.abc import Iterator, Sequence
 from decimal import Decimal
+from functools import partial
 from itertools import chain, islice
 from pathlib import Path
 from typing import IO, Any, NamedTuple
@@ -20,17 +21,23 @@ from msgspec.structs import replace
 
 from candles.intervals import INTERVALS_MS, NAMES
 from candles.ohlcv import OHLCV
+from foundation.decimals import MAX_PLACES, MAX_WHOLE_DIGITS
 
 NAME = re.compile(r"(?P<symbol>[^-]+)-(?P<interval>[^-]+)-.*\.(csv|csv\.gz|zip)")
 HEADER = re.compile(r"open[ _]?time", re.IGNORECASE)
-_AMOUNT = r",(\d+(?:\.\d+)?)"
-_SHORT = rf"(\d+){_AMOUNT * 5}"
-SIX = re.compile(_SHORT, re.ASCII)
-TWELVE = re.compile(rf"{_SHORT},(\d+){_AMOUNT},(\d+){_AMOUNT * 2},[^,]*", re.ASCII)
+# No more digits than amounts from anywhere may have.
+AMOUNT = rf"\d{{1,{MAX_WHOLE_DIGITS}}}(?:\.\d{{1,{MAX_PLACES}}})?"
+COUNT = r"\d{1,9}"
+TIME = r"\d{1,16}"
+_SIX = rf"({TIME})" + rf",({AMOUNT})" * 5
+SIX = re.compile(_SIX, re.ASCII)
+TWELVE = re.compile(rf"{_SIX},({TIME}),({AMOUNT}),({COUNT}),({AMOUNT}),({AMOUNT}),[^,]*", re.ASCII)
 COLUMNS = (
     "open time", "open", "high", "low", "close", "volume", "close time", "quote volume", "trades",
     "taker volume", "taker quote volume",
 )  # fmt: skip
+PATTERNS = {"open time": TIME, "close time": TIME, "trades": COUNT}  # of the others AMOUNT
+MAX_LINE = 1_000  # characters
 FIRST_ROWS = 3  # by which the interval is told
 MILLISECONDS = range(10**12, 10**13)  # the years 2001 to 2286
 MICROSECONDS = range(10**15, 10**16)
@@ -109,7 +116,9 @@ class Archive:
         number = 0
         try:
             with self.path.open("rb") as self._file, self._text(self._file) as lines:
-                for number, line in enumerate(lines, 1):
+                for number, line in enumerate(iter(partial(lines.readline, MAX_LINE + 1), ""), 1):
+                    if len(line) > MAX_LINE:
+                        raise BadArchive(f"{self.path}: line {number} has no end; is it a CSV?")
                     text = line.rstrip("\r\n")
                     if text and not (number == 1 and HEADER.match(text)):
                         yield _row(number, text, interval_ms)
@@ -147,6 +156,8 @@ def _row(line: int, text: str, interval_ms: int) -> ArchiveRow | BadArchiveRow:
         return BadArchiveRow(
             line, f"prices {', '.join(found.groups()[1:5])} are not all between low and high"
         )
+    if not lowest:
+        return BadArchiveRow(line, "low is 0, which is no price")
     candle = OHLCV(open_ms, interval_ms, opened, highest, lowest, closed, Decimal(volume))
     if not more:
         return ArchiveRow(line, candle, complete=False)
@@ -166,7 +177,7 @@ def _row(line: int, text: str, interval_ms: int) -> ArchiveRow | BadArchiveRow:
 
 def _milliseconds(time: str) -> int | None:
     """A time of milliseconds or microseconds in milliseconds; None for one that is neither."""
-    value = int(time[:20])
+    value = int(time)
     if value in MICROSECONDS:
         return value // 1000
     return value if value in MILLISECONDS else None
@@ -177,7 +188,6 @@ def _fault(text: str) -> str:
     if len(cells) not in {6, 12}:
         return f"{len(cells)} columns instead of 6 or 12"
     for name, cell in zip(COLUMNS, cells, strict=False):
-        pattern = r"\d+" if name in {"open time", "close time", "trades"} else r"\d+(\.\d+)?"
-        if not re.fullmatch(pattern, cell, re.ASCII):
+        if not re.fullmatch(PATTERNS.get(name, AMOUNT), cell, re.ASCII):
             return f"{name} is {cell[:40]!r}"
     return f"not a kline: {text[:80]!r}"

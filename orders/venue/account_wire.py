@@ -10,6 +10,7 @@ import msgspec
 from market.bounds import (
     Asset,
     ClientOrderId,
+    ErrorCode,
     Id,
     IdOrNone,
     SymbolName,
@@ -29,7 +30,7 @@ from orders.venue.wire import check_quote, known_status, order_reason
 
 
 class WireError(msgspec.Struct):
-    code: int
+    code: ErrorCode
     msg: Text
 
 

@@ -66,6 +66,12 @@ def test_what_may_have_been_carried_out_is_no_answer(status: int, body: bytes) -
     assert isinstance(failure_of(status, {}, body), OutcomeUnknown)
 
 
+def test_a_code_of_too_many_digits_is_none_of_the_exchange() -> None:
+    failure = failure_of(400, {}, b'{"code": -%s, "msg": ""}' % (b"1" * 1000))
+    assert isinstance(failure, OutcomeUnknown)
+    assert len(str(failure)) < 100
+
+
 def test_a_refusal_keeps_code_and_text() -> None:
     failure = failure_of(400, {}, b'{"code": -1121, "msg": "Invalid symbol."}')
     assert isinstance(failure, Refused)

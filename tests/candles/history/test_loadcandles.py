@@ -142,11 +142,28 @@ def test_rows_that_are_odd_are_told_and_the_rest_is_loaded(tmp_path: Path) -> No
     assert (report.missing, report.gaps) == (6, 2)
 
 
-@pytest.mark.parametrize("value", ["NaN", "-1", "1e3", "1_0", "٣", " 1", ""])
+@pytest.mark.parametrize(
+    "value", ["NaN", "-1", "1e3", "1_0", "٣", " 1", "", "1" * 16, f"1.{'0' * 13}"]
+)
 def test_a_number_is_digits_and_a_point(tmp_path: Path, value: str) -> None:
     assert load(file(tmp_path, six(0, value))).bad_rows == [
         BadArchiveRow(1, f"volume is {value!r}")
     ]
+
+
+def test_trades_are_as_many_as_we_can_keep_and_a_price_is_above_zero(tmp_path: Path) -> None:
+    many = twelve(0).replace(",7,", f",{2**63},")
+    assert many != twelve(0)
+    report = load(file(tmp_path, many, f"{minute_ms(1)},0,1,0,1,1", twelve(2)))
+    assert report.bad_rows == [
+        BadArchiveRow(1, f"trades is '{2**63}'"),
+        BadArchiveRow(2, "low is 0, which is no price"),
+    ]
+    assert report.new == 1
+
+
+def test_a_line_without_an_end_is_not_read_to_it(tmp_path: Path) -> None:
+    assert "line 2 has no end" in refusal_of(file(tmp_path, six(0), "1" * 100_000_000))
 
 
 def test_of_many_bad_rows_the_first_are_told(tmp_path: Path) -> None:
