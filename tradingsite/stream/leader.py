@@ -110,7 +110,8 @@ class Leader:
             self.ingest.on_silent(newly_silent)
             for symbol in newly_silent:
                 self._heard.pop(symbol, None)
-        known = [symbol for symbol in newly_live if symbol in self.ingest.feeds]
+        # A new symbol may have become live in this very turn, and stand in it twice.
+        known = [symbol for symbol in dict.fromkeys(newly_live) if symbol in self.ingest.feeds]
         if not known:
             return {}
         heard = {symbol: self._heard.pop(symbol, ()) for symbol in known}
