@@ -5,7 +5,7 @@ from decimal import Decimal
 
 from candles.ohlcv import OHLCV
 from foundation.decimals import plain
-from market.wire import KlineEvent
+from market.wire.frames import KlineEvent
 
 # What a kline tells, in the exchange's order. Source: Binance Spot REST, "Kline/Candlestick data".
 FIELDS = (

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from candles.intervals import INTERVALS_MS, floor_ms
 from candles.ohlcv import OHLCV
 from market.rest import MarketRest
-from market.rest_wire import KlineRow
+from market.wire.rest import KlineRow
 
 HISTORY = 1000  # candles an interval starts with where none are stored; one answer holds them
 MIN_KLINE_AGE_MS = 2_000  # a kline is trusted once it is closed for this long

@@ -11,11 +11,11 @@ from candles import services
 from candles.live.state import read_states
 from foundation.redis import connection
 from foundation.times import now_ms, to_time
-from market.bounds import BadFrame
 from market.failures import ExchangeUnreachable
 from market.models import GONE, Symbol
 from market.rest import MarketRest, market_rest
 from market.tasks import ask_about
+from market.wire.bounds import BadFrame
 
 SILENT_MS = 20_000  # nobody has traded for so long
 logger = structlog.get_logger(__name__)

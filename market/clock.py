@@ -4,7 +4,7 @@ import time
 from typing import Protocol
 
 from foundation.times import now_ms
-from market.bounds import MAX_AHEAD_MS
+from market.wire.bounds import MAX_AHEAD_MS
 
 MAX_ROUND_TRIP_MS = 1_000  # there and back; a slower answer says too little of the time
 

@@ -11,7 +11,7 @@ from math import isfinite
 import msgspec
 
 from foundation.times import now_ms
-from market.bounds import DECODE_ERRORS, ErrorCode
+from market.wire.bounds import DECODE_ERRORS, ErrorCode
 
 # Documented as "execution status unknown", or as overload met on the way.
 UNKNOWN_CODES = frozenset({-1000, -1001, -1006, -1007, -1008})

@@ -10,13 +10,15 @@ from urllib.parse import urlencode
 from django.conf import settings
 
 from foundation.times import now_ms
-from market.bounds import MAX_ID, MAX_TIME_MS
 from market.clock import ExchangeClock
 from market.failures import ExchangeUnreachable
 from market.ratelimit.grants import Grant, Priority, RateLimited
 from market.ratelimit.limiter import RateLimiter, shared_limiter
 from market.ratelimit.weights import request_weight
-from market.rest_wire import (
+from market.ticks import Tick
+from market.transport import HttpTransport, not_sent
+from market.wire.bounds import MAX_ID, MAX_TIME_MS
+from market.wire.rest import (
     KlineRow,
     SymbolInfo,
     check_ascending,
@@ -29,9 +31,7 @@ from market.rest_wire import (
     read_server_time,
     read_weight_limit,
 )
-from market.rows import Rows
-from market.ticks import Tick
-from market.transport import HttpTransport, not_sent
+from market.wire.rows import Rows
 
 HEADERS = {"Accept": "application/json", "Accept-Encoding": "gzip, deflate"}
 ANSWER_TIMEOUT_S = 10.0  # the exchange's own bound

@@ -6,11 +6,11 @@ import structlog
 from django.conf import settings
 from django.db import transaction
 
-from market.bounds import BadFrame
 from market.failures import ExchangeUnreachable, Refused
 from market.models import GONE, Symbol
 from market.rest import MarketRest, market_rest
-from market.rest_wire import SymbolInfo
+from market.wire.bounds import BadFrame
+from market.wire.rest import SymbolInfo
 
 __all__ = [
     "UnknownSymbol",

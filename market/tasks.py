@@ -7,11 +7,11 @@ from celery import shared_task
 
 from foundation.redis import connection
 from market import services
-from market.bounds import BadFrame
 from market.failures import ExchangeUnreachable
 from market.models import GONE, Symbol
 from market.rest import market_rest
 from market.services import UnknownSymbol
+from market.wire.bounds import BadFrame
 
 ASK_AGAIN_S = 3  # about one symbol
 ASKED_KEY = "market:asked:{name}"  # string, expires: the exchange was asked about it just now

@@ -5,7 +5,7 @@ from enum import StrEnum
 
 import msgspec
 
-from market.bounds import AnyTimeMs, Id, SymbolName
+from market.wire.bounds import AnyTimeMs, Id, SymbolName
 
 
 class Side(StrEnum):
@@ -35,7 +35,7 @@ class Tick(
     `price` is in quote asset per unit of base asset, `quantity` in base asset, `time_ms` the
     exchange's trade time. `tick_id` rises by one per symbol: a jump means ticks to fetch.
     The `rename` above holds the wire's letters, so a frame is decoded straight into a tick.
-    Decoding checks the whole numbers; `market.wire.read_frames` the rest.
+    Decoding checks the whole numbers; `market.wire.frames.read_frames` the rest.
     Source: Binance Spot, WebSocket Streams, "Aggregate Trade Streams".
     """
 

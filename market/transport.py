@@ -10,11 +10,11 @@ from requests.adapters import HTTPAdapter
 from requests.structures import CaseInsensitiveDict
 
 from foundation.outages import RETRY_S
-from market.bounds import MAX_ANSWER_BYTES
 from market.failures import Busy, OutcomeUnknown, failure_of
 from market.proxies import request_options
 from market.ratelimit.grants import Grant, RateLimited
 from market.ratelimit.limiter import RateLimiter
+from market.wire.bounds import MAX_ANSWER_BYTES
 
 CONNECT_TIMEOUT_S = 3.05
 READ_BYTES = 65_536

@@ -10,7 +10,7 @@ from candles.models import Candle
 from candles.ohlcv import OHLCV
 from market.models import Symbol
 from market.ticks import Side, Tick
-from market.wire import KlineEvent
+from market.wire.frames import KlineEvent
 from orders.core.position import Fill
 from orders.core.risk import Intent
 from orders.models import Order

@@ -5,8 +5,8 @@ from collections.abc import Iterable
 from dataclasses import replace
 from decimal import Decimal
 
-from market.rows import Rows
 from market.ticks import Side
+from market.wire.rows import Rows
 from orders.core.position import Fill
 from orders.core.status import ENDED, OrderStatus
 from orders.venue.exchange import (

@@ -15,11 +15,11 @@ from candles.services.missing import missing_open_times
 from candles.services.recording import record_history, stored_until
 from foundation.backoff import Backoff
 from foundation.times import to_time
-from market.bounds import BadFrame
 from market.failures import ExchangeUnreachable
 from market.models import Symbol
 from market.rest import MAX_ROWS, MAX_WAIT_S, MarketRest
-from market.rest_wire import KlineRow
+from market.wire.bounds import BadFrame
+from market.wire.rest import KlineRow
 
 logger = structlog.get_logger(__name__)
 T = TypeVar("T")

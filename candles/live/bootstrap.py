@@ -7,9 +7,9 @@ import msgspec
 from candles.intervals import INTERVALS_MS, MINUTE_MS, SECOND_MS, floor_ms
 from candles.klines import MIN_KLINE_AGE_MS, fetch_history, missing_span
 from candles.ohlcv import OHLCV, base_interval_ms, flat, merged
-from market.bounds import BadFrame
 from market.rest import MAX_ROWS, MarketRest
 from market.ticks import Tick
+from market.wire.bounds import BadFrame
 
 
 class Bootstrap(msgspec.Struct, frozen=True):

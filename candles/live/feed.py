@@ -18,7 +18,7 @@ from candles.live.state import Counts, SymbolState
 from candles.ohlcv import OHLCV
 from candles.rollup import SymbolCandles
 from market.ticks import Tick
-from market.wire import KlineEvent
+from market.wire.frames import KlineEvent
 
 logger = structlog.get_logger(__name__)
 

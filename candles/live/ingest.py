@@ -13,7 +13,7 @@ from candles.live.missing import Fetched, FetchRequest
 from candles.live.state import SymbolState
 from candles.ohlcv import base_interval_ms
 from market.ticks import Tick
-from market.wire import KlineEvent
+from market.wire.frames import KlineEvent
 
 logger = structlog.get_logger(__name__)
 

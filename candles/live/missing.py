@@ -10,11 +10,11 @@ import structlog
 from candles.live.bootstrap import Bootstrap
 from foundation.backoff import Backoff
 from foundation.worker import WorkerPool, while_database_away
-from market.bounds import BadFrame
 from market.failures import ExchangeUnreachable, Refused
 from market.rest import MAX_ROWS, MarketRest
-from market.rows import Rows
 from market.ticks import Tick
+from market.wire.bounds import BadFrame
+from market.wire.rows import Rows
 
 logger = structlog.get_logger(__name__)
 

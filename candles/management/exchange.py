@@ -8,11 +8,11 @@ from types import FrameType
 
 from django.core.management.base import CommandError
 
-from market.bounds import BadFrame
 from market.failures import ExchangeUnreachable, Refused
 from market.models import Symbol
 from market.rest import MarketRest
 from market.services import UnknownSymbol, get_or_fetch_symbol
+from market.wire.bounds import BadFrame
 
 STOPPED = 130  # a shell's word for a program that SIGINT ended
 

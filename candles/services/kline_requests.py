@@ -17,10 +17,10 @@ import structlog
 from candles.intervals import HOUR_MS, INTERVALS_MS
 from candles.klines import from_kline
 from candles.ohlcv import OHLCV
-from market.bounds import BadFrame
 from market.failures import Refused
 from market.models import Symbol
 from market.rest import MAX_ROWS, MarketRest
+from market.wire.bounds import BadFrame
 
 logger = structlog.get_logger(__name__)
 

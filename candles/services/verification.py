@@ -20,7 +20,7 @@ from candles.services.revising import revise, values_of
 from foundation.times import to_ms, to_time
 from market.models import Symbol
 from market.rest import MarketRest
-from market.wire import KlineEvent
+from market.wire.frames import KlineEvent
 
 # A kline may lag behind the trades, or err for a moment: only what it says for so long counts.
 REPAIR_AFTER = timedelta(seconds=10)

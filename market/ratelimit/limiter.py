@@ -28,7 +28,6 @@ from redis.commands.core import Script
 from redis.exceptions import RedisError
 
 from foundation.redis import connection
-from market.damage import damage
 from market.ratelimit import headers
 from market.ratelimit.grants import (
     MINUTE_S,
@@ -43,6 +42,7 @@ from market.ratelimit.grants import (
 from market.ratelimit.local import LocalCounts
 from market.ratelimit.lua import load_script
 from market.ratelimit.weights import ORDER_LIMITS, WEIGHT_LIMIT
+from market.wire.damage import damage
 
 logger = structlog.get_logger(__name__)
 

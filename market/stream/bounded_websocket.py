@@ -5,7 +5,7 @@ from typing import Any
 from websocket import ABNF, WebSocket, WebSocketProtocolException
 from websocket._abnf import continuous_frame, frame_buffer
 
-from market.bounds import MAX_FRAME_BYTES
+from market.wire.bounds import MAX_FRAME_BYTES
 
 
 class _Frames(frame_buffer):

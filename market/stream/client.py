@@ -10,12 +10,12 @@ import structlog
 from websocket import WebSocketException
 
 from foundation.backoff import Backoff
-from market.bounds import MAX_TIME_MS
 from market.clock import ExchangeClock
 from market.stream.connection import DEFAULT_TIMING, Connection, ConnectionState, Timing
 from market.stream.handover import Handover
 from market.stream.websocket import BATCH_BYTES
-from market.wire import StreamBatch
+from market.wire.bounds import MAX_TIME_MS
+from market.wire.frames import StreamBatch
 
 logger = structlog.get_logger(__name__)
 

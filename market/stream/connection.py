@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from foundation.backoff import Backoff
-from market.bounds import MAX_TIME_MS
-from market.damage import damage
 from market.stream.subscriptions import Subscriptions
 from market.stream.websocket import BATCH_BYTES, BatchSocket, Dial
-from market.wire import KlineEvent, StreamBatch, read_frames
+from market.wire.bounds import MAX_TIME_MS
+from market.wire.damage import damage
+from market.wire.frames import KlineEvent, StreamBatch, read_frames
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 
 from websocket import WebSocketException
 
-from market.wire import Reply
+from market.wire.frames import Reply
 
 MAX_NAMES_PER_MESSAGE = 200  # longer lists have failed silently
 # The exchange allows 5 messages a second, and answers to its pings count among them.

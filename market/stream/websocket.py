@@ -14,8 +14,8 @@ from websocket import (
     WebSocketProtocolException,
 )
 
-from market.bounds import MAX_FRAME_BYTES
 from market.proxies import socket_options
+from market.wire.bounds import MAX_FRAME_BYTES
 
 KERNEL_BYTES = 1 << 20  # what the kernel may hold for us, so that a burst waits there
 BATCH_BYTES = 16 * 65_536  # in a rush, many ticks a symbol at once are cheaper

@@ -7,9 +7,9 @@ import websocket
 from websocket import ABNF, WebSocketTimeoutException
 
 from foundation.times import now_ms
-from market.bounds import BadFrame
 from market.proxies import socket_options
 from market.stream.bounded_websocket import BoundedSocket
+from market.wire.bounds import BadFrame
 from orders.venue import account_wire as wire
 from orders.venue.exchange import Execution
 

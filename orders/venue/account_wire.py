@@ -1,13 +1,15 @@
 """Binance's messages of the account's own stream, read into our values.
 
-A message that is damaged raises BadFrame (`market.bounds`); what it said is found by reconciling.
+A message that is damaged raises BadFrame (`market.wire.bounds`); what it said is found by
+reconciling.
 """
 
 from decimal import Decimal
 
 import msgspec
 
-from market.bounds import (
+from market.ticks import Side
+from market.wire.bounds import (
     Asset,
     ClientOrderId,
     ErrorCode,
@@ -22,7 +24,6 @@ from market.bounds import (
     check_positive,
     decode,
 )
-from market.ticks import Side
 from orders.core.position import Fill
 from orders.core.status import OrderStatus
 from orders.venue.exchange import Execution, ExecutionReport, ListedOrder

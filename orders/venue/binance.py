@@ -11,15 +11,15 @@ from django.conf import settings
 
 from foundation.decimals import plain
 from foundation.times import now_ms
-from market.bounds import BadFrame
 from market.clock import ExchangeClock
 from market.ratelimit.grants import Grant, OrderPriority, Priority, RateLimited
 from market.ratelimit.limiter import shared_limiter
 from market.ratelimit.weights import request_weight
-from market.rest_wire import read_server_time
-from market.rows import Rows
 from market.ticks import Side
 from market.transport import Answer, HttpTransport, not_sent
+from market.wire.bounds import BadFrame
+from market.wire.rest import read_server_time
+from market.wire.rows import Rows
 from orders.venue import wire
 from orders.venue.exchange import (
     Busy,

@@ -5,8 +5,8 @@ from decimal import Decimal
 from typing import Protocol
 
 from market.failures import Busy, OutcomeUnknown, Refused
-from market.rows import Rows
 from market.ticks import Side
+from market.wire.rows import Rows
 from orders.core.position import Fill
 from orders.core.status import OrderStatus
 

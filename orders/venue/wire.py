@@ -1,9 +1,9 @@
 """Binance's answers to signed requests and account events, read into our values and failures.
 
-Each value is held against what can be and each answer against what was asked (`market.bounds`).
-An answer about one order that is damaged is OutcomeUnknown: the order is looked up again. A row
-of a list costs that row alone (`market.rows`). An event that is damaged raises BadFrame, and what
-it said is found by reconciling.
+Each value is held against what can be and each answer against what was asked
+(`market.wire.bounds`). An answer about one order that is damaged is OutcomeUnknown: the order is
+looked up again. A row of a list costs that row alone (`market.wire.rows`). An event that is damaged
+raises BadFrame, and what it said is found by reconciling.
 """
 
 from collections.abc import Callable, Iterable
@@ -13,7 +13,8 @@ from typing import TypeVar
 import msgspec
 
 from foundation.decimals import EXACT, is_bounded
-from market.bounds import (
+from market.ticks import Side
+from market.wire.bounds import (
     Asset,
     BadFrame,
     ClientOrderId,
@@ -27,8 +28,7 @@ from market.bounds import (
     decode,
     shown,
 )
-from market.rows import Rows, read_rows
-from market.ticks import Side
+from market.wire.rows import Rows, read_rows
 from orders.core.position import Fill
 from orders.core.status import OrderStatus
 from orders.venue.exchange import (

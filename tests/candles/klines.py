@@ -8,8 +8,8 @@ from candles.intervals import MINUTE_MS
 from candles.ohlcv import OHLCV
 from market.failures import ExchangeUnreachable, Refused
 from market.rest import MAX_ROWS, MarketRest
-from market.rest_wire import KlineRow
-from market.rows import Rows
+from market.wire.rest import KlineRow
+from market.wire.rows import Rows
 from tests.builders import NOON_MS
 
 

@@ -19,9 +19,13 @@ from websocket import WebSocketException
 
 from candles.history.archives import Archive, ArchiveRow, BadArchive
 from foundation.decimals import is_bounded
-from market.bounds import MAX_COUNT, MAX_ID, MAX_TIME_MS, MIN_TIME_MS, BadFrame
 from market.failures import MAX_WAIT_S, Busy, OutcomeUnknown, Refused, failure_of
-from market.rest_wire import (
+from market.rules import SymbolRules
+from market.stream.websocket import BatchSocket
+from market.ticks import Side
+from market.wire.bounds import MAX_COUNT, MAX_ID, MAX_TIME_MS, MIN_TIME_MS, BadFrame
+from market.wire.frames import read_frames
+from market.wire.rest import (
     check_ascending,
     check_interval,
     contradicts_itself,
@@ -32,10 +36,6 @@ from market.rest_wire import (
     read_server_time,
     read_weight_limit,
 )
-from market.rules import SymbolRules
-from market.stream.websocket import BatchSocket
-from market.ticks import Side
-from market.wire import read_frames
 from orders.venue import account_wire, wire
 from orders.venue.exchange import OrderRequest
 from tests.fuzz import seeds

@@ -3,8 +3,8 @@ import pytest
 from market.failures import ExchangeUnreachable
 from market.models import Symbol
 from market.rest import MarketRest
-from market.rest_wire import SymbolInfo
 from market.services import UnknownSymbol, load_symbols, refresh, symbol_of_records
+from market.wire.rest import SymbolInfo
 from tests.builders import symbol
 
 pytestmark = pytest.mark.django_db

@@ -10,8 +10,8 @@ from candles.live.ingest import Ingest
 from candles.live.state import Batch, StreamState, TickRun, UnrecordedCandle
 from foundation.outages import RETRY_S
 from foundation.times import now_ms
-from market.damage import damage
 from market.ticks import Tick
+from market.wire.damage import damage
 from tradingsite.stream.context import StreamContext
 from tradingsite.stream.pace import Pace
 from tradingsite.stream.recorder import MAX_HELD, Recorder

@@ -23,7 +23,7 @@ from candles.live.missing import Fetched, Fetcher, FetchRequest, Refiller
 from candles.live.state import forget, read_states, recent_ticks
 from market.failures import ExchangeUnreachable
 from market.ticks import Tick
-from market.wire import StreamBatch
+from market.wire.frames import StreamBatch
 from orders.events import account_subscribed
 from orders.services import apply_executions
 from orders.venue.account_stream import AccountStream

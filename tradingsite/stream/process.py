@@ -14,12 +14,12 @@ from candles.live.lease import Fenced
 from candles.live.state import StateWriter
 from candles.shards import Shard
 from foundation.outages import RETRY_S
-from market.bounds import BadFrame
 from market.failures import ExchangeUnreachable, Refused
 from market.models import Symbol
 from market.rest import MarketRest
 from market.stream.client import MarketStream
-from market.wire import StreamBatch
+from market.wire.bounds import BadFrame
+from market.wire.frames import StreamBatch
 from tradingsite.stream.checkpointer import Disconnected, UnsavedOverflow
 from tradingsite.stream.context import StreamContext
 from tradingsite.stream.leader import Leader

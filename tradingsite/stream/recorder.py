@@ -19,7 +19,7 @@ from foundation.times import now_ms
 from foundation.worker import DatabaseWorker
 from market.models import Symbol
 from market.ticks import Tick
-from market.wire import KlineEvent
+from market.wire.frames import KlineEvent
 
 logger = structlog.get_logger(__name__)
 

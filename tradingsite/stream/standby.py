@@ -9,7 +9,7 @@ from redis.exceptions import RedisError
 from candles.live.ingest import grouped
 from foundation.outages import RETRY_S
 from market.ticks import Tick
-from market.wire import StreamBatch
+from market.wire.frames import StreamBatch
 from tradingsite.stream.context import StreamContext
 
 POLL_S = 0.1  # how often a standby looks whether the leader lives

@@ -18,11 +18,11 @@ from candles.management.exchange import STOPPED, exchange_session
 from candles.management.output import table, time_text
 from candles.models import Candle
 from foundation.times import to_time
-from market.bounds import BadFrame
 from market.failures import Refused
 from market.models import Symbol
 from market.rest import MarketRest, market_rest
 from market.services import UNKNOWN_SYMBOL_CODES
+from market.wire.bounds import BadFrame
 
 RECORDED_MS = 10_000  # after its end a candle is here, and the exchange's no longer changes
 DAY_MS = 24 * HOUR_MS

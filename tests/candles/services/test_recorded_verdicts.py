@@ -11,7 +11,7 @@ from candles.live.state import UnrecordedCandle
 from candles.models import Candle, Verdict
 from candles.ohlcv import OHLCV
 from market.ticks import Tick
-from market.wire import KlineEvent
+from market.wire.frames import KlineEvent
 from sandbox.data.kline_builder import ClosedKline, KlineBuilder
 from sandbox.data.tape import Trade
 from tests import recorded as data

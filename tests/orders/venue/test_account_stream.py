@@ -15,10 +15,10 @@ from django.utils import timezone
 from websocket import WebSocket
 
 from foundation.times import to_ms
-from market.bounds import BadFrame
 from market.models import Symbol
 from market.rest import MarketRest
 from market.ticks import Side
+from market.wire.bounds import BadFrame
 from orders.core.status import OrderStatus
 from orders.events import (
     account_subscribed,

@@ -26,9 +26,9 @@ from candles.shards import Shard
 from foundation.times import to_time
 from market.models import Symbol
 from market.rest import MarketRest
-from market.rows import Rows
 from market.ticks import Tick
-from market.wire import StreamBatch
+from market.wire.frames import StreamBatch
+from market.wire.rows import Rows
 from tests.builders import symbol, tick
 from tests.servers import HANG_S, eventually
 from tradingsite.stream import checkpointer

@@ -18,7 +18,7 @@ from candles.ohlcv import OHLCV, flat
 from foundation import worker as worker_module
 from foundation.worker import DatabaseWorker
 from market.models import Symbol
-from market.wire import KlineEvent
+from market.wire.frames import KlineEvent
 from tests.builders import kline_event, symbol, tick
 from tests.servers import HANG_S
 from tests.workers import work_off

@@ -8,8 +8,8 @@ from decimal import Decimal
 import pytest
 
 from market.models import Symbol
-from market.rows import Rows
 from market.ticks import Side
+from market.wire.rows import Rows
 from orders import tasks
 from orders.core.status import OrderStatus
 from orders.events import symbol_refused

@@ -7,10 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from market.bounds import MAX_AHEAD_MS, BadFrame, are_positive, is_positive
 from market.clock import ExchangeClock
-from market.damage import DamageCounts
-from market.rest_wire import (
+from market.wire.bounds import MAX_AHEAD_MS, BadFrame, are_positive, is_positive
+from market.wire.damage import DamageCounts
+from market.wire.frames import read_frames
+from market.wire.rest import (
     check_interval,
     read_agg_trades,
     read_exchange_info,
@@ -18,7 +19,6 @@ from market.rest_wire import (
     read_order_limits,
     read_weight_limit,
 )
-from market.wire import read_frames
 from orders.core.status import OrderStatus
 from orders.venue import wire
 from orders.venue.account_wire import read_execution

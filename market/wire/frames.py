@@ -6,7 +6,8 @@ from typing import Any, Literal, TypeVar
 
 import msgspec
 
-from market.bounds import (
+from market.ticks import Tick
+from market.wire.bounds import (
     DECODE_ERRORS,
     MAX_TIME_MS,
     MIN_TIME_MS,
@@ -22,7 +23,6 @@ from market.bounds import (
     check_amounts,
     check_positive,
 )
-from market.ticks import Tick
 
 T = TypeVar("T")
 

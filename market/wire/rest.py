@@ -1,6 +1,6 @@
 """Wire format of the exchange's public answers over REST, read once at the border.
 
-A row of a list that cannot be read costs that row alone (`market.rows`); an answer to another
+A row of a list that cannot be read costs that row alone (`market.wire.rows`); an answer to another
 question than was asked is damage as a whole.
 """
 
@@ -11,7 +11,9 @@ from typing import Any
 
 import msgspec
 
-from market.bounds import (
+from market.rules import SymbolRules
+from market.ticks import Tick
+from market.wire.bounds import (
     MAX_COUNT,
     MAX_TIME_MS,
     Asset,
@@ -27,10 +29,8 @@ from market.bounds import (
     is_amount,
     shown,
 )
-from market.rows import Rows, read_rows
-from market.rules import SymbolRules
-from market.ticks import Tick
-from market.wire import check_range, check_tick
+from market.wire.frames import check_range, check_tick
+from market.wire.rows import Rows, read_rows
 
 MAX_FILTERS = 64  # of a symbol; the exchange has a dozen
 # Less weight a minute than some single requests take would lock us out for good.

@@ -5,8 +5,8 @@ from typing import TypeVar
 
 import msgspec
 
-from market.bounds import BadFrame, decode
-from market.damage import damage
+from market.wire.bounds import BadFrame, decode
+from market.wire.damage import damage
 
 T = TypeVar("T")
 R = TypeVar("R")
