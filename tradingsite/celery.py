@@ -60,6 +60,7 @@ app.conf.update(
     task_acks_late=True,  # a task whose worker was killed goes to another
     task_reject_on_worker_lost=True,
     worker_prefetch_multiplier=1,
+    worker_consumer="tradingsite.broker_loss:LastingConsumer",
     broker_connection_retry_on_startup=True,
     broker_connection_max_retries=None,  # Redis comes back some day
     # A publisher that waits for Redis holds up its own work; sweeps do what is not published.

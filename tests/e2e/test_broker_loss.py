@@ -1,0 +1,23 @@
+"""A worker whose Redis is killed while it has tasks in hand."""
+
+import pytest
+import redis as redis_library
+
+from tests.servers import HANG_S, Redis, eventually
+from tradingsite.tasks import BEAT_KEY
+
+pytestmark = [pytest.mark.processes, pytest.mark.timeout(5 * HANG_S)]
+
+
+def test_a_worker_goes_on_after_its_broker_was_killed_amid_a_task(system):
+    sandbox, site = system(TRADING_ENABLED="false")
+    sandbox.inject("slow_rest", seconds=600, ms=4_000)
+    worker = site.start("worker")  # which reconciles the account as soon as it is up
+    client = redis_library.Redis.from_url(site.redis.url)
+    assert eventually(lambda: client.hlen("unacked"), HANG_S), worker.text()
+    site.redis.kill()
+    site.redis = Redis(site.folder)
+    client.delete(BEAT_KEY)
+    site.start("beat")
+    assert eventually(lambda: client.exists(BEAT_KEY), 2 * HANG_S), worker.text()
+    assert worker.process.poll() is None
