@@ -20,12 +20,12 @@ from launcher.preparation import Preparation
 
 def main() -> int:
     os.umask(0o077)  # what is written is its owner's alone
-    with closing(Output(sys.stdout.fileno(), system.NAMES)) as output:
-        try:
+    try:
+        with closing(Output(sys.stdout.fileno(), system.NAMES)) as output:
             return asyncio.run(launch(output))
-        except CannotStart as refusal:
-            print(refusal.why, file=sys.stderr)  # noqa: T201
-            return 2
+    except CannotStart as refusal:
+        sys.stderr.write(f"{refusal.why}\n")
+        return 2
 
 
 async def launch(output: Output) -> int:

@@ -3,10 +3,11 @@
 import asyncio
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Coroutine, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from launcher.child import Child
 from launcher.output import Output
@@ -16,6 +17,7 @@ MIN_PAUSE_S, MAX_PAUSE_S = 0.5, 15.0
 STABLE_AFTER_S = 30.0
 MIN_GRACE_S = 0.3
 OUTPUT_ENDS_WITHIN_S = 1.0
+UNUSABLE = 2  # the exit code of a command that cannot run with these words or settings
 LAST_LINES, MAX_SHOWN_BYTES = 3, 300
 
 
@@ -64,7 +66,12 @@ class Supervisor:
 
     The descriptors in `keep_open` stay open in all of them, and in what they start. `logs` are
     files that a command writes to instead of its output, by its name.
+
+    A command whose first life ends with the code UNUSABLE would end so for ever: the task that
+    runs it is cancelled then, and `unusable` names the command.
     """
+
+    unusable: str | None = None
 
     def __init__(
         self,
@@ -90,7 +97,10 @@ class Supervisor:
         Then SIGTERM to all of them; who is still there `killed_after_s` after the first block of
         this supervisor ended is killed, with all that it started.
         """
-        processes = [SupervisedProcess(name, command, self) for name, command in commands.items()]
+        give_up = partial(self._give_up, cast("asyncio.Task[object]", asyncio.current_task()))
+        processes = [
+            SupervisedProcess(name, command, self, give_up) for name, command in commands.items()
+        ]
         async with asyncio.TaskGroup() as group:
             tasks = [group.create_task(process.run()) for process in processes]
             try:
@@ -138,15 +148,25 @@ class Supervisor:
     def close(self) -> None:
         self._watchdog.close()
 
+    def _give_up(self, task: "asyncio.Task[object]", name: str) -> None:
+        self.unusable = self.unusable or name
+        task.cancel()
+
     def _watch(self) -> None:
         self._watchdog.watch(child.pid for child in self._children)
 
 
 class SupervisedProcess:
-    """A command that is started again when it ends unasked, until `stop`."""
+    """A command that is started again when it ends unasked, until `stop`.
 
-    def __init__(self, name: str, command: str, supervisor: Supervisor) -> None:
+    `give_up` is called with its name where its first life shows that none can last.
+    """
+
+    def __init__(
+        self, name: str, command: str, supervisor: Supervisor, give_up: Callable[[str], None]
+    ) -> None:
         self._name, self._command, self._supervisor = name, command, supervisor
+        self._give_up = give_up
         self._stopping = asyncio.Event()
         self._grace_s = 0.0
         self._last_lines: deque[bytes] = deque(maxlen=LAST_LINES)
@@ -157,12 +177,15 @@ class SupervisedProcess:
         self._stopping.set()
 
     async def run(self) -> None:
-        pause_s, short_lives = MIN_PAUSE_S, 0
+        pause_s, lives, short_lives = MIN_PAUSE_S, 0, 0
         while not self._stopping.is_set():
-            born_s = time.monotonic()
-            end = await self._live()
+            born_s, lives = time.monotonic(), lives + 1
+            code, end = await self._live()
             if self._stopping.is_set():
                 self._supervisor.output.say(f"{self._name} stopped ({end})")
+                return
+            if lives == 1 and code == UNUSABLE:
+                self._give_up(self._name)
                 return
             lived_s = time.monotonic() - born_s
             pause_s = next_pause_s(pause_s, lived_s)
@@ -172,8 +195,8 @@ class SupervisedProcess:
                 self._say_why(short_lives)
             await done_within(self._stopping.wait(), pause_s)
 
-    async def _live(self) -> str:
-        """One life; how it ended."""
+    async def _live(self) -> tuple[int | None, str]:
+        """One life: its exit code, and how it ended in words."""
         self._last_lines.clear()
         try:
             async with self._supervisor.child(self._name, self._command, self._last_lines) as child:
@@ -181,8 +204,8 @@ class SupervisedProcess:
                 if not child.exited.is_set():
                     await self._end(child)
         except OSError as error:  # it could not even be started
-            return str(error)
-        return f"code {child.returncode}"
+            return None, str(error)
+        return child.returncode, f"code {child.returncode}"
 
     async def _end(self, child: Child) -> None:
         child.terminate()

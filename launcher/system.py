@@ -12,7 +12,7 @@ from pathlib import Path
 from launcher import procfile, redis_server
 from launcher.configuration import Configuration
 from launcher.output import Output
-from launcher.preflight import make_folder
+from launcher.preflight import CannotStart, make_folder
 from launcher.preparation import NAME as PREPARE
 from launcher.preparation import Preparation
 from launcher.ready import announce_when_ready, listens
@@ -40,6 +40,8 @@ async def run(
 ) -> int:
     """Run all that the settings ask for until this is cancelled, or nothing where the preparation
     fails: then its exit code is returned. The descriptor `lock` stays open in all of it.
+
+    Raises CannotStart where a process cannot run with these settings.
     """
     supervisor = Supervisor(
         output,
@@ -49,22 +51,36 @@ async def run(
         logs={REDIS: redis_log(configuration)},
     )
     with closing(supervisor):
-        async with AsyncExitStack() as stack:  # what comes last stops first
-            servers = list(dependencies(configuration))
-            for server in servers:
-                await stack.enter_async_context(
-                    supervisor.running(
-                        {server.name: server.command}, killed_after_s=server.killed_after_s
-                    )
-                )
-            if code := await preparation.finish(output):
-                return code  # it has said why
-            await ready(servers)
+        try:
+            return await _run(configuration, preparation, output, supervisor)
+        except asyncio.CancelledError:
+            if supervisor.unusable is None:
+                raise
+            raise CannotStart(
+                f"{supervisor.unusable} cannot run with these settings, and nothing is started"
+                " again: correct what it names above, in .env or the environment"
+            ) from None
+
+
+async def _run(
+    configuration: Configuration, preparation: Preparation, output: Output, supervisor: Supervisor
+) -> int:
+    async with AsyncExitStack() as stack:  # what comes last stops first
+        servers = list(dependencies(configuration))
+        for server in servers:
             await stack.enter_async_context(
-                supervisor.running(procfile.commands(), killed_after_s=SITE_KILLED_AFTER_S)
+                supervisor.running(
+                    {server.name: server.command}, killed_after_s=server.killed_after_s
+                )
             )
-            await announce_when_ready(configuration, output.say)
-            await asyncio.Event().wait()
+        if code := await preparation.finish(output):
+            return code  # it has said why
+        await ready(servers)
+        await stack.enter_async_context(
+            supervisor.running(procfile.commands(), killed_after_s=SITE_KILLED_AFTER_S)
+        )
+        await announce_when_ready(configuration, output.say)
+        await asyncio.Event().wait()
     return 0
 
 

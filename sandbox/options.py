@@ -5,6 +5,7 @@ import os
 from decimal import Decimal, InvalidOperation
 from fractions import Fraction
 from pathlib import Path
+from typing import NoReturn
 
 from sandbox.clock import DAY_MS
 from sandbox.config import SAMPLE_KEY, SAMPLE_SECRET, Credentials, SandboxConfig
@@ -77,8 +78,15 @@ def parse_storm_pause(text: str) -> Fraction:
     return value
 
 
+class OneLineParser(argparse.ArgumentParser):
+    """A parser that refuses a bad option with one line, not with all of the usage."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"sandbox: {message}; {self.prog} --help tells all options\n")
+
+
 def build_parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = OneLineParser(
         prog="python -m sandbox", description="A local exchange that speaks Binance Spot."
     )
     add = parser.add_argument

@@ -18,11 +18,13 @@ COMMANDS = {
 class Launched(Server):
     """The launcher in `folder`, on free ports."""
 
-    def __init__(self, folder: Path, database_url: str = "") -> None:
+    def __init__(self, folder: Path, database_url: str = "", **settings: str) -> None:
         self.folder = folder
         ports = {name: str(free_port()) for name in ("PORT", "WS_PORT", "SANDBOX_PORT")}
         self.url = f"http://127.0.0.1:{ports['PORT']}"
-        settings = ports | {"VAR_DIR": str(folder), "DATABASE_URL": database_url, "REDIS_URL": ""}
+        settings |= ports | {
+            "VAR_DIR": str(folder), "DATABASE_URL": database_url, "REDIS_URL": "",
+        }  # fmt: skip
         super().__init__([PYTHON, "-m", "launcher"], folder / "terminal.log", settings)
 
     def await_healthy(self) -> None:

@@ -106,7 +106,9 @@ def split_symbol(symbol: str) -> tuple[str, str]:
     for quote in sorted(QUOTE_VALUES_USDT, key=len, reverse=True):
         if symbol.endswith(quote) and len(symbol) > len(quote):
             return symbol[: -len(quote)], quote
-    raise ValueError(f"{symbol!r} ends in no known quote asset ({', '.join(QUOTE_VALUES_USDT)})")
+    raise ValueError(
+        f"{symbol!r} ends in no known quote asset; use one of {', '.join(QUOTE_VALUES_USDT)}"
+    )
 
 
 def invent_listing(symbol: str, seed: int) -> Listing:

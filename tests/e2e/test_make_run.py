@@ -55,6 +55,17 @@ def test_a_second_one_in_the_same_folder_is_refused(own_folder):
     first.stop()
 
 
+def test_a_setting_that_a_process_cannot_run_with_ends_the_start_with_its_reason(own_folder):
+    system = Launched(own_folder, SYMBOLS="BTCXYZ")
+    assert system.process.wait(HANGS_AFTER_S) == 2
+    reason = [line for line in system.text().splitlines() if "| sandbox: " in line]
+    assert len(reason) == 1
+    assert "'BTCXYZ' ends in no known quote asset; use one of USDT, " in reason[0]
+    assert system.text().splitlines()[-1].startswith("sandbox cannot run with these settings")
+    assert "starts again" not in system.text()
+    assert system.processes() == {}
+
+
 def test_nothing_outlives_a_killed_launcher(own_folder):
     system = Launched(own_folder)
     system.await_up()

@@ -47,6 +47,36 @@ async def test_a_process_that_cannot_be_started_is_tried_again(supervisor, termi
         await until(lambda: terminal.read_text().count("No such file or directory") == 2)
 
 
+async def test_what_can_never_run_stops_the_others_and_is_not_started_again(
+    supervisor, shell, terminal
+):
+    other, useless = shell("first"), shell("second", "exit 2")
+
+    async def run() -> None:
+        async with supervisor.running(other.commands, killed_after_s=NEVER_S):
+            await until(other.is_alive)
+            async with supervisor.running(useless.commands, killed_after_s=NEVER_S):
+                await asyncio.Event().wait()
+
+    with pytest.raises(asyncio.CancelledError):
+        await asyncio.create_task(run())
+    assert supervisor.unusable == "second"
+    assert len(useless.pids()) == 1
+    assert not other.is_alive()
+    assert "starts again" not in terminal.read_text()
+
+
+async def test_what_has_run_before_is_started_again_whatever_its_code(supervisor, shell):
+    process = shell("first", traps="trap 'exit 2' TERM")
+    async with supervisor.running(process.commands, killed_after_s=NEVER_S):
+        await until(process.is_alive)
+        os.kill(process.pids()[0], signal.SIGKILL)
+        await until(lambda: len(process.pids()) == 2)
+        os.kill(process.pids()[1], signal.SIGTERM)
+        await until(lambda: len(process.pids()) == 3)
+    assert supervisor.unusable is None
+
+
 async def test_what_is_asked_to_stop_stays_away(supervisor, shell, terminal):
     process = shell("first")
     async with supervisor.running(process.commands, killed_after_s=NEVER_S):

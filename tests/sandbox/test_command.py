@@ -83,6 +83,13 @@ def test_a_bad_replay_file_is_one_clear_line(tmp_path: Path) -> None:
     assert refused("--replay", str(gone)).count("\n") == 1
 
 
+def test_a_symbol_without_a_known_quote_asset_is_one_clear_line() -> None:
+    received = refused("--symbols", "BTCXYZ")
+    assert received.startswith("sandbox: argument --symbols: 'BTCXYZ' ends in no known quote asset")
+    assert "use one of USDT, " in received
+    assert received.count("\n") == 1
+
+
 @pytest.mark.parametrize(
     "options",
     [

@@ -80,7 +80,10 @@ class Command(BaseCommand):
                 logger.warning("database.unreachable", error=str(error))
                 process.stopping.wait(RETRY_S)
             except UnknownSymbol as error:
-                raise CommandError(f"SYMBOLS: {error}; name one that it trades") from error
+                # 2: no start again makes it better, and the launcher stops for it.
+                raise CommandError(
+                    f"SYMBOLS: {error}; name one that it trades", returncode=2
+                ) from error
             except ExchangeUnreachable as error:
                 logger.warning("exchange.unreachable", error=str(error))
                 process.stopping.wait(max(RETRY_S, error.retry_after_s))
