@@ -9,14 +9,14 @@ from collections.abc import Iterable, Sequence
 import structlog
 
 from candles.live.bootstrap import Bootstrap
-from candles.live.evidence import POLL_EVERY_MS, CountedKlines, Evidence, MissingTrades
+from candles.live.evidence import POLL_EVERY_MS
 from candles.live.folded import NOTHING, Folded
 from candles.live.missing import Fetched, FetchRequest, Refill
+from candles.live.proven import ProvenCandles
 from candles.live.recent import RecentTicks
 from candles.live.sequence import in_sequence, run_length, unseen
 from candles.live.state import Counts, SymbolState
 from candles.ohlcv import OHLCV
-from candles.rollup import SymbolCandles
 from market.ticks import Tick
 from market.wire.frames import KlineEvent
 
@@ -26,7 +26,6 @@ GRACE_MS = 2_500  # a tick has been seen this long under way; short intervals wa
 MAX_WAITING_TICKS = 50_000  # of one symbol; REST fetches what is beyond
 # A longer gap is not refilled tick by tick: its candles come from the klines.
 MAX_REFILL_MS = 15 * 60 * 1000
-MAX_UNPROVEN_MS = 15 * 60 * 1000  # nor is a longer time proven candle by candle
 
 
 class SymbolFeed:
@@ -41,30 +40,24 @@ class SymbolFeed:
     ) -> None:
         self.symbol = symbol
         self.intervals = list(intervals)
-        self.candles: SymbolCandles | None = None
-        self.last_tick_id: int | None = None
-        self.last_time_ms = 0
+        same = state if state and state.intervals == self.intervals else None
+        self.candles = ProvenCandles(symbol, intervals, same)
+        self.last_tick_id = same.last_tick_id if same else None
+        self.last_time_ms = same.last_time_ms if same else 0
         self.counts = state.counts if state else Counts()
         self.live = False  # the exchange sends us its ticks
         self.pending: FetchRequest | None = None  # asked for, not yet here
         self.proof: FetchRequest | None = None  # the same, and ticks in sequence don't wait for it
         self.heard = self.deaf = False  # see candles.live.deaf
         self.unproven = False  # `waiting` lies beyond an empty interval that may not exist
-        self._last_trade_id: int | None = None
-        self.evidence = Evidence()
         self.waiting: list[Tick] = []  # arrived ahead of what is pending
         self._outdated = False  # the line was cut after `pending` was asked for
         self.recent = RecentTicks(symbol, recent)
-        if state is not None and state.intervals == self.intervals:
-            self.candles = SymbolCandles(
-                intervals, state.base, state.parts, state.last_time_ms, self.evidence.klines
-            )
-            self.last_tick_id, self.last_time_ms = state.last_tick_id, state.last_time_ms
 
     @property
     def is_complete(self) -> bool:
         """Nothing is known to be missing: the exchange's word may close candles."""
-        return self.live and self.pending is None and self.candles is not None
+        return self.live and self.pending is None and self.candles.have_begun
 
     @property
     def is_waiting(self) -> bool:
@@ -74,7 +67,7 @@ class SymbolFeed:
     @property
     def forming(self) -> OHLCV | None:
         """The open base candle; None before the first tick or price."""
-        return self.candles.builder.forming if self.candles else None
+        return self.candles.forming
 
     @property
     def missing_ticks(self) -> int:
@@ -111,7 +104,7 @@ class SymbolFeed:
         Where ids jump, `pending` says afterwards what to fetch.
         """
         self.heard = True
-        if self.candles is None or self.is_waiting:
+        if not self.candles.have_begun or self.is_waiting:
             return self._keep_waiting(ticks)
         if self.last_tick_id is not None and not in_sequence(ticks, self.last_tick_id):
             self.waiting = ticks
@@ -138,31 +131,12 @@ class SymbolFeed:
         interval an event says nothing.
         """
         self.heard = True
-        evidence = self.evidence
-        evidence.note_event(kline.open_ms, self.forming)
-        if kline.last_trade_id > (self._last_trade_id or kline.last_trade_id):
-            evidence.doubted_ms = evidence.doubted_ms or kline.event_ms
+        self.candles.note_event(kline)
         folded = self._fold_waiting() if self.unproven else NOTHING
-        if not kline.closed:
+        if not (kline.closed and self.is_complete):
             return folded
-        closed = self._compare(kline)
+        closed = self.candles.close_counted(kline.open_ms, kline.trades)
         return closed if folded is NOTHING else folded.merge(closed)
-
-    def _compare(self, kline: KlineEvent) -> Folded:
-        forming = self.forming
-        if not (self.is_complete and forming and forming.open_ms == kline.open_ms):
-            return NOTHING
-        return self._close_counted(kline.open_ms, kline.trades)
-
-    def _close_counted(self, open_ms: int, trades: int) -> Folded:
-        """Close the open candle where it has as many trades as the exchange counts."""
-        forming = self.forming
-        if forming is None or forming.open_ms != open_ms:
-            return NOTHING
-        if forming.trades == trades:
-            return self._close(forming.end_ms)
-        self.evidence.miss_trades(open_ms, trades)
-        return NOTHING
 
     def receive_fetched(self, answer: Fetched) -> Folded:
         """Fold fetched ticks, then those that waited for them."""
@@ -170,29 +144,31 @@ class SymbolFeed:
             self._begin(answer)
         elif not self._is_asked_for(answer):
             return NOTHING  # the stream was faster
-        if self._is_out_of_reach(answer):
+        candles, evidence = self.candles, self.candles.evidence
+        klines = answer.klines if isinstance(answer, Refill) else []
+        if candles.is_out_of_reach(klines):
             self._restart()
             return NOTHING
         had_waiting = self.waiting if self.unproven else []
         new = unseen(answer.ticks, self.last_tick_id)
-        klines = answer.klines if isinstance(answer, Refill) else []
-        if self.forming is not None:
-            self.evidence.note_answer(klines, self.forming)
+        candles.note_answer(klines)
         folded = self._fold(new)
         if isinstance(answer, Refill):
             had = {tick.tick_id for tick in had_waiting}
             self.counts.refilled += sum(tick.tick_id not in had for tick in new)
             self._skip_holes(answer)
-        folded = folded.merge(self._fold_waiting()).merge(self._close_proven(klines))
-        self.evidence.pace.answered(anything_new=bool(new or folded.closed))
+        folded = folded.merge(self._fold_waiting())
+        if self.pending is None:
+            folded = folded.merge(candles.close_proven(klines))
+        evidence.note_asked(dict(klines[:-1]))
+        evidence.pace.answered(anything_new=bool(new or folded.closed))
         if self._outdated and self.pending is None and self.last_tick_id is not None:
             self.pending = self._request_newest(self.last_tick_id)
         self._outdated = False
         return folded
 
     def _begin(self, answer: Bootstrap) -> None:
-        known = self.evidence.klines
-        self.candles = SymbolCandles(self.intervals, answer.base, answer.parts, klines=known)
+        self.candles.begin(answer.base, answer.parts)
         self.last_tick_id, self.pending = answer.last_tick_id, None
 
     def _is_asked_for(self, answer: Refill) -> bool:
@@ -202,48 +178,23 @@ class SymbolFeed:
             self.pending, asked = None, True
         if self.proof is not None and self.proof.from_id == answer.from_id:
             self.proof, asked = None, True
-        return asked and self.candles is not None
-
-    def _is_out_of_reach(self, answer: Fetched) -> bool:
-        """True where so long a time lies behind the open candle that klines have to stand for it.
-
-        Trading was suspended, or neither stream nor REST could be had.
-        """
-        if isinstance(answer, Bootstrap) or not answer.klines or self.forming is None:
-            return False
-        return answer.klines[-1][0] - self.forming.end_ms > MAX_UNPROVEN_MS
-
-    def _close_proven(self, klines: CountedKlines) -> Folded:
-        """Close what REST counts as many trades of as we have, and skip what it has no kline of."""
-        if self.candles is None or not klines:
-            return NOTHING
-        counted, folded = dict(klines[:-1]), NOTHING
-        while (forming := self.forming) is not None and self.pending is None:
-            folded = folded.merge(Folded(self.candles.skip_absent()))
-            open_ms = self.forming.open_ms if self.forming else 0
-            if open_ms in counted:
-                folded = folded.merge(self._close_counted(open_ms, counted[open_ms]))
-            if self.forming is forming:
-                break
-        self.evidence.note_asked(counted)
-        return folded
+        return asked and self.candles.have_begun
 
     def advance(self, now_ms: int, pause_ms: int = POLL_EVERY_MS, grace_ms: int = 0) -> Folded:
         """Ask REST for proof where the stream gives none, by the exchange's time.
 
         A candle that has waited for trades for too long closes without them.
         """
-        forming, last_id, evidence = self.forming, self.last_tick_id, self.evidence
-        unbegun = self.candles is None and self.pending is None and (self.live or self.deaf)
-        if unbegun and evidence.pace.is_due(now_ms):
+        forming, last_id, evidence = self.forming, self.last_tick_id, self.candles.evidence
+        unbegun = not self.candles.have_begun and self.pending is None
+        if unbegun and (self.live or self.deaf) and evidence.pace.is_due(now_ms):
             evidence.pace.answered(anything_new=False)
             evidence.pace.asked(now_ms, pause_ms)
             self.pending = FetchRequest(self.symbol)
         if forming is None or last_id is None or self.pending is not None:
             return NOTHING
-        if evidence.is_given_up(forming, now_ms):
-            logger.error("trades.missing", symbol=self.symbol, candle=forming.open_ms)
-            return self._close(forming.end_ms)
+        if (closed := self.candles.close_given_up(now_ms)) is not None:
+            return closed
         if self.proof is not None or not evidence.pace.is_due(now_ms):
             return NOTHING
         if self.deaf or evidence.is_lacking(forming, now_ms - grace_ms, unproven=self.unproven):
@@ -261,7 +212,7 @@ class SymbolFeed:
     def state(self) -> SymbolState | None:
         """State that a successor goes on from; None before the first tick."""
         base = self.forming
-        if self.candles is None or base is None or self.last_tick_id is None:
+        if base is None or self.last_tick_id is None:
             return None
         return SymbolState(
             self.symbol, self.last_tick_id, base.close, self.last_time_ms,
@@ -275,10 +226,9 @@ class SymbolFeed:
         self.waiting = []
 
     def _restart(self) -> None:
-        self.candles = self.last_tick_id = self.proof = None
-        self._last_trade_id = None
+        self.candles.clear()
+        self.last_tick_id = self.proof = None
         self.unproven = False
-        self.evidence.clear()
         self.pending = FetchRequest(self.symbol)
 
     def _keep_waiting(self, ticks: list[Tick]) -> Folded:
@@ -322,48 +272,25 @@ class SymbolFeed:
         return folded
 
     def _fold(self, ticks: list[Tick]) -> Folded:
-        if not ticks or self.candles is None:
+        if not ticks or not self.candles.have_begun:
             return NOTHING
-        closed = self.candles.fold(ticks)
-        stopped_at = self.candles.builder.unproven_at
-        self.unproven = stopped_at is not None
-        if stopped_at is not None:
-            self.waiting = ticks[stopped_at:] + self.waiting
-            ticks = ticks[:stopped_at]
-        if not ticks:
-            return Folded(closed)
-        self.evidence.doubted_ms = 0
-        self._last_trade_id = ticks[-1].last_trade_id
-        self.last_tick_id = ticks[-1].tick_id
-        self.last_time_ms = max(self.last_time_ms, ticks[-1].time_ms)
-        self.recent.append(ticks)
-        folded = Folded(closed, ticks, self._late(self.candles))
-        if self.evidence.missing is None:
+        folded = self.candles.fold(ticks)
+        done = folded.ticks
+        self.unproven = len(done) < len(ticks)
+        if self.unproven:
+            self.waiting = ticks[len(done) :] + self.waiting
+        if not done:
             return folded
-        return folded.merge(self._check_missing_trades(self.evidence.missing))
+        self.last_tick_id = done[-1].tick_id
+        self.last_time_ms = max(self.last_time_ms, done[-1].time_ms)
+        self.recent.append(done)
+        if folded.late:
+            self._note_late(folded.late)
+        return folded
 
-    def _late(self, candles: SymbolCandles) -> list[Tick]:
-        late, candles.late = candles.late, []
-        if late:
-            logger.warning(
-                "ticks.late", symbol=self.symbol, count=len(late), from_id=late[0].tick_id
-            )
-            self.counts.late += len(late)
-        return late
-
-    def _check_missing_trades(self, missing: MissingTrades) -> Folded:
-        """Close the candle that waited once it has all trades, or forget that it waited."""
-        forming = self.forming
-        if forming is None or forming.open_ms != missing.open_ms:
-            self.evidence.missing = None
-        elif forming.trades >= missing.trades:
-            return self._close(forming.end_ms) if forming.trades == missing.trades else NOTHING
-        return NOTHING
-
-    def _close(self, until_ms: int) -> Folded:
-        assert self.candles is not None  # noqa: S101  # there is a forming one
-        self.evidence.missing = None
-        return Folded(self.candles.advance(until_ms))
+    def _note_late(self, late: Sequence[Tick]) -> None:
+        logger.warning("ticks.late", symbol=self.symbol, count=len(late), from_id=late[0].tick_id)
+        self.counts.late += len(late)
 
     def _skip_holes(self, answer: Refill) -> None:
         """Go on behind ids that the exchange doesn't have, or doesn't give us."""

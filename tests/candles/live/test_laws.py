@@ -10,7 +10,7 @@ from hypothesis import example, given, note, settings
 from hypothesis import strategies as st
 
 from candles.intervals import INTERVALS_MS, floor_ms
-from candles.live import feed as feed_module
+from candles.live import proven
 from candles.live.bootstrap import Bootstrap
 from candles.live.folded import Folded
 from candles.live.ingest import Ingest
@@ -255,7 +255,7 @@ def test_whatever_the_line_does_the_candles_are_those_of_a_clean_pass(
     note(f"seed {seed}")
     line = Line(Random(seed), count)
     with pytest.MonkeyPatch.context() as patch:  # a new beginning would begin with the first tick
-        patch.setattr(feed_module, "MAX_UNPROVEN_MS", 10**9)
+        patch.setattr(proven, "MAX_UNPROVEN_MS", 10**9)
         candles = line.run()
     forming = line.ingest.feeds[SYMBOL].forming
     assert forming is not None
