@@ -67,6 +67,7 @@ set-up-tests: $(VENV)/.test-packages $(VENV)/.test-servers
 
 $(VENV)/.packages: requirements.txt
 	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed, as python3 in the PATH"; exit 2; }
+	@test -w . || { echo "$(CURDIR) cannot be written to: the set-up needs a copy that can"; exit 2; }
 	@test -x $(BIN)/python || $(STEP) "Virtual environment" $(PYTHON) -m venv $(VENV) || \
 		{ rm -rf $(VENV); echo "Python's venv module is needed (Debian, Ubuntu: python3-venv)"; exit 2; }
 	@$(STEP) "Python packages" $(PIP) -r requirements.txt

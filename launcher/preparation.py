@@ -74,7 +74,8 @@ class Preparation:
 def main() -> None:
     from tradingsite import settings
 
-    print(as_json(settings), flush=True)  # noqa: T201
+    sys.stdout.write(f"{as_json(settings)}\n")
+    sys.stdout.flush()
     if sys.stdin.readline():
         sys.argv = ["manage.py", "prepare"]
         runpy.run_path(str(ROOT / "manage.py"), run_name="__main__")

@@ -10,15 +10,18 @@ import re
 import shutil
 import subprocess
 import sys
+import tempfile
 from contextlib import closing
 from importlib.machinery import ModuleSpec
 from pathlib import Path
 from typing import cast
 
 from launcher.redis_files import DataFiles
+from launcher.supervisor import UNUSABLE
 
 OLDEST = (6, 2)
 ANSWERS_WITHIN_S = 0.5
+PROBE_BYTES = 64 * 1024
 
 
 def program() -> str:
@@ -66,16 +69,25 @@ async def answers(socket: Path) -> bool:
         return False
 
 
+def check_writable(folder: Path) -> None:
+    """Raises OSError where nothing can be written: the server would end without a word of it."""
+    with tempfile.TemporaryFile(dir=folder) as file:
+        file.write(bytes(PROBE_BYTES))
+
+
 def main(socket: str, folder: str, log: str) -> None:
     """Make the data files good, say what that took, and become the server."""
     words = command(Path(socket), Path(folder), Path(log))
     try:
+        check_writable(Path(folder))
         said = DataFiles(words[0], Path(folder)).repair()
     except OSError as error:
-        sys.exit(f"Redis's damaged files in {folder} cannot be kept: {error}; make room there")
+        sys.stderr.write(f"Redis cannot write to {folder} ({error.strerror}): make room there\n")
+        sys.exit(UNUSABLE)
     if said:
-        print(said, flush=True)  # noqa: T201
-    os.execv(words[0], words)  # noqa: S606
+        sys.stdout.write(f"{said}\n")
+        sys.stdout.flush()
+    os.execv(words[0], words)
 
 
 if __name__ == "__main__":

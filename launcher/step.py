@@ -14,7 +14,7 @@ TELL_EVERY = 5.0  # seconds
 
 def main(title: str, command: list[str]) -> int:
     begun = tell_at = time.monotonic()
-    print(f"[set-up] {title} …", flush=True)  # noqa: T201
+    tell(f"{title} …")
     with tempfile.TemporaryFile() as output, subprocess.Popen(
         command, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT
     ) as process:  # fmt: skip
@@ -22,13 +22,18 @@ def main(title: str, command: list[str]) -> int:
             time.sleep(0.1)
             if time.monotonic() > tell_at + TELL_EVERY:
                 tell_at = time.monotonic()
-                print(f"[set-up]   … {tell_at - begun:.0f} s", flush=True)  # noqa: T201
+                tell(f"  … {tell_at - begun:.0f} s")
         if process.returncode:
             output.seek(0)
             sys.stderr.write(output.read().decode(errors="replace"))
     outcome = f"failed (code {process.returncode})" if process.returncode else "done"
-    print(f"[set-up] {title}: {outcome} after {time.monotonic() - begun:.0f} s", flush=True)  # noqa: T201
+    tell(f"{title}: {outcome} after {time.monotonic() - begun:.0f} s")
     return process.returncode
+
+
+def tell(text: str) -> None:
+    sys.stdout.write(f"[set-up] {text}\n")
+    sys.stdout.flush()
 
 
 if __name__ == "__main__":

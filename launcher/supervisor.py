@@ -17,7 +17,7 @@ MIN_PAUSE_S, MAX_PAUSE_S = 0.5, 15.0
 STABLE_AFTER_S = 30.0
 MIN_GRACE_S = 0.3
 OUTPUT_ENDS_WITHIN_S = 1.0
-UNUSABLE = 2  # the exit code of a command that cannot run with these words or settings
+UNUSABLE = 2  # the exit code of a command that cannot run before somebody mends what it told
 LAST_LINES, MAX_SHOWN_BYTES = 3, 300
 
 

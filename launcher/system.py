@@ -41,7 +41,7 @@ async def run(
     """Run all that the settings ask for until this is cancelled, or nothing where the preparation
     fails: then its exit code is returned. The descriptor `lock` stays open in all of it.
 
-    Raises CannotStart where a process cannot run with these settings.
+    Raises CannotStart where a process cannot run with these settings, or on this disk.
     """
     supervisor = Supervisor(
         output,
@@ -57,8 +57,8 @@ async def run(
             if supervisor.unusable is None:
                 raise
             raise CannotStart(
-                f"{supervisor.unusable} cannot run with these settings, and nothing is started"
-                " again: correct what it names above, in .env or the environment"
+                f"{supervisor.unusable} cannot run like this, and nothing is started again:"
+                " mend what it names above, then start anew"
             ) from None
 
 

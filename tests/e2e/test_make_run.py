@@ -61,7 +61,7 @@ def test_a_setting_that_a_process_cannot_run_with_ends_the_start_with_its_reason
     reason = [line for line in system.text().splitlines() if "| sandbox: " in line]
     assert len(reason) == 1
     assert "'BTCXYZ' ends in no known quote asset; use one of USDT, " in reason[0]
-    assert system.text().splitlines()[-1].startswith("sandbox cannot run with these settings")
+    assert system.text().splitlines()[-1].startswith("sandbox cannot run like this")
     assert "starts again" not in system.text()
     assert system.processes() == {}
 

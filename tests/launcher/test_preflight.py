@@ -18,6 +18,23 @@ def test_a_folder_is_free_again_when_its_system_is_gone(tmp_path):
     lock(tmp_path).close()
 
 
+def test_a_lock_that_is_a_folder_is_named_with_what_helps(tmp_path):
+    (tmp_path / "launcher.lock").mkdir()
+    with pytest.raises(CannotStart) as refused:
+        lock(tmp_path)
+    assert refused.value.why == (
+        f"{tmp_path / 'launcher.lock'} cannot be opened (Is a directory): make it writable, or"
+        " remove it"
+    )
+
+
+def test_a_folder_that_cannot_be_made_is_named(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(CannotStart) as refused:
+        lock(tmp_path / "file" / "var")
+    assert f"{tmp_path / 'file' / 'var'} cannot be made (Not a directory)" in refused.value.why
+
+
 def test_free_ports_are_no_obstacle():
     check_ports({"PORT": ("127.0.0.1", free_port()), "WS_PORT": ("127.0.0.1", free_port())})
 

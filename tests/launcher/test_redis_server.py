@@ -1,5 +1,8 @@
+import errno
 import os
+import tempfile
 
+import pytest
 import redis
 
 from launcher import redis_server
@@ -44,3 +47,14 @@ def test_the_socket_is_its_owner_s_alone(own_folder):
     server = Redis(own_folder)
     assert server.socket.stat().st_mode & 0o777 == 0o700
     server.stop()
+
+
+def test_a_full_disk_is_one_line_before_anything_starts(tmp_path, monkeypatch, capsys):
+    def full(**_):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(tempfile, "TemporaryFile", full)
+    with pytest.raises(SystemExit) as ended:
+        redis_server.main(str(tmp_path / "socket"), str(tmp_path), str(tmp_path / "log"))
+    said = f"Redis cannot write to {tmp_path} (No space left on device): make room there\n"
+    assert (ended.value.code, capsys.readouterr().err) == (2, said)

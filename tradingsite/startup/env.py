@@ -128,10 +128,17 @@ def env_files(name: str, folder: Path) -> list[Path]:
 def env_folder(name: str, default: Path) -> Path:
     """A folder that is there, or can be made, and can be written to. Nothing is made here."""
     folder = Path(env_str(name, str(default))).resolve()
-    nearest = next(path for path in (folder, *folder.parents) if path.exists())
+    nearest = next(path for path in (folder, *folder.parents) if _is_there(path))
     if not (nearest.is_dir() and os.access(nearest, os.W_OK)):
         raise BadSetting(name, str(folder), f"use a folder to write to ({nearest} is none)")
     return folder
+
+
+def _is_there(path: Path) -> bool:
+    try:
+        return path.exists()
+    except OSError:  # it lies in a folder that we may not look into
+        return False
 
 
 def env_networks(name: str, default: str) -> list[IPv4Network | IPv6Network]:

@@ -43,7 +43,7 @@ def missing_key() -> str | None:
     """A few words where there is no secret key; where there is one now, it is used from now on."""
     key = env_str("SECRET_KEY") or read_secret_key(settings.VAR_DIR)
     if not key:
-        return f"there is no secret key in {settings.VAR_DIR / KEY_FILE}"
+        return f"there is no secret key that can be read in {settings.VAR_DIR / KEY_FILE}"
     settings.SECRET_KEY = key
     return None
 

@@ -41,26 +41,38 @@ def _make_private(path: Path) -> None:
 def make_secret_key(folder: Path) -> None:
     """Make Django's secret key in `folder`, readable by its owner alone, unless there is one.
 
-    Two processes that do so at once agree on one key. A damaged one is made anew.
+    Two processes that do so at once agree on one key. A damaged one is made anew. Raises OSError
+    where it cannot be read or made.
     """
     path = folder / KEY_FILE
-    if read_secret_key(folder):
+    if _key_in(path):
         return
     if path.exists():
         logger.warning("secret_key.damaged", file=str(path), remedy="made anew: all sessions end")
         path.unlink(missing_ok=True)
     draft = folder / f"{KEY_FILE}.{os.getpid()}"
-    draft.touch(0o600)
-    draft.write_text(get_random_secret_key())
-    with suppress(FileExistsError):  # somebody else was faster: theirs counts
-        path.hardlink_to(draft)  # whole or not at all
-    draft.unlink()
+    try:
+        draft.touch(0o600)
+        draft.write_text(get_random_secret_key())
+        with suppress(FileExistsError):  # somebody else was faster: theirs counts
+            path.hardlink_to(draft)  # whole or not at all
+    finally:
+        draft.unlink(missing_ok=True)
 
 
 def read_secret_key(folder: Path) -> str:
-    """The key in `folder`; empty where none was made yet, or what is there can be none."""
+    """The key in `folder`; empty where none was made yet, or what is there can be none or cannot
+    be read.
+    """
     try:
-        key = (folder / KEY_FILE).read_text("ascii").strip()
+        return _key_in(folder / KEY_FILE)
+    except OSError:
+        return ""
+
+
+def _key_in(path: Path) -> str:
+    try:
+        key = path.read_text("ascii").strip()
     except (FileNotFoundError, UnicodeDecodeError):
         return ""
     return key if KEY.fullmatch(key) else ""

@@ -1,10 +1,14 @@
 """VAR_DIR: what `manage.py prepare` makes of what it finds there."""
 
+import errno
 import sqlite3
 import stat
 from pathlib import Path
 
 import pytest
+from django.core.management import CommandError, call_command
+from django.db import OperationalError
+from django.db.migrations.exceptions import MigrationSchemaMissing
 
 from tradingsite.startup.database_file import damage
 from tradingsite.startup.var_dir import make_private, make_secret_key, read_secret_key
@@ -55,6 +59,55 @@ def test_a_damaged_secret_key_is_made_anew(tmp_path, data):
     assert len(read_secret_key(tmp_path)) >= 50
     assert mode(file) == 0o600
     assert list(tmp_path.iterdir()) == [file]
+
+
+def test_a_secret_key_that_cannot_be_read_is_none_and_is_left_alone(tmp_path):
+    (tmp_path / "secret_key").mkdir()  # nothing else keeps root from reading
+    assert read_secret_key(tmp_path) == ""
+    with pytest.raises(OSError, match="secret_key"):
+        make_secret_key(tmp_path)
+    assert (tmp_path / "secret_key").is_dir()
+
+
+def test_a_full_disk_leaves_no_half_of_a_secret_key(tmp_path, monkeypatch):
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_text", full)
+    with pytest.raises(OSError, match="No space"):
+        make_secret_key(tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.fixture
+def in_folder(tmp_path, settings, monkeypatch):
+    """VAR_DIR is the test's own folder; what is patched in it is put back."""
+    settings.VAR_DIR = tmp_path
+    settings.ADMIN_PASSWORD_FILE = tmp_path / "admin_password"
+    return monkeypatch
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    ("step", "failure", "told"),
+    [
+        ("make_private", OSError(errno.EROFS, "Read-only file system"), "VAR_DIR="),
+        ("call_command", OperationalError("database or disk is full"), "DATABASE_URL: "),
+        ("call_command", MigrationSchemaMissing("no table (disk is full)"), "DATABASE_URL: "),
+        ("make_first_admin", OSError(errno.ENOSPC, "No space left on device"), "VAR_DIR="),
+        ("make_first_admin", OperationalError("database or disk is full"), "DATABASE_URL: "),
+    ],
+)
+def test_prepare_tells_in_one_line_what_it_cannot_write(in_folder, step, failure, told):
+    def fails(*_, **__):
+        raise failure
+
+    in_folder.setattr(f"tradingsite.management.commands.prepare.{step}", fails)
+    with pytest.raises(CommandError) as refused:
+        call_command("prepare")
+    line = str(refused.value)
+    assert line.startswith(told)
+    assert str(failure) in line
 
 
 @pytest.fixture

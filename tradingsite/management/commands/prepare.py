@@ -9,6 +9,7 @@ from django.contrib.auth import get_user_model
 from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
 from django.db import OperationalError, transaction
+from django.db.migrations.exceptions import MigrationSchemaMissing
 
 from strategies.services import ensure_variants
 from tradingsite.startup.database_file import damage
@@ -20,16 +21,18 @@ class Command(BaseCommand):
 
     def handle(self, *args: object, **options: object) -> None:
         try:
-            make_private(settings.VAR_DIR)
-            make_secret_key(settings.VAR_DIR)
+            self._prepare()
         except OSError as error:
             raise CommandError(f"VAR_DIR={settings.VAR_DIR} cannot be used: {error}") from error
-        refuse_damaged_database()
-        try:
-            call_command("migrate", verbosity=0, interactive=False)
-        except OperationalError as error:
+        except (OperationalError, MigrationSchemaMissing) as error:
             reason = str(error).strip().splitlines()[0]
-            raise CommandError(f"DATABASE_URL: the database does not answer: {reason}") from error
+            raise CommandError(f"DATABASE_URL: the database cannot be used: {reason}") from error
+
+    def _prepare(self) -> None:
+        make_private(settings.VAR_DIR)
+        make_secret_key(settings.VAR_DIR)
+        refuse_damaged_database()
+        call_command("migrate", verbosity=0, interactive=False)
         if make_first_admin(settings.ADMIN_PASSWORD_FILE):
             self.stdout.write(f"Made the admin user; password in {settings.ADMIN_PASSWORD_FILE}")
         ensure_variants()
