@@ -44,6 +44,10 @@ class PositionQuerySet(models.QuerySet["Position"]):
         """Open ones that their stop has still to guard. A halt's sale may be called off."""
         return self.open().filter(exit_reason__in=("", ExitReason.HALT))
 
+    def holding(self) -> "PositionQuerySet":
+        """Open ones, and closed ones with dust that the next one would take over."""
+        return self.unarchived().filter(~Q(quantity=0) | Q(status="open"))
+
     def ids(self) -> list[int]:
         return list(self.values_list("pk", flat=True))
 

@@ -1,6 +1,7 @@
 """The account's epochs: the testnet erases orders, trades and balances about once a month."""
 
 from collections import defaultdict
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
 
@@ -156,20 +157,25 @@ def _are_erased(ours: QuerySet[Order], epoch: Epoch, exchange: Exchange) -> bool
     return all(one.client_order_id != oldest.client_order_id for one in listed)
 
 
-@transaction.atomic
 def archive_erased(exchange: Exchange, now: datetime) -> None:
-    """Archive what the exchange has erased: nothing is sold, and no result is invented."""
+    """Archive what the exchange has erased: nothing is sold, and no result is invented.
+
+    The exchange is asked first: no row is locked over the network.
+    """
+    placed = Order.objects.live().filter(exchange_order_id__isnull=False).select_related("symbol")
+    orders = [order.pk for order in placed if not _is_known(order, exchange)]
+    holding = Position.objects.holding().select_related("symbol")
+    positions = [position.pk for position in holding if not _is_new(position, exchange)]
+    _archive(orders, positions, now)
+
+
+@transaction.atomic
+def _archive(order_ids: Sequence[int], position_ids: Sequence[int], now: datetime) -> None:
     erased = "the exchange was reset, and does not know it any more"
-    placed = Order.objects.live().filter(exchange_order_id__isnull=False)
-    for order in list(placed.select_related("symbol")):
-        if not _is_known(order, exchange):  # else it was placed after the reset
-            transition(lock_order(order.pk), OrderStatus.EXPIRED, now, erased)
-    positions = Position.objects.select_for_update(of=("self",)).select_related("symbol")
-    gone = [
-        one
-        for one in positions.unarchived()
-        if (one.quantity or one.status == Position.Status.OPEN) and not _is_new(one, exchange)
-    ]
+    for order_id in order_ids:
+        transition(lock_order(order_id), OrderStatus.EXPIRED, now, erased)
+    rows = Position.objects.select_for_update(of=("self",)).select_related("symbol")
+    gone = list(rows.holding().filter(pk__in=position_ids).order_by("pk"))
     for position in gone:
         position.status = Position.Status.ARCHIVED
         position.save(update_fields=["status"])
@@ -195,6 +201,11 @@ def _is_new(position: Position, exchange: Exchange) -> bool:
 
 
 def _is_known(order: Order, exchange: Exchange) -> bool:
-    """True where the exchange knows the order by its number, under the name that we gave it."""
+    """True where the exchange knows the order by its number, under the name that we gave it.
+
+    Of a symbol that it no longer lists it knows none, and answers no question.
+    """
+    if order.symbol.status == GONE:
+        return False
     report = exchange.lookup(order.symbol.name, order.client_order_id, order.exchange_order_id)
     return report is not None and report.client_order_id == order.client_order_id

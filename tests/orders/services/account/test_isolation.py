@@ -13,7 +13,7 @@ from market.wire.rows import Rows
 from orders import tasks
 from orders.core.status import OrderStatus
 from orders.events import symbol_refused
-from orders.models import AlarmKind, Order, OrdersCheck, Position
+from orders.models import AlarmKind, Epoch, Order, OrdersCheck, Position
 from orders.services import (
     check_trading,
     raised_alarms,
@@ -93,6 +93,17 @@ def test_one_symbol_that_cannot_be_asked_about_holds_up_no_other(
         Symbol.objects.filter(name="BTCUSDT").update(status="GONE")
     reconcile_account(exchange, at(60))
     assert checked(60) == {"ETHUSDT"}
+
+
+def test_a_reset_is_recognised_although_a_held_symbol_is_gone(exchange: HalfExchange) -> None:
+    eth = opened(Symbol.objects.get(name="ETHUSDT"), number=2, strategy="B")
+    submit([eth.pk], exchange, at(1))
+    Symbol.objects.filter(name="BTCUSDT").update(status="GONE")
+    exchange.failure = INVALID_SYMBOL
+    exchange.reports.clear()
+    reconcile_account(exchange, at(120))
+    assert set(Position.objects.values_list("status", flat=True)) == {"archived"}
+    assert Epoch.objects.count() == 2
 
 
 def test_balances_are_compared_all_the_same(exchange: HalfExchange) -> None:

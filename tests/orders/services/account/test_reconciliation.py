@@ -5,6 +5,7 @@ from decimal import Decimal
 
 import pytest
 from django.contrib.auth.models import User
+from django.db import connection
 
 from market.models import Symbol
 from market.ticks import Side
@@ -252,6 +253,20 @@ class TestReset:
         assert open_stops() == []
         epoch = Epoch.objects.all()[0]
         assert (epoch.reason, epoch.balances["BTC"]) == ("the exchange was reset", "10")
+
+    def test_the_exchange_is_asked_while_no_transaction_is_open(
+        self, exchange: FakeExchange, clock: Clock, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        anew = self.reset(exchange)
+        within: list[str] = []
+
+        def lookup(*_: object) -> None:
+            within.extend(connection.savepoint_ids)
+
+        monkeypatch.setattr(anew, "lookup", lookup)
+        reconcile_account(anew, clock.at(120))
+        assert Position.objects.get().status == "archived"
+        assert within == []
 
     def test_alarms_of_the_time_before_are_settled(
         self, exchange: FakeExchange, clock: Clock
