@@ -8,9 +8,11 @@ attempts go through: whoever has to look after a Redis that is down must be able
 
 import hashlib
 from collections.abc import Sequence
+from ipaddress import IPv6Address, ip_address, ip_network
 from typing import NamedTuple, cast
 
 import structlog
+from redis.client import Pipeline
 from redis.exceptions import RedisError
 
 from foundation.redis import connection
@@ -27,8 +29,24 @@ class Bound(NamedTuple):
     window_s: int
 
 
+def source(address: str) -> str:
+    """The part of a client's address that it cannot choose: of IPv6 the /64 network, for whoever
+    has one has all its addresses. What is no address stands for itself.
+    """
+    try:
+        parsed = ip_address(address)
+    except ValueError:  # of a program of ours, or through a Unix socket
+        return address
+    if not isinstance(parsed, IPv6Address):
+        return address
+    if parsed.ipv4_mapped:  # of a socket that takes both kinds
+        return str(parsed.ipv4_mapped)
+    return str(ip_network((int(parsed), 64), strict=False))
+
+
 def password_bounds(account: str, address: str) -> list[Bound]:
     account = hashlib.sha256(account.casefold().encode("utf-8", "surrogatepass")).hexdigest()[:32]
+    address = source(address)
     return [
         Bound(f"{PREFIX}account:{account}:{address}", 5, 900),
         Bound(f"{PREFIX}account:{account}", 50, 900),
@@ -37,7 +55,7 @@ def password_bounds(account: str, address: str) -> list[Bound]:
 
 
 def token_bounds(address: str) -> list[Bound]:
-    return [Bound(f"{PREFIX}token:{address}", 20, 60)]
+    return [Bound(f"{PREFIX}token:{source(address)}", 20, 60)]
 
 
 def locked_for_s(bounds: Sequence[Bound]) -> int:
@@ -66,12 +84,17 @@ def count(bounds: Sequence[Bound]) -> list[int]:
     try:
         pipe = connection().pipeline()
         for bound in bounds:
+            _begin(pipe, bound)
             pipe.incr(bound.key)
-            pipe.expire(bound.key, bound.window_s, nx=True)
-        return list(pipe.execute()[::2])
+        return list(pipe.execute()[1::2])
     except RedisError as error:
         logger.warning("sign_in.count_failed", error=str(error))
         return [0] * len(bounds)
+
+
+def _begin(pipe: Pipeline, bound: Bound) -> None:
+    """Begin the bound's window where none runs. EXPIRE … NX would need Redis 7."""
+    pipe.set(bound.key, 0, ex=bound.window_s, nx=True)
 
 
 def exceeds(bounds: Sequence[Bound], counts: Sequence[int]) -> bool:
@@ -94,8 +117,8 @@ def forget(bounds: Sequence[Bound]) -> None:
         pipe = connection().pipeline()
         pipe.delete(bounds[0].key)
         for bound in bounds[1:]:
+            _begin(pipe, bound)
             pipe.decr(bound.key)
-            pipe.expire(bound.key, bound.window_s, nx=True)
         pipe.execute()
     except RedisError as error:
         logger.warning("sign_in.count_failed", error=str(error))

@@ -6,6 +6,7 @@ import pytest
 from django.test import Client
 from pytest_django import Settings
 from redis import Redis
+from redis.client import Pipeline
 from structlog.testing import capture_logs
 
 from accounts import brake
@@ -56,6 +57,29 @@ def test_others_are_let_in_meanwhile() -> None:
 def test_an_address_that_guesses_at_many_accounts_is_locked() -> None:
     for number in range(20):
         sign_in("wrong", f"user-{number}")
+    assert not sign_in(PASSWORD)
+
+
+def test_all_addresses_of_an_ipv6_network_are_one() -> None:
+    for number in range(5):
+        assert not sign_in("wrong", address=f"2001:db8:1:2::{number:x}")
+    assert not sign_in(PASSWORD, address="2001:db8:1:2:ffff::1")
+    assert sign_in(PASSWORD, address="2001:db8:1:3::1")
+
+
+def test_an_ipv4_address_is_the_same_on_a_socket_that_takes_both_kinds() -> None:
+    for _ in range(5):
+        assert not sign_in("wrong", address="::ffff:203.0.113.1")
+    assert not sign_in(PASSWORD, address="203.0.113.1")
+
+
+def test_redis_6_counts_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    def expire(*_: Any, nx: bool = False, **__: Any) -> None:
+        assert not nx, "an option of Redis 7"
+
+    monkeypatch.setattr(Pipeline, "expire", expire)
+    for _ in range(5):
+        assert not sign_in("wrong")
     assert not sign_in(PASSWORD)
 
 

@@ -64,6 +64,14 @@ def test_the_last_address_that_is_no_proxy_of_ours_counts() -> None:
     assert resolved(f"::ffff:{PROXY}", x_forwarded_for=CLIENT)[2] == CLIENT
 
 
+def test_lines_of_one_header_are_one_list() -> None:
+    """As two proxies write them that each add a line of their own."""
+    lines = [(b"host", b"x"), *((b"x-forwarded-for", one) for one in (b"1.1.1.1", b"10.0.0.7"))]
+    scope = {"type": "http", "scheme": "http", "client": (PROXY, 1), "headers": lines}
+    proxy = BehindProxy(nothing, [ip_network("10.0.0.0/8")], None)
+    assert proxy.resolved(scope)["client"] == ("1.1.1.1", 0)
+
+
 def test_a_program_beside_us_is_what_it_seems() -> None:
     assert resolved(host="127.0.0.1:8000") == ("ws", "127.0.0.1:8000", PROXY)
 

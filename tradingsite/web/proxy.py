@@ -5,7 +5,7 @@ taken off. A proxy that passes the public host on and ends TLS without a word co
 PUBLIC_URL says so (docs/decisions/0023).
 """
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from ipaddress import IPv4Network, IPv6Network, ip_address
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
@@ -47,7 +47,7 @@ class BehindProxy:
 
     def resolved(self, scope: Scope) -> Scope:
         """`scope` with the scheme, host and client address of the browser's side."""
-        said = {name: value for name, value in scope["headers"] if name in (*FORWARDED, b"host")}
+        said = _said(scope["headers"])
         headers = [(name, value) for name, value in scope["headers"] if name not in FORWARDED]
         client = scope.get("client") or ("", 0)
         if not self._is_proxy(client[0]):
@@ -86,6 +86,15 @@ class BehindProxy:
             if not self._is_proxy(address):
                 return address
         return None
+
+
+def _said(headers: Iterable[tuple[bytes, bytes]]) -> dict[bytes, bytes]:
+    """The host and what was forwarded; lines of one name as one list, as HTTP reads them."""
+    said: dict[bytes, bytes] = {}
+    for name, value in headers:
+        if name in (*FORWARDED, b"host"):
+            said[name] = said[name] + b"," + value if name in said else value
+    return said
 
 
 def _last(values: bytes) -> str:
