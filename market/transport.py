@@ -6,10 +6,10 @@ from urllib.parse import urlsplit
 
 import requests
 import urllib3
-from requests.adapters import HTTPAdapter
 from requests.structures import CaseInsensitiveDict
 
 from foundation.outages import RETRY_S
+from market.answer_deadline import TimedAdapter
 from market.failures import Busy, OutcomeUnknown, failure_of
 from market.proxies import request_options
 from market.ratelimit.grants import Grant, RateLimited
@@ -35,6 +35,7 @@ class Answer(NamedTuple):
 class HttpTransport:
     """Requests to one address. Any thread may send; they share the open connections.
 
+    An answer has to be whole within `answer_timeout_s`.
     Nothing is ever sent again on its own: the bare adapter of `requests` retries nothing, follows
     no redirect, so the host checked is the host asked, through a proxy of the environment too. A
     `limiter` learns what the exchange has counted, and for how long nobody may ask.
@@ -51,7 +52,7 @@ class HttpTransport:
         self._headers = dict(headers)
         self._limiter = limiter
         self._timeout_s = (CONNECT_TIMEOUT_S, answer_timeout_s)
-        self._adapter = HTTPAdapter(pool_maxsize=MAX_CONNECTIONS)
+        self._adapter = TimedAdapter(pool_maxsize=MAX_CONNECTIONS)
         self._proxies = request_options(base_url)
 
     @property
