@@ -10,8 +10,6 @@ import tomllib
 from pathlib import Path
 from urllib.parse import urlsplit
 
-import dj_database_url
-
 from candles.intervals import INTERVALS_MS
 from market.hosts import LOOPBACK_HOSTS, url_error
 from tradingsite.startup.env import (
@@ -31,6 +29,7 @@ from tradingsite.startup.env import (
     is_set,
 )
 from tradingsite.startup.env_file import load_env_file
+from tradingsite.startup.servers import env_database, env_redis
 from tradingsite.startup.var_dir import read_secret_key
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -141,49 +140,7 @@ TRADE_LOG = VAR_DIR / env_str("TRADE_LOG", "trades.jsonl")
 
 # --- Database, Redis, Celery, Channels ----------------------------------------------------
 
-_SQLITE_OPTIONS = {
-    # Two writers with deferred transactions run into "database is locked".
-    "transaction_mode": "IMMEDIATE",
-    "timeout": 5,  # seconds
-    "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;",
-}
-DATABASE_URL = env_str("DATABASE_URL", f"sqlite:///{VAR_DIR / 'db.sqlite3'}")
-try:
-    DATABASES = {"default": dj_database_url.parse(DATABASE_URL)}
-except ValueError:
-    # Its value is not shown, for it holds a password; nor is that of REDIS_URL.
-    raise BadSetting("DATABASE_URL", "…", "use postgres://… or sqlite:///…") from None
-if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
-    DATABASES["default"]["OPTIONS"] = _SQLITE_OPTIONS
-    DATABASES["default"]["CONN_MAX_AGE"] = None  # opening a file again costs more than a query
-elif DATABASES["default"]["ENGINE"].endswith("postgresql"):
-    import psycopg  # seven megabytes that SQLite needs none of
-    from psycopg.conninfo import make_conninfo
-
-    # CONN_MAX_AGE has no effect under ASGI, so connections are pooled. The stream process has the
-    # most threads that may want one at once, ten, and one of them may have a stop to sell.
-    _POOL = {"min_size": 1, "max_size": 12, "timeout": 2}
-    # A host that is gone without a word is noticed within ten seconds. One that is gone on our side
-    # leaves no locks behind for long, nor does anybody wait for one for ever.
-    _POSTGRES_OPTIONS = {
-        "connect_timeout": 3,  # seconds, as are the others but one
-        "tcp_user_timeout": 10_000,  # milliseconds
-        "keepalives_idle": 4,
-        "keepalives_interval": 2,
-        "keepalives_count": 3,
-        "options": "-c lock_timeout=5s -c idle_in_transaction_session_timeout=60s",
-        **DATABASES["default"].get("OPTIONS", {}),  # what the address says: `?sslmode=require`
-    }
-    try:
-        make_conninfo(**_POSTGRES_OPTIONS)
-    except psycopg.ProgrammingError as error:
-        raise BadSetting(
-            "DATABASE_URL", "…", f"after ? use what libpq knows ({str(error).strip()})"
-        ) from None
-    DATABASES["default"]["OPTIONS"] = _POSTGRES_OPTIONS | {"pool": _POOL}
-    DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
-else:
-    raise BadSetting("DATABASE_URL", "…", "use postgres://… or sqlite:///…")
+DATABASES = {"default": env_database("DATABASE_URL", f"sqlite:///{VAR_DIR / 'db.sqlite3'}")}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 MAX_SOCKET_PATH_BYTES = 100  # bytes; the kernels' own limits are 103 and 107
@@ -193,9 +150,7 @@ if STARTS_REDIS and len(os.fsencode(REDIS_SOCKET)) > MAX_SOCKET_PATH_BYTES:
     raise BadSetting(
         "VAR_DIR", str(VAR_DIR), "too long for a Unix socket: choose a shorter one, or REDIS_URL"
     )
-REDIS_URL = env_str("REDIS_URL", f"unix://{REDIS_SOCKET}")
-if urlsplit(REDIS_URL).scheme not in {"redis", "rediss", "unix"}:
-    raise BadSetting("REDIS_URL", "…", "use redis://host:port/0 or unix:///path")
+REDIS_URL = env_redis("REDIS_URL", f"unix://{REDIS_SOCKET}")
 
 CELERY_BROKER_URL = REDIS_URL.replace("unix://", "redis+socket://", 1)
 CHANNEL_LAYERS = {

@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import TypeVar
 from urllib.parse import urlsplit
 
+from foundation.decimals import is_bounded
+
 T = TypeVar("T")
 TRUE = {"1", "true", "yes", "on"}
 FALSE = {"0", "false", "no", "off"}
@@ -69,7 +71,7 @@ def env_decimal(name: str, default: str, *, above: str, below: str) -> Decimal:
 
     def within(text: str) -> Decimal:
         value = Decimal(text)
-        if not (value.is_finite() and Decimal(above) < value < Decimal(below)):
+        if not (is_bounded(value) and Decimal(above) < value < Decimal(below)):
             raise ValueError(text)
         return value
 
@@ -81,7 +83,7 @@ def env_limit(name: str, default: str, *, below: str) -> Decimal:
 
     def within(text: str) -> Decimal:
         value = Decimal(text)
-        if not (value.is_finite() and 0 <= value < Decimal(below)):
+        if not (is_bounded(value) and 0 <= value < Decimal(below)):
             raise ValueError(text)
         return value
 
