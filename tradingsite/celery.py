@@ -24,7 +24,7 @@ from celery.signals import (
 from redis.exceptions import RedisError
 
 from foundation.outages import BROKER_OUTAGES, OUTAGES, is_outage
-from tradingsite import logs, task_queue
+from tradingsite import broker, logs, task_queue
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tradingsite.settings")
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # Celery's command knows no folder
@@ -51,6 +51,7 @@ def _every(seconds: float, task: str) -> dict[str, Any]:
     return {"task": task, "schedule": float(seconds)}
 
 
+broker.register()
 # Without Celery's Django fixup, which loads all of Django in every program of Celery's: beat sends
 # tasks by their names and needs none of it. The worker gets it by `_load_django`.
 app = Celery("tradingsite", task_cls=SweptTask, fixups=[])
@@ -60,7 +61,6 @@ app.conf.update(
     task_acks_late=True,  # a task whose worker was killed goes to another
     task_reject_on_worker_lost=True,
     worker_prefetch_multiplier=1,
-    worker_consumer="tradingsite.broker_loss:LastingConsumer",
     broker_connection_retry_on_startup=True,
     broker_connection_max_retries=None,  # Redis comes back some day
     # A publisher that waits for Redis holds up its own work; sweeps do what is not published.
