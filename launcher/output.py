@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from threading import Thread
 
 MAX_WAITING = 10_000  # lines
+MAX_WAITING_BYTES = 16 * 2**20
 CLOSE_WITHIN_S = 1.0
 COLOURS = ("36", "33", "32", "35", "31", "34")  # ANSI: cyan yellow green magenta red blue
 SYSTEM = "system"
@@ -19,8 +20,8 @@ class Output:
     """Writes whole lines to a file descriptor, from a thread of its own.
 
     A terminal that is held (Ctrl+S), or a pipe that nobody reads, holds nobody else up: of what
-    waits beyond MAX_WAITING lines the newest are left out, and a line says how many were. What
-    comes after the terminal was closed is lost.
+    waits beyond MAX_WAITING lines or MAX_WAITING_BYTES the newest are left out, and a line says how
+    many were. What comes after the terminal was closed is lost.
     """
 
     def __init__(self, descriptor: int, names: Iterable[str]) -> None:
@@ -34,6 +35,8 @@ class Output:
             self._colours.clear()
         self._waiting: queue.Queue[bytes | None] = queue.Queue(MAX_WAITING)
         self._left_out = 0
+        # Two counts, of which each thread changes one; their difference waits.
+        self._taken_bytes = self._written_bytes = 0
         self._thread = Thread(target=self._write_all, daemon=True)
         self._thread.start()
 
@@ -47,18 +50,26 @@ class Output:
         lines = [prefix + line + b"\n" for line in text.splitlines() or [b""]]
         if self._left_out:
             lines.insert(0, self._prefix(SYSTEM) + b"%d lines left out\n" % self._left_out)
-        try:
-            self._waiting.put_nowait(b"".join(lines))
-        except queue.Full:
-            self._left_out += 1
-        else:
+        if self._takes(b"".join(lines)):
             self._left_out = 0
+        else:
+            self._left_out += 1
 
     def close(self) -> None:
         """Write what waits, unless that takes too long."""
         with contextlib.suppress(queue.Full):
             self._waiting.put(None, timeout=CLOSE_WITHIN_S)
             self._thread.join(CLOSE_WITHIN_S)
+
+    def _takes(self, lines: bytes) -> bool:
+        if self._taken_bytes - self._written_bytes + len(lines) > MAX_WAITING_BYTES:
+            return False
+        try:
+            self._waiting.put_nowait(lines)
+        except queue.Full:
+            return False
+        self._taken_bytes += len(lines)
+        return True
 
     def _prefix(self, name: str) -> bytes:
         prefix = f"{time.strftime('%H:%M:%S')} {self._labels[name]}"
@@ -70,6 +81,7 @@ class Output:
         while (lines := self._waiting.get()) is not None:
             with contextlib.suppress(OSError):  # the terminal was closed
                 _write(self._descriptor, lines)
+            self._written_bytes += len(lines)
 
 
 def _write(descriptor: int, data: bytes) -> None:

@@ -12,8 +12,10 @@ from foundation.outages import BROKER_OUTAGES
 from tradingsite.repeated_lines import BrokerLinesMadeRare, make_rare
 
 SECRET = re.compile(
-    r"(\b(?:signature|token|api_?key|listen_?key|secret|password|x-mbx-apikey)['\"]?\s?[=:]\s?['\"]?)"
-    r"[^\s&'\",;)]+|(?<=Token )[\w-]{20,}",
+    r"(\b(?:signature|token|csrftoken|sessionid|api_?key|listen_?key|secret|password|x-mbx-apikey)"
+    r"['\"]?\s?[=:]\s?['\"]?)[^\s&'\",;)]+"
+    r"|(?<=Token )[\w-]{20,}"
+    r"|(?<=://)[^\s/@]+(?=@)",  # user and password of an address
     re.IGNORECASE,
 )
 OUTAGES = (*BROKER_OUTAGES, SchedulingError, ConnectionError)
@@ -33,7 +35,9 @@ FILTERS = (OneLine(), BrokerLinesMadeRare())  # a handler takes each of them onc
 
 
 def redacted(text: str) -> str:
-    """`text` without the values that let somebody in: signatures, keys, tokens, passwords."""
+    """`text` without the values that let somebody in: signatures, keys, tokens, sessions,
+    passwords.
+    """
     return SECRET.sub(r"\1…", text)
 
 

@@ -87,3 +87,21 @@ def test_closing_does_not_wait_for_a_reader_that_does_not_read(monkeypatch):
     output.write("web", b"." * 2**20)
     output.close()
     os.close(reader)
+
+
+def test_long_lines_that_wait_are_bounded_by_their_bytes(monkeypatch):
+    monkeypatch.setattr(writing, "MAX_WAITING_BYTES", 2**20)
+    reader, writer = os.pipe()
+    output = Output(writer, ["web"])
+    for _ in range(100):
+        output.write("web", b"." * 2**16)
+    assert output._waiting.qsize() < 17
+    while not output._waiting.empty():
+        read(reader)
+    output.write("web", b"back")
+    while "back" not in (text := read(reader)):
+        pass
+    assert "lines left out" in text
+    output.close()
+    os.close(writer)
+    os.close(reader)

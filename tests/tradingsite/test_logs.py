@@ -38,6 +38,9 @@ SIGNED = "/api/v3/order?symbol=BTCUSDT&timestamp=1&signature=" + "ab12" * 16
         "{'Authorization': 'Token s3cret-t0ken-of-somebody'}",
         "X-MBX-APIKEY: s3cret-t0ken-of-somebody",
         "password='s3cret-t0ken-of-somebody'",
+        "Cookie: csrftoken=s3cret-t0ken-of-somebody; sessionid=s3cret-session",
+        "cannot connect to postgres://trader:s3cret-of-somebody@db:5432/trading",
+        "Error connecting to redis://:s3cret-of-somebody@redis:6379/0",
     ],
 )
 def test_no_line_of_any_library_holds_a_secret(line: str) -> None:

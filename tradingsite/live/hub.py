@@ -42,6 +42,7 @@ class Hub:
         self._snapshot: Snapshot | None = None
         self._building: asyncio.Task[None] | None = None
         self._stream: StreamSummary | None = None  # as last sent
+        self.has_ended = False
 
     async def run(self) -> None:
         """Until cancelled."""
@@ -61,6 +62,8 @@ class Hub:
         except TimeoutError:  # it gets what the database knows, and the rest when Redis is back
             logger.debug("live.subscribe_timed_out")
         current = await self._current_snapshot()
+        if self.has_ended:
+            raise Refusal(4503, "unavailable", "connect again")
         text = current.text(channel.filter)
         self._stream = self._stream or current.stream
         for message in current.since:
@@ -202,6 +205,7 @@ def _ended(hub: Hub, task: "asyncio.Task[None]") -> None:
     if task.cancelled():
         return
     logger.error("live.hub_failed", exc_info=task.exception())
+    hub.has_ended = True  # for those that are still joining
     closing = [channel.close(4503, "connect again") for channel in hub.channels]
     asyncio.gather(*closing)
 

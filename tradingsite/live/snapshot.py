@@ -98,9 +98,13 @@ class Snapshot:
         return StreamSummary(*(status[name] for name in names))
 
     async def build(self) -> None:
+        """Read it; one that failed is fresh for as long, so that the next is tried after it."""
         # Not thread-sensitive: else it would queue behind every synchronous view.
-        self._data = await database_sync_to_async(snapshot_json, thread_sensitive=False)()
-        self._built_at = time.monotonic()
+        read = database_sync_to_async(snapshot_json, thread_sensitive=False)
+        try:
+            self._data = await read()
+        finally:
+            self._built_at = time.monotonic()
 
     def text(self, filter: Filter) -> str:
         """The message for `filter`. Raises Refusal (code 4404) where it names a strange symbol."""

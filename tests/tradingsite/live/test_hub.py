@@ -1,5 +1,6 @@
 """Real daphne, real Redis, real sockets."""
 
+import asyncio
 import socket
 import time
 from collections.abc import Iterator
@@ -17,9 +18,10 @@ from market.models import Symbol
 from tests.servers import Redis as RedisServer
 from tests.servers import eventually
 from tests.tradingsite.web import Web
-from tradingsite.live import publisher
+from tradingsite.live import publisher, snapshot
 from tradingsite.live.auth import has_known_origin
-from tradingsite.live.client import Filter, Refusal
+from tradingsite.live.client import ClientChannel, Filter, Refusal
+from tradingsite.live.hub import Hub
 from tradingsite.live.messages import EncodedMessage
 from tradingsite.live.publisher import Message, publish
 
@@ -28,6 +30,45 @@ SMALL_WINDOW = (socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
 
 def tell(kind: str, symbol: str | None, number: int, padding: int = 0) -> None:
     publish([Message(kind, symbol, {"number": number, "padding": "x" * padding})])
+
+
+async def nowhere(_: object) -> None:
+    """A socket whose messages nobody reads."""
+
+
+@pytest.fixture
+def hub(monkeypatch: pytest.MonkeyPatch) -> Hub:
+    """A hub without Redis and database, whose snapshots are empty and never reused."""
+    monkeypatch.setattr(snapshot, "FRESH_FOR_S", 0.2)
+    status = {"stream": "up", "refilling": {}, "polled": [], "standbys": 0}
+    empty = {"symbols": [], "forming": [], "candles": [], "positions": [], "status": status}
+    monkeypatch.setattr(snapshot, "snapshot_json", lambda: empty)
+    built = Hub()
+    built._subscription.ready.set()
+    return built
+
+
+async def test_a_snapshot_that_failed_once_is_built_anew(
+    hub: Hub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails() -> None:
+        raise ValueError("no JSON")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(snapshot, "snapshot_json", fails)
+        with pytest.raises(ValueError, match="no JSON"):
+            await hub.join(ClientChannel(nowhere))
+    await asyncio.sleep(2 * snapshot.FRESH_FOR_S)
+    await hub.join(ClientChannel(nowhere))
+    assert len(hub.channels) == 1
+
+
+async def test_who_joins_while_the_hub_ends_is_sent_to_the_next_one(hub: Hub) -> None:
+    hub.has_ended = True
+    with pytest.raises(Refusal) as refused:
+        await hub.join(ClientChannel(nowhere))
+    assert refused.value.code == 4503
+    assert not hub.channels
 
 
 def test_the_query_says_which_messages_are_wanted() -> None:
