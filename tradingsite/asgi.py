@@ -9,13 +9,13 @@ from django.core.asgi import get_asgi_application
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tradingsite.settings")
 django = get_asgi_application()  # sets Django up, before anything that needs its models
 
-from tradingsite import logs  # noqa: E402
-from tradingsite.live.consumer import DashboardConsumer  # noqa: E402
-from tradingsite.web.body_limit import limit_bodies  # noqa: E402
-from tradingsite.web.charset import in_utf8  # noqa: E402
-from tradingsite.web.proxy import BehindProxy, PublicAddress  # noqa: E402
-from tradingsite.web.shutdown import finishing, stop_in_time  # noqa: E402
-from tradingsite.web.unprepared import OncePrepared  # noqa: E402
+from tradingsite import logs
+from tradingsite.live.consumer import DashboardConsumer
+from tradingsite.web.body_limit import limit_bodies
+from tradingsite.web.charset import in_utf8
+from tradingsite.web.proxy import BehindProxy, PublicAddress
+from tradingsite.web.shutdown import finishing, stop_in_time
+from tradingsite.web.unprepared import OncePrepared
 
 logs.set_up()
 stop_in_time()

@@ -241,7 +241,6 @@ REST_FRAMEWORK = {
     "DEFAULT_PERMISSION_CLASSES": ["tradingsite.rest.permissions.ReadersAndStaff"],
     "DEFAULT_RENDERER_CLASSES": ["foundation.rest.renderers.JsonRenderer"],
     "DEFAULT_PARSER_CLASSES": ["foundation.rest.parsers.JsonParser"],
-    "DEFAULT_PAGINATION_CLASS": "foundation.rest.pages.NewestFirstPagination",
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
     "EXCEPTION_HANDLER": "tradingsite.rest.errors.error_response",
     "URL_FORMAT_OVERRIDE": None,  # `format` is a parameter of /trades alone

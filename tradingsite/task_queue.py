@@ -26,7 +26,7 @@ def trim() -> None:
 
 def trim_now_and_then(**_: Any) -> None:
     """Called after each message that this process sends."""
-    global _trimmed_s  # noqa: PLW0603
+    global _trimmed_s  # noqa: PLW0603  # one a process
     if time.monotonic() - _trimmed_s < TRIM_EVERY_S:
         return
     _trimmed_s = time.monotonic()

@@ -1,7 +1,4 @@
-"""Pagination of lists that grow: newest first, by cursor.
-
-Read while Django REST framework itself is being imported, so its views are out of reach here.
-"""
+"""Pagination of lists that grow: newest first, by cursor."""
 
 import re
 from datetime import datetime, timedelta
