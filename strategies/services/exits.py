@@ -120,12 +120,14 @@ def _sell(
 ) -> list[Signal]:
     """Make these attempts, by position, where none is under way and none was made just now.
 
-    With `decided` it is written down in any case that the positions are to be sold.
+    With `decided` it is written down in any case that the positions are to be sold; without it
+    those are left alone that no longer are, because a halt was called off meanwhile.
     """
     if not attempts:
         return []
     rows = Position.objects.select_for_update(of=("self",)).select_related("symbol").order_by("pk")
-    positions = list(rows.open().filter(pk__in=attempts))
+    rows = rows.exiting() if decided is None else rows.open()
+    positions = list(rows.filter(pk__in=attempts))
     if decided is not None:
         decide_exits([position.pk for position in positions], decided, now)
     signals = _exit_signals(sellable_now(positions, now), attempts, decided, now)

@@ -11,10 +11,10 @@ from market.ticks import Side
 from orders.core.status import OrderStatus
 from orders.core.stops import Hit, Stop
 from orders.models import Order, Position
-from orders.services import record, set_halt, submit
+from orders.services import record, revoke_halt_exits, set_halt, submit
 from orders.venue.exchange import Busy, OutcomeUnknown, Refused
 from strategies.models import Signal
-from strategies.services import CandleClose, evaluate, finish_exits, flatten, stop_out
+from strategies.services import CandleClose, evaluate, exits, finish_exits, flatten, stop_out
 from tests.builders import FILTERS, NOON, candle, opened, strategy, symbol
 from tests.fakes import FakeExchange
 
@@ -211,6 +211,24 @@ def test_a_sale_takes_what_the_account_has(position: Position, exchange: FakeExc
     assert sweep(exchange, LATER + timedelta(minutes=1)) == [
         "denied: below_minimum: of 0.00056 the account has 0 free"
     ]
+
+
+def test_a_halt_that_is_called_off_amid_a_sweep_spoils_no_other_exit(
+    position: Position, exchange: FakeExchange, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    strategy("B")
+    submit([opened(position.symbol, number=7, strategy="B").pk], exchange, lambda: NOON)
+    Position.objects.update(exit_decided_at=NOON, exit_reason="halt")
+    Position.objects.filter(strategy="B").update(exit_reason="crossover")
+
+    def read_available(*_: object) -> dict[int, Decimal]:
+        revoke_halt_exits()  # by another worker
+        return {}
+
+    set_halt("flatten", None, "", NOON)
+    monkeypatch.setattr(exits, "flatten_if_halted", lambda *_: [])
+    monkeypatch.setattr(exits, "read_available", read_available)
+    assert [signal.strategy.name for signal in finish_exits(LATER, exchange)] == ["B"]
 
 
 def test_a_halt_that_no_longer_flattens_sells_no_more(
