@@ -9,6 +9,7 @@ somebody of the staff writes it off.
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 from decimal import Decimal
+from itertools import chain
 from typing import NamedTuple
 
 import structlog
@@ -98,11 +99,13 @@ def _holding(asset: str) -> list[Position]:
 
 def _draws(asset: str, overdrawn: Decimal, epoch: Epoch) -> Iterator[Draw]:
     """Draws on an asset that are not paid for, newest first, until they explain that much."""
-    for draw in (*_draws_of_trades(asset, epoch), _foreign(overdrawn)):
+    for draw in chain(_draws_of_trades(asset, epoch), [_foreign(overdrawn)]):
         part = min(draw.quantity, overdrawn)
         if part > 0:
             yield draw._replace(quantity=part)
             overdrawn = EXACT.subtract(overdrawn, part)
+        if not overdrawn:
+            return
 
 
 def _draws_of_trades(asset: str, epoch: Epoch) -> Iterator[Draw]:
