@@ -25,7 +25,7 @@ from orders.core.status import OrderStatus
 from orders.events import position_changed
 from orders.models import Adjustment, AdjustmentKind, Alarm, Epoch, Order, Position, Trade
 from orders.services.account.epochs import moved_beside_positions
-from orders.services.transitions import lock_order, transition
+from orders.services.transitions import transition_by_id
 
 logger = structlog.get_logger(__name__)
 
@@ -185,16 +185,13 @@ def write_off(
     What the account still has of it stays there, outside of positions. Raises NotWrittenOff.
     """
     Epoch.objects.select_for_update().first()  # no other adjustment meanwhile
-    rows = Position.objects.select_for_update(of=("self",)).select_related("symbol")
-    position = rows.open().filter(pk=position_id).first()
-    if position is None:
-        raise NotWrittenOff(f"position {position_id} is not open")
+    _end_orders_of_gone(position_id, now)  # orders are locked before positions, as in booking
+    position = _lock_for_write_off(position_id)
     amount = position.quantity if quantity is None else quantity
     if not 0 < amount <= position.quantity:
         text = f"{plain(amount)} is not above 0 and at most {plain(position.quantity)}"
         raise NotWrittenOff(f"{text}, what position {position_id} holds")
-    _end_orders(position, now)
-    before, kept = position.cost, EXACT.subtract(amount, _missing(position.symbol, amount))
+    before, kept = position.cost, EXACT.subtract(amount, _take_missing(position.symbol, amount))
     _lose(position, amount, now, as_fee=False)
     position_changed.announce([position])
     logger.warning(
@@ -217,19 +214,39 @@ def write_off(
     )
 
 
-def _end_orders(position: Position, now: datetime) -> None:
+def _end_orders_of_gone(position_id: int, now: datetime) -> None:
     """End orders of a symbol that is gone: the exchange will never say what became of them."""
-    live = Order.objects.of(position.strategy, position.symbol_id).live()
-    for order_id in live.ids():
-        order = lock_order(order_id)
-        if position.symbol.status != GONE:
-            text = f"order {order.client_order_id} of position {position.pk} is under way"
-            raise NotWrittenOff(f"{text} ({order.status}); wait for its end")
-        transition(order, OrderStatus.EXPIRED, now, "the exchange no longer lists the symbol")
+    position = Position.objects.filter(pk=position_id, symbol__status=GONE).first()
+    if position is None:
+        return
+    for order_id in Order.objects.of(position.strategy, position.symbol_id).live().ids():
+        why = "the exchange no longer lists the symbol"
+        transition_by_id(order_id, OrderStatus.EXPIRED, now, why)
 
 
-def _missing(symbol: Symbol, amount: Decimal) -> Decimal:
-    """The part of this that the account does not have, by the alarm that stands."""
-    alarms = Alarm.objects.unsettled().differences().filter(symbol__base_asset=symbol.base_asset)
-    lacking = [-alarm.difference for alarm in alarms if alarm.difference < 0]
-    return min(amount, max(lacking, default=ZERO))
+def _lock_for_write_off(position_id: int) -> Position:
+    """The open position, of which no order is under way: none is written while it is locked."""
+    rows = Position.objects.select_for_update(of=("self",)).select_related("symbol")
+    position = rows.open().filter(pk=position_id).first()
+    if position is None:
+        raise NotWrittenOff(f"position {position_id} is not open")
+    live = Order.objects.of(position.strategy, position.symbol_id).live().first()
+    if live is not None:
+        text = f"order {live.client_order_id} of position {position.pk} is under way"
+        raise NotWrittenOff(f"{text} ({live.status}); wait for its end")
+    return position
+
+
+def _take_missing(symbol: Symbol, amount: Decimal) -> Decimal:
+    """The part of this that the account does not have, by the alarms that stand.
+
+    It is explained now, so they show so much less of it: nobody writes it off or accepts it again.
+    """
+    alarms = Alarm.objects.select_for_update(of=("self",)).unsettled().differences()
+    standing = alarms.filter(symbol__base_asset=symbol.base_asset).order_by("pk")
+    lacking = [alarm for alarm in standing if alarm.difference < 0]
+    missing = min(amount, max((-alarm.difference for alarm in lacking), default=ZERO))
+    for alarm in lacking:
+        alarm.difference = min(ZERO, EXACT.add(alarm.difference, missing))
+        alarm.save(update_fields=["difference"])
+    return missing

@@ -14,6 +14,7 @@ from orders.core.status import OrderStatus
 from orders.models import Adjustment, Order, Position, Trade
 from orders.services import (
     NotWrittenOff,
+    accept_alarm,
     charge_positions,
     position_results,
     raised_alarms,
@@ -176,6 +177,22 @@ class TestWriteOff:
         assert raised_alarms() == []
         position.refresh_from_db()
         assert (position.status, position.quantity) == ("open", Decimal("0.0002"))
+
+    def test_what_is_missing_is_missing_once(
+        self, exchange: FakeExchange, position: Position, staff: User
+    ) -> None:
+        exchange.held["BNB"] -= Decimal("0.0002")
+        for seconds in (60, 160):
+            reconcile_account(exchange, lambda seconds=seconds: at(seconds))
+        [alarm] = raised_alarms()
+        for _ in range(2):
+            write_off(position.pk, Decimal("0.0002"), "withdrawn", staff, at(170))
+        assert accept_alarm(alarm.pk, Decimal("-0.0002"), staff, at(171)) == []
+        for seconds in (180, 280):
+            reconcile_account(exchange, lambda seconds=seconds: at(seconds))
+        assert raised_alarms() == []
+        kept = Adjustment.objects.filter(kind="write_off").order_by("pk")
+        assert list(kept.values_list("kept", flat=True)) == [0, Decimal("0.0002")]
 
     def test_orders_of_a_symbol_that_is_gone_end_with_it(
         self, position: Position, staff: User
