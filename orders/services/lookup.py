@@ -7,7 +7,8 @@ from django.db import transaction
 from django.utils import timezone
 
 from foundation.times import Clock, to_ms
-from orders.core.status import AT_EXCHANGE, UNANSWERED, OrderStatus
+from market.models import GONE
+from orders.core.status import AT_EXCHANGE, ENDED, UNANSWERED, OrderStatus
 from orders.events import symbol_refused
 from orders.models import AlarmKind, Order
 from orders.services.account.alarms import raise_alarm
@@ -21,6 +22,9 @@ ANSWER_DUE = timedelta(seconds=3)  # an order without an answer is looked up fro
 # engine 10 s more; the rest is margin. Source: Binance Spot REST, "Timing security" and
 # "General API Information".
 NEVER_PLACED_AFTER = timedelta(seconds=20)
+# Of a symbol that is gone: after so long nobody will tell, and it may still come back until then.
+GIVEN_UP_AFTER = timedelta(hours=1)
+DELISTED = "the exchange no longer lists the symbol, and refuses to say what became of the order"
 NOT_FOUND = "asked by its client order id, the exchange did not know it (-2013)"
 logger = structlog.get_logger(__name__)
 
@@ -45,11 +49,13 @@ def resolve_order(order_id: int, exchange: Exchange, clock: Clock = timezone.now
         logger.warning("order.lookup_failed", order=client_order_id, reason=str(failure))
         if isinstance(failure, Refused):
             symbol_refused.announce([name])
+            if order.symbol.status == GONE:
+                _give_up_delisted(order.pk, asked_at, failure)
         return not isinstance(failure, Busy)
     if report is not None:
         record(order.pk, report, clock())
         if report.status == OrderStatus.UNKNOWN:
-            text = f"order {client_order_id} is in a status that we don't know: {report.reason}"
+            text = f"an order is in a status that we don't know: {report.reason}"
             raise_alarm(order.symbol, AlarmKind.ORDER_STATUS, text, clock())
     elif searched is not None and searched.absent:
         _expire_never_placed(order.pk, asked_at, searched.evidence)
@@ -86,6 +92,25 @@ def _expire_never_placed(order_id: int, asked_at: datetime, evidence: str) -> No
         seconds = (asked_at - order.submitted_at).total_seconds()
         why = f"never placed: {NOT_FOUND} {seconds:.1f} s after it was to be sent; {evidence}"
         transition(order, OrderStatus.EXPIRED_UNSENT, asked_at, f"{why}: it was in none of them")
+
+
+@transaction.atomic
+def _give_up_delisted(order_id: int, asked_at: datetime, refusal: Refused) -> None:
+    """End an order of a symbol that is gone, where nothing but refusals came for long.
+
+    Its history keeps the first of them; whatever else comes in between begins the time anew.
+    """
+    order = lock_order(order_id)
+    if order.status in ENDED:
+        return
+    last = order.changes.last()
+    if last is None or last.detail != DELISTED:
+        record_changes([order], asked_at, DELISTED)
+    elif asked_at - last.at >= GIVEN_UP_AFTER:
+        known = order.exchange_order_id is not None
+        status = OrderStatus.EXPIRED if known else OrderStatus.EXPIRED_UNSENT
+        why = f"{DELISTED}, since {last.at:%Y-%m-%d %H:%M:%S} UTC ({refusal})"
+        transition(order, status, asked_at, why)
 
 
 @transaction.atomic

@@ -12,8 +12,8 @@ from market.ticks import Side
 from market.wire.rows import Rows
 from orders import tasks
 from orders.core.status import OrderStatus
-from orders.events import symbol_refused
-from orders.models import AlarmKind, Epoch, Order, OrdersCheck, Position
+from orders.events import alarm_changed, symbol_refused
+from orders.models import Alarm, AlarmKind, Epoch, Order, OrdersCheck, Position
 from orders.services import (
     check_trading,
     raised_alarms,
@@ -80,6 +80,14 @@ def told(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     names: list[str] = []
     monkeypatch.setattr(symbol_refused, "announce", names.extend)
     return names
+
+
+@pytest.fixture
+def raised(monkeypatch: pytest.MonkeyPatch) -> list[Alarm]:
+    """Alarms as they were announced."""
+    alarms: list[Alarm] = []
+    monkeypatch.setattr(alarm_changed, "announce", alarms.extend)
+    return alarms
 
 
 @pytest.mark.parametrize("failure", [INVALID_SYMBOL, OutcomeUnknown("not a list of orders")])
@@ -197,6 +205,57 @@ def test_a_row_that_could_not_be_read_may_be_the_order_that_a_reset_would_have_e
     assert Position.objects.get().status == "archived"
 
 
+class TestDelisted:
+    """An order whose symbol is gone before anybody knew what became of it."""
+
+    @pytest.fixture
+    def order(self, exchange: HalfExchange) -> Order:
+        buy = opened(Symbol.objects.get(name="BTCUSDT"), number=2, strategy="B")
+        exchange.failures = [OutcomeUnknown("timed out")]
+        submit([buy.pk], exchange, at(1))
+        Symbol.objects.filter(name="BTCUSDT").update(status="GONE")
+        exchange.failure = INVALID_SYMBOL
+        return buy
+
+    def ask(self, exchange: HalfExchange, order: Order, *seconds: int) -> str:
+        for second in seconds:
+            resolve_order(order.pk, exchange, at(second))
+        order.refresh_from_db()
+        return order.status
+
+    def test_it_ends_with_the_reason_once_it_was_refused_for_an_hour(
+        self, exchange: HalfExchange, order: Order
+    ) -> None:
+        assert self.ask(exchange, order, 10, 1000, 3609) == "UNKNOWN"
+        assert self.ask(exchange, order, 3610) == "EXPIRED_UNSENT"
+        assert order.reason == (
+            "the exchange no longer lists the symbol, and refuses to say what became of the order,"
+            " since 2026-01-02 12:00:10 UTC (-1121 Invalid symbol.)"
+        )
+
+    def test_one_that_the_exchange_had_is_no_unsent_one(
+        self, exchange: HalfExchange, order: Order
+    ) -> None:
+        Order.objects.filter(pk=order.pk).update(status="PARTIALLY_FILLED", exchange_order_id=5)
+        assert self.ask(exchange, order, 10, 3610) == "EXPIRED"
+
+    def test_what_still_trades_is_never_given_up(
+        self, exchange: HalfExchange, order: Order
+    ) -> None:
+        Symbol.objects.update(status="BREAK")
+        assert self.ask(exchange, order, 10, 3610, 36000) == "UNKNOWN"
+
+    def test_where_the_symbol_comes_back_its_fills_are_booked_all_the_same(
+        self, exchange: HalfExchange, order: Order
+    ) -> None:
+        assert self.ask(exchange, order, 10, 3610) == "EXPIRED_UNSENT"
+        Symbol.objects.update(status="TRADING")
+        exchange.failure = None
+        reconcile_account(exchange, at(4000))
+        assert self.ask(exchange, order) == "FILLED"
+        assert Position.objects.get(strategy="B").quantity == order.quantity
+
+
 class TestUnknownStatus:
     """An order of ours in a status that the exchange has not had before."""
 
@@ -225,6 +284,18 @@ class TestUnknownStatus:
         assert "PENDING_MOON" in alarm.text
         settle_known_statuses(at(6)())
         assert len(raised_alarms()) == 1
+
+    def test_two_of_them_are_one_alarm(
+        self, exchange: HalfExchange, order: Order, raised: list[Alarm]
+    ) -> None:
+        other = opened(Symbol.objects.get(name="BTCUSDT"), number=3, strategy="B")
+        submit([other.pk], exchange, at(2))
+        self.become(exchange, other, OrderStatus.UNKNOWN)
+        Order.objects.filter(pk=other.pk).update(status=OrderStatus.UNKNOWN, ended_at=None)
+        for seconds in (5, 7, 9):
+            for one in (order, other):
+                resolve_order(one.pk, exchange, at(seconds))
+        assert len(raised_alarms()) == len(raised) == 1
 
     def test_once_it_is_known_the_alarm_is_over(self, exchange: HalfExchange, order: Order) -> None:
         resolve_order(order.pk, exchange, at(5))
