@@ -82,12 +82,13 @@ class SymbolRules:
     notionals: tuple[NotionalRule, ...]
     price_step: Decimal = ZERO  # in quote asset; 0 is switched off
     max_stops: int | None = None  # open orders with a trigger, None where there is no bound
+    max_position: Decimal | None = None  # base asset on the account; None where there is no bound
 
     @classmethod
     def from_filters(cls, filters: Sequence[Mapping[str, Any]]) -> "SymbolRules":
         """Read the exchange's filters; unknown ones and those for other orders are ignored."""
         lots, notionals = [], []
-        price_step, max_stops = ZERO, None
+        price_step, max_stops, max_position = ZERO, None, None
         for wire in filters:
             name = wire.get("filterType")
             if name in ("LOT_SIZE", "MARKET_LOT_SIZE"):
@@ -98,7 +99,9 @@ class SymbolRules:
                 price_step = _amount(wire, "tickSize")
             elif name == "MAX_NUM_ALGO_ORDERS":
                 max_stops = int(wire["maxNumAlgoOrders"])
-        return cls(tuple(lots), tuple(notionals), price_step, max_stops)
+            elif name == "MAX_POSITION":
+                max_position = _amount(wire, "maxPosition")
+        return cls(tuple(lots), tuple(notionals), price_step, max_stops, max_position)
 
     @property
     def quantity_step(self) -> Decimal:
@@ -153,6 +156,13 @@ class SymbolRules:
         broken = [lot.violation(quantity) for lot in self.lots]
         broken += [rule.violation(notional) for rule in self.notionals]
         return next((text for text in broken if text), None)
+
+    def position_violation(self, position: Decimal) -> str | None:
+        """The rule that so much base asset on the account breaks, open BUYs included, or None."""
+        if self.max_position is None or position <= self.max_position:
+            return None
+        above = f"above maxPosition {plain(self.max_position)}"
+        return f"MAX_POSITION: {plain(position)} on the account is {above}"
 
     def order_quantity(self, base_asset: str, override: Decimal | None, price: Decimal) -> Decimal:
         """The quantity of `base_asset` that an entry buys at `price` (quote asset).

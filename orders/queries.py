@@ -66,6 +66,22 @@ JOIN orders_balance b ON b.asset = m.quote_asset
 WHERE b.asset IN ({quotes}) AND b.read_at > %s AND (
 o.status IN ({live}) OR (o.created_at > %s AND o.created_at > b.read_at))
 """
+# Base asset for MAX_POSITION: what is free, and what of it orders bring, have locked or have moved
+# since that was read.
+ACCOUNT_POSITIONS = """
+SELECT 'free', asset, CAST(free AS text), '0' FROM orders_balance
+WHERE asset IN ({bases}) AND read_at > %s
+UNION ALL
+SELECT CASE WHEN o.status IN ({live})
+THEN CASE WHEN o.side = 'BUY' THEN 'buying' ELSE 'locked' END
+ELSE CASE WHEN o.side = 'BUY' THEN 'bought' ELSE 'sold' END END,
+b.asset, CAST(o.quantity AS text), CAST(o.executed_quantity AS text)
+FROM orders_order o JOIN market_symbol m ON m.id = o.symbol_id
+JOIN orders_balance b ON b.asset = m.base_asset
+WHERE b.asset IN ({bases}) AND b.read_at > %s AND (
+(o.status IN ({live}) AND (o.side = 'BUY' OR (o.kind = 'STOP_LOSS' AND o.created_at <= b.read_at)))
+OR (o.status NOT IN ({live}) AND o.created_at > %s AND o.created_at > b.read_at))
+"""
 # Of an order: a protective stop of its series has not ended.
 HAS_RESTING_STOP = RawSQL(  # noqa: S611  # no value in it is anybody's input
     f"""
@@ -171,6 +187,16 @@ def entry_limits(
         live=placeholders(len(LIVE)),
     )  # fmt: skip
     return fetch(sql, *(value for _, values in parts for value in values))
+
+
+def account_positions(bases: Collection[str], now: datetime) -> list[tuple[str, ...]]:
+    """What the account has of base assets, as rows of a kind, an asset, and an order's quantity and
+    executed quantity; of an outdated balance, none.
+    """
+    known_since = time_value(now - MAX_BALANCE_AGE)
+    sql = ACCOUNT_POSITIONS.format(bases=placeholders(len(bases)), live=placeholders(len(LIVE)))
+    moved = (*LIVE, *bases, known_since, *LIVE, *LIVE, known_since)
+    return fetch(sql, *bases, known_since, *moved)
 
 
 def insert_orders(orders: Sequence[Order]) -> None:

@@ -87,8 +87,9 @@ class RiskContext:
     protective stop has not; with `exit_pending` what is held is to be sold. What follows these
     concerns entries alone: `entries` are the
     strategy's of the last hour, `drawdown` and `total_drawdown` the deepest of the day, of the
-    strategy and of all together; `free_balance` is the quote asset left to spend, None where it is
-    not known, as `last_price` is.
+    strategy and of all together; `free_balance` is the quote asset left to spend, and
+    `account_position` the base asset on the account with what open BUYs bring, where a rule bounds
+    that. Both are None where they are not known, as `last_price` is.
     """
 
     now_ms: int
@@ -110,6 +111,7 @@ class RiskContext:
     drawdown: Decimal = ZERO
     total_drawdown: Decimal = ZERO
     free_balance: Decimal | None = None
+    account_position: Decimal | None = None
     last_price: Decimal | None = None
 
 
@@ -171,7 +173,10 @@ def _check_position(_: Intent, context: RiskContext) -> Denial | None:
 
 
 def _check_filters(intent: Intent, context: RiskContext) -> Denial | None:
-    broken = context.rules.violation(quantity_of(intent, context), intent.price)
+    quantity = quantity_of(intent, context)
+    broken = context.rules.violation(quantity, intent.price)
+    if not broken and context.account_position is not None:
+        broken = context.rules.position_violation(EXACT.add(context.account_position, quantity))
     return Denial(DenialCode.FILTER_UNMET, broken) if broken else None
 
 

@@ -12,7 +12,7 @@ from foundation.decimals import EXACT, ZERO
 from market.models import Symbol
 from market.ticks import Side
 from orders import queries
-from orders.core.risk import Intent, Limits, RiskContext, notional_of
+from orders.core.risk import Intent, Limits, RiskContext, notional_of, quantity_of
 from orders.models import HaltLevel
 
 ALL_STRATEGIES = ""  # stands for all of them together
@@ -24,7 +24,8 @@ class EntryLimits:
     quote asset.
 
     `free_balances` is what the account has to spend, less what entries under way will take; an
-    asset that is not named there is not known.
+    asset that is not named there is not known. `account_positions` is what it has of the base
+    assets that MAX_POSITION bounds, with what entries under way bring.
     """
 
     limits: Limits = field(default_factory=Limits)
@@ -32,6 +33,7 @@ class EntryLimits:
     entries: Counter[str] = field(default_factory=Counter)
     drawdowns: dict[tuple[str, str], Decimal] = field(default_factory=dict)
     free_balances: dict[str, Decimal] = field(default_factory=dict)
+    account_positions: dict[str, Decimal] = field(default_factory=dict)
 
     def drawdown(self, strategy: str, quote_asset: str) -> Decimal:
         return self.drawdowns.get((strategy, quote_asset), ZERO)
@@ -42,10 +44,16 @@ class EntryLimits:
         quote = context.quote_asset
         if quote in self.free_balances:
             self.add_cash(quote, notional_of(intent, context).copy_negate())
+        if context.base_asset in self.account_positions:
+            self.add_base(context.base_asset, quantity_of(intent, context))
 
     def add_cash(self, quote_asset: str, amount: Decimal) -> None:
         free = self.free_balances.get(quote_asset, ZERO)
         self.free_balances[quote_asset] = EXACT.add(free, amount)
+
+    def add_base(self, base_asset: str, amount: Decimal) -> None:
+        has = self.account_positions.get(base_asset, ZERO)
+        self.account_positions[base_asset] = EXACT.add(has, amount)
 
 
 def configured_limits() -> Limits:
@@ -58,9 +66,15 @@ def configured_limits() -> Limits:
 
 
 def read_entry_limits(
-    intents: Collection[Intent], symbols: Collection[Symbol], now: datetime
+    intents: Collection[Intent],
+    symbols: Collection[Symbol],
+    bounded: Collection[str],
+    now: datetime,
 ) -> EntryLimits:
-    """The limits of those intents that are entries; exits need none of it."""
+    """The limits of those intents that are entries; exits need none of it.
+
+    `bounded` are the base assets of which the account may have only so much.
+    """
     strategies = {intent.strategy for intent in intents if intent.side is Side.BUY}
     if not strategies:
         return EntryLimits()
@@ -77,6 +91,8 @@ def read_entry_limits(
             found.add_cash(name, Decimal(values[0]))
         else:
             found.add_cash(name, _cash_moved(kind, *map(Decimal, values)))
+    for kind, asset, *amounts in queries.account_positions(bounded, now) if bounded else ():
+        found.add_base(asset, _base_moved(kind, *map(Decimal, amounts)))
     return found
 
 
@@ -91,3 +107,14 @@ def _cash_moved(kind: str, executed: Decimal, quantity: Decimal, price: Decimal)
     if kind == "bought":
         return -executed
     return -max(executed, EXACT.multiply(quantity, price))
+
+
+def _base_moved(kind: str, amount: Decimal, executed: Decimal) -> Decimal:
+    """Base asset that a free balance or an order adds to what counts for MAX_POSITION.
+
+    A BUY under way counts whole, perhaps twice for a moment; a resting stop has locked what it
+    is still to sell.
+    """
+    if kind == "locked":
+        return EXACT.subtract(amount, executed)
+    return {"bought": executed, "sold": -executed}.get(kind, amount)

@@ -88,11 +88,19 @@ class PreTradeCheck:
         self._now = now
         self._clock_known = exchange.clock_known
         self._symbols = {symbol.pk: symbol for symbol in symbols}
+        self._rules = {
+            pk: SymbolRules.from_filters(symbol.filters) for pk, symbol in self._symbols.items()
+        }
         self._last_prices = last_prices
         self._held = queries.lock_positions(series)
         self._exits: defaultdict[ExitReason, list[int]] = defaultdict(list)
         self._live = queries.live_orders(series)
-        self._limits = read_entry_limits(intents, self._symbols.values(), now)
+        bounded = {
+            symbol.base_asset
+            for pk, symbol in self._symbols.items()
+            if self._rules[pk].max_position is not None
+        }
+        self._limits = read_entry_limits(intents, self._symbols.values(), bounded, now)
 
     def has_resting_stop(self, order: Order) -> bool:
         """A protective stop of the order's series has not ended."""
@@ -141,7 +149,7 @@ class PreTradeCheck:
             symbol_status=symbol.status,
             base_asset=symbol.base_asset,
             order_quantity=symbol.order_quantity,
-            rules=SymbolRules.from_filters(symbol.filters),
+            rules=self._rules[symbol.pk],
             held=held.quantity if held else None,
             live_sides=frozenset(self._live.sides[series]),
             has_resting_stop=series in self._live.with_stop,
@@ -154,6 +162,7 @@ class PreTradeCheck:
             drawdown=limits.drawdown(intent.strategy, symbol.quote_asset),
             total_drawdown=limits.drawdown(ALL_STRATEGIES, symbol.quote_asset),
             free_balance=limits.free_balances.get(symbol.quote_asset),
+            account_position=limits.account_positions.get(symbol.base_asset),
             last_price=self._last_prices.get(symbol.name),
         )
 

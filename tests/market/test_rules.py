@@ -24,6 +24,15 @@ def test_what_is_sold_is_floored_to_the_step() -> None:
     assert RULES.sellable(Decimal("0.00129")) == Decimal("0.0012")
 
 
+def test_no_more_is_held_than_the_largest_position() -> None:
+    rules = SymbolRules.from_filters([{"filterType": "MAX_POSITION", "maxPosition": "10.00"}])
+    assert rules.position_violation(Decimal(10)) is None
+    assert rules.position_violation(Decimal("10.1")) == (
+        "MAX_POSITION: 10.1 on the account is above maxPosition 10"
+    )
+    assert RULES.position_violation(Decimal(10**9)) is None
+
+
 def test_what_is_too_little_is_not_sold() -> None:
     assert RULES.sellable(Decimal("0.00009")) == 0
     assert RULES.sellable(Decimal("-1")) == 0

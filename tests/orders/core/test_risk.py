@@ -23,6 +23,7 @@ FREE = RiskContext(
     held=None,
     live_sides=frozenset(),
 )
+BOUNDED = replace(FREE.rules, max_position=Decimal("0.5"))
 LIMITED = replace(
     FREE,
     quote_asset="USDT",
@@ -52,6 +53,7 @@ def test_an_entry_and_an_exit_pass_where_nothing_is_against_them() -> None:
         ("nothing_to_sell", SELL, FREE),
         ("below_minimum", SELL, replace(HOLDING, held=Decimal("0.000009"))),
         ("filter_unmet", BUY, replace(FREE, order_quantity=Decimal("0.000015"))),
+        ("filter_unmet", BUY, replace(FREE, rules=BOUNDED, account_position=Decimal("0.4991"))),
         ("clock_unknown", BUY, replace(FREE, clock_known=False)),
         ("loss_limit", BUY, replace(LIMITED, drawdown=Decimal(50))),
         ("loss_limit", BUY, replace(LIMITED, total_drawdown=Decimal(50))),

@@ -6,13 +6,14 @@ from decimal import Decimal
 import pytest
 from pytest_django import Settings
 
+from market.models import Symbol
 from market.ticks import Side
 from orders.models import Balance, DayResult, Order, Position
 from orders.services import create_orders, read_balances, record_day_result, submit
 from orders.venue.binance import BinanceExchange
 from orders.venue.exchange import Busy
 from tests import rows
-from tests.builders import NOON, intent, opened, symbol
+from tests.builders import FILTERS, NOON, intent, opened, symbol
 from tests.fakes import FakeExchange
 from tests.servers import free_port
 
@@ -81,6 +82,61 @@ def test_balances_are_read_once_in_a_while_and_a_missing_one_is_nothing() -> Non
         ("USDT", Decimal(10_000), NOON),
         ("BTC", Decimal(0), NOON),
     }
+
+
+class TestMaxPosition:
+    """The exchange's MAX_POSITION: 0.0035 BTC on the account, open BUYs included."""
+
+    @pytest.fixture
+    def btc(self) -> Symbol:
+        bound = {"filterType": "MAX_POSITION", "maxPosition": "0.0035"}
+        return symbol(filters=[*FILTERS, bound])
+
+    def has(self, free: str, read_at: datetime = NOON) -> None:
+        Balance.objects.create(asset="BTC", free=Decimal(free), read_at=read_at)
+
+    def test_an_entry_that_would_exceed_it_is_denied_with_the_reason(self, btc: Symbol) -> None:
+        self.has("0.0026")
+        assert opened(btc).reason == (
+            "filter_unmet: MAX_POSITION: 0.0036 on the account is above maxPosition 0.0035"
+        )
+
+    def test_entries_at_once_share_it(self, btc: Symbol) -> None:
+        self.has("0.0016")
+        wishes = [intent(btc), intent(btc, number=2, strategy="B")]
+        orders = create_orders(wishes, [btc], FakeExchange(), now=NOON)
+        assert [order.status for order in orders] == ["PENDING", "DENIED"]
+
+    def test_it_counts_what_is_being_bought_and_was_since_the_balance_was_read(
+        self, btc: Symbol
+    ) -> None:
+        self.has("0.0006", later(-10))
+        submit([opened(btc).pk], FakeExchange(), lambda: NOON)
+        opened(btc, number=2, strategy="B")  # under way, and in another symbol of the asset
+        euro = symbol("BTCEUR", base_asset="BTC", quote_asset="EUR", filters=btc.filters)
+        assert opened(euro, number=3, strategy="B").reason.startswith("filter_unmet: MAX_POSITION")
+        sale = opened(btc, Side.SELL, number=4)
+        submit([sale.pk], FakeExchange(), lambda: NOON)
+        assert opened(euro, number=5, strategy="B").status == "PENDING"
+
+    def test_it_counts_what_a_resting_stop_has_locked(self, btc: Symbol) -> None:
+        stop = {"kind": "STOP_LOSS", "side": Side.SELL, "strategy": "B", "status": "NEW"}
+        rows.order(btc, 7, **stop, executed_quantity=Decimal(0), created_at=later(-20))
+        self.has("0.0016", later(-10))
+        assert opened(btc).reason.startswith("filter_unmet: MAX_POSITION")
+
+    def test_an_exit_passes(self, btc: Symbol) -> None:
+        rows.position(btc)
+        self.has("9")
+        assert opened(btc, Side.SELL).status == "PENDING"
+
+    def test_a_balance_that_is_not_known_denies_nothing(self, btc: Symbol) -> None:
+        self.has("9", later(-301))
+        assert opened(btc).status == "PENDING"
+
+    def test_it_is_read_with_the_others(self, btc: Symbol) -> None:
+        read_balances(FakeExchange(), NOON)
+        assert set(Balance.objects.values_list("asset", flat=True)) == {"USDT", "BTC"}
 
 
 def test_entries_of_the_last_hour_are_counted_by_strategy(settings: Settings) -> None:
