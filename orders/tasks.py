@@ -31,15 +31,12 @@ def sweep_orders() -> None:
     """
     services.send_orders(Order.objects.unsent().ids(), exchange())
     services.cancel_misfit_stops(exchange())
-    unanswered = Order.objects.unanswered(timezone.now() - services.ANSWER_DUE)
-    for order_id in unanswered.ids():
-        if not services.resolve_order(order_id, exchange()):
-            break
+    services.resolve_unanswered(exchange())
     services.settle_known_statuses(timezone.now())
-    services.append_trade_log()
     services.read_balances(exchange(), timezone.now())
     with suppress(Busy):  # who has an order to send will say so
         exchange().keep_ready()
+    services.append_trade_log()  # last: a disk that is full keeps nobody from trading
 
 
 @shared_task

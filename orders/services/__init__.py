@@ -21,7 +21,7 @@ from orders.services.exits import (
     sellable_now,
 )
 from orders.services.halt import current_halt, set_halt
-from orders.services.lookup import ANSWER_DUE, resolve_order
+from orders.services.lookup import ANSWER_DUE, resolve_order, resolve_unanswered
 from orders.services.performance import position_results, timelines
 from orders.services.pre_trade import create_orders
 from orders.services.protection import (
@@ -58,6 +58,7 @@ __all__ = [
     "record",
     "record_day_result",
     "resolve_order",
+    "resolve_unanswered",
     "revoke_halt_exits",
     "sellable_now",
     "send_claimed",

@@ -6,6 +6,7 @@ from decimal import Decimal
 
 import structlog
 from django.db import transaction
+from django.db.models import QuerySet
 
 from foundation.decimals import EXACT, ZERO, plain
 from foundation.times import to_ms
@@ -19,6 +20,7 @@ from orders.models import Order, Position
 from orders.queries import live_orders
 from orders.venue.exchange import Busy, Exchange, OutcomeUnknown, Refused
 
+MAX_PAST_SALES = 10  # more failures than these make no pause longer
 logger = structlog.get_logger(__name__)
 
 
@@ -59,13 +61,17 @@ def _is_due(position: Position, now: datetime) -> bool:
 
 
 def _past_sales(position: Position) -> list[PastSale]:
-    """The sales of a position's exit that have ended, newest first."""
-    if position.exit_decided_at is None:
-        return []
-    sales = Order.objects.of(position.strategy, position.symbol_id)
-    rows = sales.sales_since(position.exit_decided_at)
-    values = rows.values_list("status", "executed_quantity", "ended_at")
+    """The last sales of a position's exit that have ended, newest first."""
+    rows = _sales_of_exit(position)
+    values = rows.values_list("status", "executed_quantity", "ended_at")[:MAX_PAST_SALES]
     return [PastSale(status, sold, at) for status, sold, at in values if at is not None]
+
+
+def _sales_of_exit(position: Position) -> QuerySet[Order]:
+    """The sales since it was decided that the position is to be sold."""
+    sales = Order.objects.of(position.strategy, position.symbol_id)
+    decided_at = position.exit_decided_at
+    return sales.none() if decided_at is None else sales.sales_since(decided_at)
 
 
 def revoke_halt_exits() -> None:
@@ -124,7 +130,7 @@ def _in_order(position_ids: Collection[int]) -> list[Position]:
 
 
 def _was_refused(position: Position) -> bool:
-    return any(one.status == OrderStatus.REJECTED for one in _past_sales(position))
+    return _sales_of_exit(position).filter(status=OrderStatus.REJECTED).exists()
 
 
 def _locked_by_stop(position: Position) -> Decimal:

@@ -6,6 +6,7 @@ import structlog
 from django.db import transaction
 from django.utils import timezone
 
+from foundation.outages import is_outage
 from foundation.times import Clock, to_ms
 from market.models import GONE
 from orders.core.status import AT_EXCHANGE, ENDED, UNANSWERED, OrderStatus
@@ -27,6 +28,18 @@ GIVEN_UP_AFTER = timedelta(hours=1)
 DELISTED = "the exchange no longer lists the symbol, and refuses to say what became of the order"
 NOT_FOUND = "asked by its client order id, the exchange did not know it (-2013)"
 logger = structlog.get_logger(__name__)
+
+
+def resolve_unanswered(exchange: Exchange, clock: Clock = timezone.now) -> None:
+    """Ask what became of all orders whose answer is due; one that fails holds up no other."""
+    for order_id in Order.objects.unanswered(clock() - ANSWER_DUE).ids():
+        try:
+            if not resolve_order(order_id, exchange, clock):
+                break
+        except Exception as error:
+            if is_outage(error):
+                raise
+            logger.exception("order.resolve_failed", order=order_id)
 
 
 def resolve_order(order_id: int, exchange: Exchange, clock: Clock = timezone.now) -> bool:

@@ -6,9 +6,9 @@ import pytest
 from django.utils import timezone
 from pytest_django import DjangoCaptureOnCommitCallbacks
 
-from orders import tasks
+from orders import services, tasks
 from orders.core.status import OrderStatus
-from orders.models import Order
+from orders.models import Balance, Order
 from orders.services import ANSWER_DUE, append_trade_log, create_orders, resolve_order
 from tests.builders import intent, opened, symbol
 from tests.fakes import FakeExchange
@@ -66,6 +66,18 @@ def test_elsewhere_the_order_is_queued(
     monkeypatch.setattr(tasks.submit_orders, "delay", queued.append)
     tasks.queue_orders([order, None])
     assert (queued, exchange.placed) == ([[order.pk]], [])
+
+
+def test_a_disk_that_is_full_keeps_nobody_from_trading(
+    order: Order, exchange: FakeExchange, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def append_trade_log() -> int:
+        raise OSError("no space left on device")
+
+    monkeypatch.setattr(services, "append_trade_log", append_trade_log)
+    with pytest.raises(OSError, match="no space"):
+        tasks.sweep_orders.apply(throw=True)
+    assert Balance.objects.get().asset == "USDT"
 
 
 def test_the_sweep_sends_looks_up_and_logs(order: Order, exchange: FakeExchange) -> None:

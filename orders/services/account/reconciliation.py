@@ -9,6 +9,7 @@ from django.db.models import Q
 from django.utils import timezone
 
 from foundation.decimals import EXACT, ZERO
+from foundation.outages import is_outage
 from foundation.times import Clock, to_ms, to_time
 from market.models import GONE, Symbol
 from market.ticks import Side
@@ -66,6 +67,10 @@ def _check_symbol(exchange: Exchange, symbol: Symbol, epoch: Epoch, clock: Clock
         logger.warning("orders.reconcile_failed", symbol=symbol.name, reason=str(failure))
         if isinstance(failure, Refused):
             symbol_refused.announce([symbol.name])
+    except Exception as error:
+        if isinstance(error, Busy) or is_outage(error):
+            raise
+        logger.exception("orders.reconcile_failed", symbol=symbol.name)
 
 
 def _symbols_to_check() -> list[Symbol]:

@@ -19,6 +19,7 @@ from orders.services import (
     raised_alarms,
     reconcile_account,
     resolve_order,
+    resolve_unanswered,
     settle_known_statuses,
     submit,
 )
@@ -101,6 +102,19 @@ def test_one_symbol_that_cannot_be_asked_about_holds_up_no_other(
         Symbol.objects.filter(name="BTCUSDT").update(status="GONE")
     reconcile_account(exchange, at(60))
     assert checked(60) == {"ETHUSDT"}
+
+
+def test_one_whose_orders_cannot_be_booked_holds_up_no_other(exchange: HalfExchange) -> None:
+    exchange.failure = ArithmeticError("a mistake of ours")
+    btc = opened(Symbol.objects.get(name="BTCUSDT"), number=2, strategy="B")
+    eth = opened(Symbol.objects.get(name="ETHUSDT"), number=3)
+    exchange.failures = [OutcomeUnknown("timed out")] * 2
+    submit([btc.pk, eth.pk], exchange, at(1))
+    resolve_unanswered(exchange, at(5))
+    statuses = dict(Order.objects.values_list("symbol__name", "status").order_by("pk"))
+    assert statuses == {"BTCUSDT": "UNKNOWN", "ETHUSDT": "FILLED"}
+    reconcile_account(exchange, at(30))
+    assert checked(30) == {"ETHUSDT"}
 
 
 def test_a_reset_is_recognised_although_a_held_symbol_is_gone(exchange: HalfExchange) -> None:
