@@ -8,6 +8,7 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 
 from accounts.models import Token, digest, new_secret
+from foundation.admin import signed_in_user
 
 
 @admin.register(Token)
@@ -24,12 +25,12 @@ class TokenAdmin(admin.ModelAdmin[Token]):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Token]:
         tokens = super().get_queryset(request)
-        return tokens if _sees_all(request) else tokens.filter(user=_staff(request))
+        return tokens if _sees_all(request) else tokens.filter(user=signed_in_user(request))
 
     def formfield_for_foreignkey(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
         """A token acts as its user, so nobody may make one of somebody else."""
         if db_field.name == "user" and not _sees_all(request):
-            kwargs["queryset"] = User.objects.filter(pk=_staff(request).pk)
+            kwargs["queryset"] = User.objects.filter(pk=signed_in_user(request).pk)
         return super().formfield_for_foreignkey(db_field, request, **kwargs)
 
     def save_model(self, request: HttpRequest, obj: Token, form: Any, change: bool) -> None:
@@ -38,11 +39,6 @@ class TokenAdmin(admin.ModelAdmin[Token]):
         super().save_model(request, obj, form, change)
         text = f"The token is {secret} — copy it now: it is not shown again."
         self.message_user(request, text, messages.WARNING)
-
-
-def _staff(request: HttpRequest) -> User:
-    assert isinstance(request.user, User)  # noqa: S101  # the admin let nobody else in
-    return request.user
 
 
 def _sees_all(request: HttpRequest) -> bool:

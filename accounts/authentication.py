@@ -92,7 +92,7 @@ def count_wrong_token(address: str) -> None:
     brake.log_failure(bounds, brake.count(bounds), address=address)
 
 
-class HashedTokenScheme(TokenScheme):  # type: ignore[no-untyped-call]
+class HashedTokenScheme(TokenScheme):
     """The schema's name for it, the same as for Django REST framework's own."""
 
     target_class = "accounts.authentication.TokenAuthentication"

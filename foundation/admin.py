@@ -6,6 +6,8 @@ from functools import cache
 from typing import Any, TypeVar
 
 from django.contrib import admin
+from django.contrib.auth.models import User
+from django.core.exceptions import PermissionDenied
 from django.db import IntegrityError
 from django.db.models import Model
 from django.http import HttpRequest
@@ -35,6 +37,13 @@ def display_column(model: type[Model], name: Any) -> Any:
     """The admin column of that name, decimals as `decimal_column` shows them."""
     fields = {field.name: field for field in model._meta.get_fields()}
     return decimal_column(name) if isinstance(fields.get(name), ExactDecimalField) else name
+
+
+def signed_in_user(request: HttpRequest) -> User:
+    """The user whom the admin let in. Raises PermissionDenied where there is none."""
+    if not isinstance(request.user, User):
+        raise PermissionDenied
+    return request.user
 
 
 class PlainDecimalAdmin(admin.ModelAdmin[Row]):

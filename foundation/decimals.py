@@ -1,6 +1,8 @@
 """Exact money: one arithmetic context, one way to write a number."""
 
+from collections.abc import Iterable
 from decimal import Context, Decimal, Inexact, InvalidOperation, Overflow
+from functools import reduce
 
 # Wide enough for any sum of price x quantity at 8 decimals each; what does not fit raises
 # instead of rounding.
@@ -22,6 +24,11 @@ def plain(value: Decimal) -> str:
     if "." in text:
         text = text.rstrip("0").rstrip(".")
     return "0" if text == "-0" else text
+
+
+def total(values: Iterable[Decimal]) -> Decimal:
+    """The exact sum of values."""
+    return reduce(EXACT.add, values, ZERO)
 
 
 def floor_to_step(value: Decimal, step: Decimal) -> Decimal:

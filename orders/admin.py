@@ -3,13 +3,12 @@
 from typing import Any
 
 from django.contrib import admin, messages
-from django.contrib.auth.models import User
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.utils import timezone
 
-from foundation.admin import ReadOnlyAdmin, display_column
+from foundation.admin import ReadOnlyAdmin, display_column, signed_in_user
 from foundation.decimals import plain
 from market.admin import SymbolFilter
 from orders import services
@@ -108,18 +107,18 @@ class PositionAdmin(ReadOnlyAdmin[Position]):
     @admin.action(description="Write off: give up, sell nothing", permissions=["write_off"])
     def write_off(self, request: HttpRequest, positions: QuerySet[Position]) -> HttpResponse | None:
         """Ask for the reason first; each position is given up whole, or not at all."""
-        reason = request.POST.get("reason", "").strip()
+        reason = request.POST.get("reason", "").replace("\0", "").strip()
         if not reason or "sure" not in request.POST:
             context = self.admin_site.each_context(request)
             shown = Position.objects.open().filter(pk__in=positions).select_related("symbol")
             context |= {"title": "Write off", "opts": self.opts, "positions": shown}
             return TemplateResponse(request, "admin/orders/write_off.html", context)
-        assert isinstance(request.user, User)  # noqa: S101  # staff, signed in
         for position in positions.select_related("symbol"):
-            self._write_off(request, position, reason[:200], request.user)
+            self._write_off(request, position, reason[:200])
         return None
 
-    def _write_off(self, request: HttpRequest, position: Position, reason: str, by: User) -> None:
+    def _write_off(self, request: HttpRequest, position: Position, reason: str) -> None:
+        by = signed_in_user(request)
         try:
             services.write_off(position.pk, None, reason, by, timezone.now())
         except services.NotWrittenOff as error:
@@ -190,14 +189,11 @@ class AlarmAdmin(ReadOnlyAdmin[Alarm]):
         return None
 
     def _accept(self, request: HttpRequest, alarms: list[Alarm]) -> None:
-        assert isinstance(request.user, User)  # noqa: S101  # staff, signed in
-        accepted: list[Alarm] = []
+        by, accepted = signed_in_user(request), list[Alarm]()
         for alarm in alarms:
             shown = request.POST.get(f"difference-{alarm.pk}")
             if alarm not in accepted and shown == plain(alarm.difference):
-                accepted += services.accept_alarm(
-                    alarm.pk, alarm.difference, request.user, timezone.now()
-                )
+                accepted += services.accept_alarm(alarm.pk, alarm.difference, by, timezone.now())
         for alarm in accepted:
             self.message_user(request, f"Accepted: {alarm}", messages.SUCCESS)
         for alarm in alarms:

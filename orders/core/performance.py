@@ -6,7 +6,7 @@ from decimal import Decimal
 from functools import reduce
 from typing import Any
 
-from foundation.decimals import EXACT, ZERO, plain
+from foundation.decimals import EXACT, ZERO, plain, total
 from orders.core.sums import RATIOS, ClosedSums
 
 _PLACES = Decimal("1E-8")
@@ -53,8 +53,7 @@ def unrealised(quantity: Decimal, cost: Decimal, last_price: Decimal) -> Decimal
 
 def pnl(results: Iterable[PositionResult]) -> Decimal:
     """P&L of positions that share a quote asset, realised and unrealised, after all fees."""
-    gains = (gain for result in results for gain in (result.net, result.unrealised))
-    return reduce(EXACT.add, gains, ZERO)
+    return total(gain for result in results for gain in (result.net, result.unrealised))
 
 
 def performance(
@@ -78,14 +77,14 @@ def performance(
             result.net, result.realised, result.fees, result.invested, _closed_ms(result)
         )
     still = [result for result in results if result.closed_ms is None]
-    held = _sum(result.unrealised for result in results)
+    held = total(result.unrealised for result in results)
     return {
         "positions": before.closed + len(results),
         "closed": sums.closed,
-        "realised": plain(_sum([sums.realised, *(result.realised for result in still)])),
+        "realised": plain(total([sums.realised, *(result.realised for result in still)])),
         "unrealised": plain(held),
-        "pnl": plain(_sum([sums.equity, held, *(result.net for result in still)])),
-        "fees": plain(_sum([sums.fees, *(result.fees for result in still)])),
+        "pnl": plain(total([sums.equity, held, *(result.net for result in still)])),
+        "fees": plain(total([sums.fees, *(result.fees for result in still)])),
         "other_fees": _other_fees(results),
         "win_rate": _ratio(Decimal(sums.wins), Decimal(sums.closed)),
         "profit_factor": _ratio(sums.gross_profit, sums.gross_loss),
@@ -117,10 +116,6 @@ def _other_fees(results: Iterable[PositionResult]) -> list[dict[str, Any]]:
 
 def _closed_ms(result: PositionResult) -> int:
     return result.closed_ms or 0
-
-
-def _sum(values: Iterable[Decimal]) -> Decimal:
-    return reduce(EXACT.add, values, ZERO)
 
 
 def _ratio(numerator: Decimal, denominator: Decimal) -> str | None:

@@ -1,15 +1,14 @@
 """Booking of fills, each once: trades, positions, and the order they belong to."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
-from functools import reduce
 
 import structlog
 from django.db import transaction
 
-from foundation.decimals import EXACT, ZERO, plain
+from foundation.decimals import ZERO, plain, total
 from foundation.times import to_time
 from market.models import Symbol
 from market.rules import SymbolRules
@@ -58,7 +57,7 @@ def _book_status(order: Order, report: ExecutionReport, now: datetime) -> bool:
     }
     unsent = order.status in NOT_SENT
     after_all = "the exchange knows it after all" if unsent else ""
-    booked = _sum(order.trades.values_list("quantity", flat=True))
+    booked = total(order.trades.values_list("quantity", flat=True))
     if report.status in ENDED and booked < report.executed_quantity:
         # Orders and trades are read apart and trades may lag: ended now, the rest would be lost.
         detail = f"{plain(booked)} of {plain(report.executed_quantity)} filled is known so far"
@@ -133,8 +132,8 @@ def _book_of(order: Order, first: Fill) -> Book:
         cost=position.cost,
         realised=position.realised,
         fees=position.fees,
-        bought=_sum(quantity for quantity, _ in bought),
-        bought_quote=_sum(quote for _, quote in bought),
+        bought=total(quantity for quantity, _ in bought),
+        bought_quote=total(quote for _, quote in bought),
     )
     return Book(position, state)
 
@@ -233,7 +232,3 @@ def _trade(order: Order, position: Position, fill: Fill) -> Trade:
         commission_asset=fill.commission_asset,
         time=to_time(fill.time_ms),
     )
-
-
-def _sum(values: Iterable[Decimal]) -> Decimal:
-    return reduce(EXACT.add, values, ZERO)

@@ -12,7 +12,7 @@ from typing import TypeVar
 
 import msgspec
 
-from foundation.decimals import EXACT, is_bounded
+from foundation.decimals import EXACT, is_bounded, total
 from market.ticks import Side
 from market.wire.bounds import (
     Asset,
@@ -258,7 +258,7 @@ def order_report(order: WireOrder, trades: Iterable[ListedTrade]) -> ExecutionRe
 def _report(order: WireOrder, fills: tuple[Fill, ...]) -> ExecutionReport:
     quote = order.cummulative_quote_qty
     if quote < 0:  # documented as "not available"
-        quote = sum((fill.quote_quantity for fill in fills), Decimal(0))
+        quote = total(fill.quote_quantity for fill in fills)
     return ExecutionReport(
         client_order_id=order.client_order_id,
         exchange_order_id=order.order_id,

@@ -161,6 +161,12 @@ class TestWriteOff:
         assert (str(adjustment.by), adjustment.reason) == ("root", "delisted")
         assert "Not written off" in self.choose(client, held, sure="yes", reason="twice")
 
+    def test_a_reason_that_postgresql_cannot_store_is_no_error(
+        self, client: Client, btc: Symbol
+    ) -> None:
+        self.choose(client, position(btc), sure="yes", reason="de\0listed")
+        assert Adjustment.objects.get().reason == "delisted"
+
     def test_who_may_only_look_may_not(self, btc: Symbol) -> None:
         looker = User.objects.create_user("looker", is_staff=True)
         looker.user_permissions.add(Permission.objects.get(codename="view_position"))

@@ -8,7 +8,7 @@ import structlog
 from django.db.models import Q
 from django.utils import timezone
 
-from foundation.decimals import EXACT, ZERO
+from foundation.decimals import EXACT, ZERO, total
 from foundation.outages import is_outage
 from foundation.times import Clock, to_ms, to_time
 from market.models import GONE, Symbol
@@ -102,7 +102,10 @@ def _check_orders(exchange: Exchange, symbol: Symbol, epoch: Epoch, clock: Clock
     for number in sorted((seen.keys() | filled) - ours.keys()):
         order_seen = seen.get(number)
         fills = [trade.fill for trade in trades if trade.exchange_order_id == number]
-        if order_seen is not None and _total_quantity(fills) == order_seen.executed_quantity:
+        if (
+            order_seen is not None
+            and total(fill.quantity for fill in fills) == order_seen.executed_quantity
+        ):
             net_quantity = _net_quantity(symbol.base_asset, fills, to_ms(epoch.started_at))
             record_foreign_order(symbol.name, order_seen, asked_at, net_quantity=net_quantity)
         else:
@@ -130,8 +133,8 @@ def _ours(
     )
     resting = Order.objects.resting().filter(symbol=symbol)
     for order in (*numbered, *resting):
-        assert order.exchange_order_id is not None  # noqa: S101  # the exchange has it
-        ours.setdefault(order.exchange_order_id, order)
+        if order.exchange_order_id is not None:  # the exchange has it
+            ours.setdefault(order.exchange_order_id, order)
     return ours
 
 
@@ -152,10 +155,6 @@ def _book_report(exchange: Exchange, order: Order, clock: Clock) -> None:
     report = look_up(order, exchange)
     if report is not None:
         record(order.pk, report, clock())
-
-
-def _total_quantity(fills: Iterable[Fill]) -> Decimal:
-    return sum((fill.quantity for fill in fills), ZERO)
 
 
 def _look_up_foreign(
