@@ -12,25 +12,12 @@ from orders.services import open_stops, set_halt, submit
 from orders.venue.exchange import Refused
 from strategies.models import Signal, Strategy
 from strategies.services import finish_exits, flatten, stop_out
-from tests.builders import NOON, NOON_MS, candle, opened, strategy, symbol, tick
+from tests.builders import NOON, NOON_MS, candle, tick
 from tests.fakes import FakeExchange
 
 pytestmark = pytest.mark.django_db
 LATER = NOON + timedelta(seconds=10)
 REFUSED = Refused(-2010, "no funds")
-
-
-@pytest.fixture
-def exchange() -> FakeExchange:
-    return FakeExchange()
-
-
-@pytest.fixture
-def position(exchange: FakeExchange) -> Position:
-    """Bought by A at 60,000, with a stop at 54,000."""
-    strategy()
-    submit([opened(symbol()).pk], exchange, lambda: NOON)
-    return Position.objects.get()
 
 
 def hits() -> list[Hit]:

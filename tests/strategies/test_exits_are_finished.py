@@ -25,19 +25,6 @@ HELD = Decimal("0.001")
 REFUSED = Refused(-2010, "Market is closed.")
 
 
-@pytest.fixture
-def exchange() -> FakeExchange:
-    return FakeExchange()
-
-
-@pytest.fixture
-def position(exchange: FakeExchange) -> Position:
-    """Bought by A at 60,000."""
-    strategy()
-    submit([opened(symbol()).pk], exchange, lambda: NOON)
-    return Position.objects.get()
-
-
 def cross(position: Position, exchange: FakeExchange, at: datetime = NOON) -> Order:
     """The averages cross, and the position is to be sold."""
     sale = opened(position.symbol, Side.SELL, number=2)
