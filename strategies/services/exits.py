@@ -70,8 +70,8 @@ def stop_out(
 
 
 def flatten(now: datetime, exchange: Exchange) -> list[Signal]:
-    """Sell every open position."""
-    attempts = _attempts_today(Position.objects.open())
+    """Sell every open position; those that are to be sold as it is, `finish_exits` goes on with."""
+    attempts = _attempts_today(Position.objects.open().filter(exit_reason=""))
     return _sell(attempts, now, exchange, decided=ExitReason.HALT)
 
 

@@ -200,6 +200,26 @@ def test_a_sale_takes_what_the_account_has(position: Position, exchange: FakeExc
     ]
 
 
+def test_in_a_halt_too_a_sale_takes_what_the_account_has(
+    position: Position, exchange: FakeExchange
+) -> None:
+    exchange.held["BTC"] = Decimal("0.00044")
+    set_halt("flatten", None, "", NOON)
+    sweep_until(exchange, 4)
+    assert exchange.held["BTC"] == 0
+    assert Position.objects.get().quantity == Decimal("0.00056")
+
+
+def test_in_a_halt_too_an_exit_ends_where_what_is_left_cannot_be_sold(
+    position: Position, exchange: FakeExchange
+) -> None:
+    candle(position.symbol, "4999").save()
+    set_halt("flatten", None, "", NOON)
+    sweep_until(exchange, 4)
+    position.refresh_from_db()
+    assert (position.status, position.quantity) == ("closed", HELD)
+
+
 def test_a_halt_that_is_called_off_amid_a_sweep_spoils_no_other_exit(
     position: Position, exchange: FakeExchange, monkeypatch: pytest.MonkeyPatch
 ) -> None:
