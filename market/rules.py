@@ -100,7 +100,7 @@ class SymbolRules:
             elif name == "MAX_NUM_ALGO_ORDERS":
                 max_stops = int(wire["maxNumAlgoOrders"])
             elif name == "MAX_POSITION":
-                max_position = _amount(wire, "maxPosition")
+                max_position = _amount(wire, "maxPosition") or None
         return cls(tuple(lots), tuple(notionals), price_step, max_stops, max_position)
 
     @property

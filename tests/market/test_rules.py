@@ -30,7 +30,8 @@ def test_no_more_is_held_than_the_largest_position() -> None:
     assert rules.position_violation(Decimal("10.1")) == (
         "MAX_POSITION: 10.1 on the account is above maxPosition 10"
     )
-    assert RULES.position_violation(Decimal(10**9)) is None
+    off = SymbolRules.from_filters([{"filterType": "MAX_POSITION", "maxPosition": "0.00"}])
+    assert RULES.position_violation(Decimal(10**9)) is off.position_violation(Decimal(1)) is None
 
 
 def test_what_is_too_little_is_not_sold() -> None:
