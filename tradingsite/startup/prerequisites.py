@@ -75,6 +75,8 @@ def missing_for_web() -> str | None:
     """
     try:
         return missing_key() or missing_tables()
+    except OSError as error:
+        return f"{error.filename} cannot be read ({error.strerror})"
     except DatabaseError as error:
         logger.warning("database.unreachable", error=str(error).strip())
         return None
