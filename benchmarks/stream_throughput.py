@@ -19,13 +19,21 @@ import sys
 import tempfile
 import threading
 import time
+from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from benchmarks.exchange import FIRST_ID, symbol_names
 from benchmarks.flood import rounds_of, trades_of
 from candles.live.lease import Lease
-from candles.live.state import SymbolState
+from candles.live.state import SymbolState, read_states
+from foundation.redis import connection
 from tests.servers import PYTHON, Redis, Server, answers, free_port
+
+if TYPE_CHECKING:
+    from tradingsite.stream.process import StreamProcess
+
+LOOK_EVERY_S = 0.2
 
 
 def cpu_s() -> float:
@@ -33,8 +41,72 @@ def cpu_s() -> float:
     return usage.ru_utime + usage.ru_stime
 
 
+class Watcher:
+    """Reads every symbol's state from Redis, over and over, until the last tick stands there.
+
+    `cpu_s` and `wall_s` are those between the first look at which every symbol had ticks and the
+    last one; the `skipped` ticks came before the first.
+    """
+
+    def __init__(self, symbols: int, ticks: int) -> None:
+        self.names, rounds = symbol_names(symbols), rounds_of(symbols, ticks)
+        self.last_ids = {
+            name: FIRST_ID - 1 + trades_of(place, rounds) for place, name in enumerate(self.names)
+        }
+        self.skipped = self.wrong = 0
+        self.cpu_s = self.wall_s = 0.0
+
+    @property
+    def counted(self) -> int:
+        return self._ticks_until(self.last_ids) - self.skipped
+
+    def watch(self) -> None:
+        while (done := self._last_ids()).keys() != self.last_ids.keys():
+            time.sleep(LOOK_EVERY_S)
+        began_cpu_s, began_s = self._others_cpu_s(), time.monotonic()
+        self.skipped = self._ticks_until(done)
+        while self._last_ids() != self.last_ids:
+            time.sleep(LOOK_EVERY_S)
+        self.cpu_s = self._others_cpu_s() - began_cpu_s
+        self.wall_s = time.monotonic() - began_s
+        self.wrong = sum(map(_wrong, self._states().values()))
+
+    def _states(self) -> dict[str, SymbolState]:
+        return read_states(connection(), self.names)
+
+    def _last_ids(self) -> dict[str, int]:
+        """Of those that have ticks of the flood."""
+        ids = {name: state.last_tick_id for name, state in self._states().items()}
+        return {name: last_id for name, last_id in ids.items() if last_id >= FIRST_ID}
+
+    def _ticks_until(self, last_ids: Mapping[str, int]) -> int:
+        return sum(last_ids.values()) - len(self.names) * (FIRST_ID - 1)
+
+    def _others_cpu_s(self) -> float:
+        """Of the process without this thread."""
+        return cpu_s() - time.thread_time()
+
+
 def ours(symbols: int, ticks: int) -> dict[str, float]:
     """Run the stream process in this process until the last tick stands in Redis."""
+    process, watcher = stream_process(), Watcher(symbols, ticks)
+
+    def watch() -> None:
+        watcher.watch()
+        process.stop()
+
+    gc.freeze()  # as runstream does
+    watching = threading.Thread(target=watch)
+    watching.start()
+    process.run()
+    watching.join()
+    if watcher.wrong:
+        raise SystemExit(f"{watcher.wrong:,} ticks came late or were left out")
+    return {"ticks": watcher.counted, "cpu_s": watcher.cpu_s, "wall_s": watcher.wall_s}
+
+
+def stream_process() -> "StreamProcess":
+    """The stream process over a database with its symbols."""
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tradingsite.settings")
     import django
 
@@ -42,8 +114,7 @@ def ours(symbols: int, ticks: int) -> dict[str, float]:
     from django.conf import settings
     from django.core.management import call_command
 
-    from candles.live.state import StateWriter, read_states
-    from foundation.redis import connection
+    from candles.live.state import StateWriter
     from market.rest import market_rest
     from market.services import load_symbols
     from market.stream.client import MarketStream
@@ -57,42 +128,7 @@ def ours(symbols: int, ticks: int) -> dict[str, float]:
         stream, rest, StateWriter(Lease(connection()), "none"), settings.INTERVALS
     )
     stream.clock = None  # the flood's trades are of the minutes to come
-    names, rounds = symbol_names(symbols), rounds_of(symbols, ticks)
-    last_ids = {name: FIRST_ID - 1 + trades_of(place, rounds) for place, name in enumerate(names)}
-    sent = sum(last_ids.values()) - symbols * (FIRST_ID - 1)
-    marks: dict[str, float] = {}
-
-    def others_cpu_s() -> float:
-        """Of the process without this thread, which reads every symbol's state over and over."""
-        return cpu_s() - time.thread_time()
-
-    def watch() -> None:
-        client = connection()
-        while True:
-            states = read_states(client, names)
-            done = {name: state.last_tick_id for name, state in states.items()}
-            if len(done) == symbols and min(done.values()) >= FIRST_ID and "cpu" not in marks:
-                marks["cpu"], marks["wall"] = others_cpu_s(), time.monotonic()
-                marks["skipped"] = sum(done.values()) - symbols * (FIRST_ID - 1)
-            if done == last_ids:
-                marks["wrong"] = sum(map(_wrong, states.values()))
-                break
-            time.sleep(0.2)
-        marks["cpu"], marks["wall"] = (
-            others_cpu_s() - marks["cpu"],
-            time.monotonic() - marks["wall"],
-        )
-        process.stop()
-
-    gc.freeze()  # as runstream does
-    watcher = threading.Thread(target=watch)
-    watcher.start()
-    process.run()
-    watcher.join()
-    if marks["wrong"]:
-        raise SystemExit(f"{marks['wrong']:,.0f} ticks came late or were left out")
-    counted = sent - marks["skipped"]
-    return {"ticks": counted, "cpu_s": marks["cpu"], "wall_s": marks["wall"]}
+    return process
 
 
 def _wrong(state: SymbolState) -> int:

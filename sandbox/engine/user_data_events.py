@@ -5,7 +5,7 @@ from itertools import count
 from typing import NamedTuple
 
 from sandbox.engine.account import Account
-from sandbox.engine.orders import ZERO, Fill, Order
+from sandbox.engine.orders import ZERO, Fill, Order, OrderRequest
 from sandbox.wire import Json, format_decimal
 
 EXECUTION_IDS_STEP = 3  # they rise, but are not consecutive
@@ -31,49 +31,73 @@ def execution_report(
     prevented: PreventedTrade | None = None,
 ) -> Json:
     """An order after a change; `execution_type` is the field `x`."""
-    request = order.request
     report = {
         "e": "executionReport",
         "E": now_ms,
+        "x": execution_type,
+        "I": execution_id,
+        "C": original_id,
+        **_requested(order.request),
+        **_state(order),
+        **_execution(fill),
+    }
+    return report | (_prevention(order, prevented) if prevented else {})
+
+
+def _requested(request: OrderRequest) -> Json:
+    """What was asked for."""
+    requested = {
         "s": request.symbol,
-        "c": order.client_order_id,
         "S": request.side,
         "o": request.type,
         "f": request.time_in_force,
-        "q": format_decimal(order.quantity),
         "p": format_decimal(request.price),
         "P": format_decimal(request.stop_price),
         "F": format_decimal(ZERO),
         "g": -1,
-        "C": original_id,
-        "x": execution_type,
-        "X": order.status,
-        "r": "NONE",
-        "i": order.order_id,
-        "l": format_decimal(fill.quantity if fill else ZERO),
-        "z": format_decimal(order.executed),
-        "L": format_decimal(fill.price if fill else ZERO),
-        "n": format_decimal(fill.commission) if fill else "0",
-        "N": fill.commission_asset if fill else None,
-        "T": order.update_ms,
-        "t": fill.trade_id if fill else -1,
-        "I": execution_id,
-        "w": order.is_open and order.is_working,
-        "m": bool(fill and fill.is_maker),
-        "M": False,
-        "O": order.time_ms,
-        "Z": format_decimal(order.executed_quote),
-        "Y": format_decimal(fill.quote if fill else ZERO),
         "Q": format_decimal(request.quote_quantity),
         "V": request.stp_mode,
     }
+    names = {"strategyId": "j", "strategyType": "J"}
+    return requested | {names[name]: value for name, value in request.strategy}
+
+
+def _state(order: Order) -> Json:
+    """What has become of it so far."""
+    state = {
+        "i": order.order_id,
+        "c": order.client_order_id,
+        "q": format_decimal(order.quantity),
+        "X": order.status,
+        "r": "NONE",
+        "z": format_decimal(order.executed),
+        "Z": format_decimal(order.executed_quote),
+        "T": order.update_ms,
+        "O": order.time_ms,
+        "w": order.is_open and order.is_working,
+        "M": False,
+    }
     if order.is_working:
-        report["W"] = order.working_ms
+        state["W"] = order.working_ms
     if order.expiry_reason:
-        report["eR"] = order.expiry_reason
-    for name, value in request.strategy:
-        report["j" if name == "strategyId" else "J"] = value
-    return report | (_prevention(order, prevented) if prevented else {})
+        state["eR"] = order.expiry_reason
+    return state
+
+
+def _execution(fill: Fill | None) -> Json:
+    """The trade that this report is of, if any."""
+    if fill is None:
+        zero = format_decimal(ZERO)
+        return {"l": zero, "L": zero, "Y": zero, "n": "0", "N": None, "t": -1, "m": False}
+    return {
+        "l": format_decimal(fill.quantity),
+        "L": format_decimal(fill.price),
+        "Y": format_decimal(fill.quote),
+        "n": format_decimal(fill.commission),
+        "N": fill.commission_asset,
+        "t": fill.trade_id,
+        "m": fill.is_maker,
+    }
 
 
 def _prevention(order: Order, prevented: PreventedTrade) -> Json:
