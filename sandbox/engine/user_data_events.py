@@ -45,7 +45,7 @@ def execution_report(
 
 
 def _requested(request: OrderRequest) -> Json:
-    """What was asked for."""
+    """The fields of the request."""
     requested = {
         "s": request.symbol,
         "S": request.side,
@@ -63,7 +63,7 @@ def _requested(request: OrderRequest) -> Json:
 
 
 def _state(order: Order) -> Json:
-    """What has become of it so far."""
+    """The fields of the state that the order is in."""
     state = {
         "i": order.order_id,
         "c": order.client_order_id,
@@ -85,7 +85,7 @@ def _state(order: Order) -> Json:
 
 
 def _execution(fill: Fill | None) -> Json:
-    """The trade that this report is of, if any."""
+    """The fields of the trade that this report is of; zeros where there is none."""
     if fill is None:
         zero = format_decimal(ZERO)
         return {"l": zero, "L": zero, "Y": zero, "n": "0", "N": None, "t": -1, "m": False}
