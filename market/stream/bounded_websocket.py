@@ -1,8 +1,9 @@
-"""websocket-client's socket with bounds to what the other end may make us hold."""
+"""websocket-client's socket with bounds to what the other end may make us hold, and wait for."""
 
+import time
 from typing import Any
 
-from websocket import ABNF, WebSocket, WebSocketProtocolException
+from websocket import ABNF, WebSocket, WebSocketProtocolException, WebSocketTimeoutException
 from websocket._abnf import continuous_frame, frame_buffer
 
 from market.wire.bounds import MAX_FRAME_BYTES
@@ -27,5 +28,22 @@ class BoundedSocket(WebSocket):
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
+        self._until_s = float("inf")
         self.frame_buffer = _Frames(self._recv, self.frame_buffer.skip_utf8_validation)
         self.cont_frame = _Fragments(False, self.frame_buffer.skip_utf8_validation)
+
+    def receive(self, within_s: float) -> tuple[int, bytes]:
+        """Opcode and payload of the next message, ping, pong or close; pings are answered.
+
+        Raises WebSocketTimeoutException where none is whole by then: what has come of one, or of a
+        message in fragments, is kept for the next call.
+        """
+        self._until_s = time.monotonic() + within_s
+        opcode, payload = self.recv_data(control_frame=True)
+        return opcode, payload
+
+    def _recv(self, bufsize: int) -> bytes:
+        if time.monotonic() > self._until_s:
+            raise WebSocketTimeoutException("no message is whole in time")
+        data: bytes = super()._recv(bufsize)  # type: ignore[no-untyped-call]
+        return data

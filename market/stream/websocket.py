@@ -14,7 +14,7 @@ from websocket import (
     WebSocketProtocolException,
 )
 
-from market.proxies import socket_options
+from market.stream.handshake import connect
 from market.wire.bounds import MAX_FRAME_BYTES
 
 KERNEL_BYTES = 1 << 20  # what the kernel may hold for us, so that a burst waits there
@@ -39,14 +39,17 @@ class BatchSocket(WebSocket):
         # Bad UTF-8 is noticed where the text is read.
         super().__init__(skip_utf8_validation=True, sockopt=[room], **options)
         self._rest = b""
-        self._fragments: list[bytes] = []
+        self._fragments = bytearray()
         self._lost: OSError | WebSocketException | None = None
         self.more_waiting = False
         self.last_frame_s = 0.0  # time.monotonic(); a ping is a sign of life too
 
     def dial(self, url: str, timeout_s: float) -> None:
-        """Connect; from then on reading and sending never wait. Raises what `connect` raises."""
-        self.connect(url, timeout=timeout_s, redirect_limit=0, **socket_options(url))
+        """Connect; from then on reading and sending never wait.
+
+        Raises OSError or WebSocketException.
+        """
+        connect(self, url, timeout_s)
         self.settimeout(0)
         self.last_frame_s = time.monotonic()
 
@@ -123,11 +126,11 @@ class BatchSocket(WebSocket):
             code = int.from_bytes(payload[:2], "big")
             raise WebSocketConnectionClosedException(f"closed by the exchange, code {code}")
         elif kind in {TEXT, CONTINUATION}:
-            self._fragments.append(payload)
-            if sum(map(len, self._fragments)) > MAX_FRAME_BYTES:
+            self._fragments += payload
+            if len(self._fragments) > MAX_FRAME_BYTES:
                 raise WebSocketProtocolException("a message in too many fragments")
             if head & FINAL:
-                messages.append(b"".join(self._fragments))
+                messages.append(bytes(self._fragments))
                 self._fragments.clear()
         elif kind != PONG:
             raise WebSocketProtocolException(f"unexpected frame type {kind}")
@@ -164,8 +167,7 @@ class Dial:
         socket = BatchSocket()
         try:
             socket.dial(self._url, self._timeout_s)
-        # The last two are what the library makes of an answer that is no HTTP.
-        except (OSError, WebSocketException, ValueError, IndexError) as error:
+        except (OSError, WebSocketException) as error:
             self.error = str(error)[:MAX_ERROR_LENGTH].replace("\n", " ")
             return
         with self._lock:

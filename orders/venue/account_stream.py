@@ -33,8 +33,7 @@ STATE_TTL_S = 15
 MAX_WAITING = 10_000  # while the database is away; what is dropped is found by reconciling
 MAX_STOP_S = 1.0
 RECV_WINDOW_MS = 5000
-# ValueError and IndexError are what the library makes of an answer that is no HTTP.
-LOST = (OSError, WebSocketException, ValueError, IndexError, StreamLost)
+LOST = (OSError, WebSocketException, StreamLost)
 logger = structlog.get_logger(__name__)
 
 

@@ -3,12 +3,11 @@
 import time
 
 import structlog
-import websocket
 from websocket import ABNF, WebSocketTimeoutException
 
 from foundation.times import now_ms
-from market.proxies import socket_options
 from market.stream.bounded_websocket import BoundedSocket
+from market.stream.handshake import connect
 from market.wire.bounds import BadFrame
 from orders.venue import account_wire as wire
 from orders.venue.exchange import Execution
@@ -32,7 +31,7 @@ class AccountSubscription:
     `frame_ms` that of the last frame, by our clock.
     """
 
-    def __init__(self, socket: websocket.WebSocket) -> None:
+    def __init__(self, socket: BoundedSocket) -> None:
         self._socket = socket
         self._opened_s = self._frame_s = time.monotonic()
         self._shutdown = False
@@ -43,7 +42,7 @@ class AccountSubscription:
         """Connect, and send the request to subscribe."""
         socket = BoundedSocket()
         try:
-            socket.connect(url, timeout=CONNECT_S, redirect_limit=0, **socket_options(url))
+            connect(socket, url, CONNECT_S)
             socket.settimeout(POLL_S)
             socket.send(request)
         except BaseException:
@@ -64,7 +63,7 @@ class AccountSubscription:
     def receive(self) -> Execution | None:
         """Wait a moment for a message; None where it is no execution. Raises StreamLost."""
         try:
-            kind, payload = self._socket.recv_data(control_frame=True)  # pings are answered there
+            kind, payload = self._socket.receive(POLL_S)  # pings are answered there
         except WebSocketTimeoutException:
             silent_s = time.monotonic() - self._frame_s
             if silent_s > (MAX_SILENCE_S if self.subscribed_ms else ANSWER_S):

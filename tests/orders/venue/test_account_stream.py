@@ -12,11 +12,11 @@ from typing import Any
 import pytest
 from django.db import OperationalError
 from django.utils import timezone
-from websocket import WebSocket
 
 from foundation.times import to_ms
 from market.models import Symbol
 from market.rest import MarketRest
+from market.stream.bounded_websocket import BoundedSocket
 from market.ticks import Side
 from market.wire.bounds import BadFrame
 from orders.core.status import OrderStatus
@@ -224,7 +224,7 @@ class TestHearing:
 class TestMessages:
     @pytest.fixture
     def subscription(self) -> AccountSubscription:
-        return AccountSubscription(WebSocket())
+        return AccountSubscription(BoundedSocket())
 
     def test_a_subscription_that_is_refused_is_lost(
         self, subscription: AccountSubscription
