@@ -1,9 +1,11 @@
 """Real daphne, real Redis, real sockets."""
 
 import asyncio
+import resource
 import socket
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -71,6 +73,11 @@ async def test_who_joins_while_the_hub_ends_is_sent_to_the_next_one(hub: Hub) ->
     assert not hub.channels
 
 
+def resident_bytes(web: Web) -> int:
+    pages = Path(f"/proc/{web.pid}/statm").read_text().split()[1]
+    return int(pages) * resource.getpagesize()
+
+
 def test_the_query_says_which_messages_are_wanted() -> None:
     filter = Filter.parse(b"symbols=btcusdt,ETHUSDT&types=candle,signal")
     assert filter.passes(EncodedMessage("candle", "BTCUSDT", ""))
@@ -133,6 +140,19 @@ def test_one_long_message_closes_the_socket(web: Web) -> None:
     client = web.connect()
     client.socket.send("x" * 5000)
     assert client.close_code() == 4413
+
+
+def test_a_message_without_end_is_not_kept_and_troubles_nobody(web: Web) -> None:
+    client, other = web.connect(), web.connect("/?types=candle")
+    other.next()
+    before = resident_bytes(web)
+    opcodes = websocket.ABNF.OPCODE_TEXT, *[websocket.ABNF.OPCODE_CONT] * 1000
+    with suppress(OSError, websocket.WebSocketException):  # the connection is closed
+        for opcode in opcodes:
+            client.socket.send_frame(websocket.ABNF.create_frame("x" * 100_000, opcode, 0))
+    assert resident_bytes(web) - before < 50_000_000
+    tell("candle", "BTCUSDT", 1)
+    assert other.next()["data"]["number"] == 1
 
 
 def test_forming_candles_come_at_most_twenty_times_a_second(web: Web) -> None:

@@ -4,9 +4,10 @@ import socket
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,12 +16,13 @@ from redis import Redis
 
 from accounts.services import create_token
 from foundation.times import now_ms
-from orders.models import Halt
+from market.models import Symbol
+from orders.models import Adjustment, Halt
 from strategies.models import Strategy
 from tests.builders import strategy, tick
 from tests.clients import schema, staff
-from tests.rows import write_stream
-from tests.servers import HANG_S
+from tests.rows import position, write_stream
+from tests.servers import HANG_S, Sandbox
 from tests.tradingsite.web import Web
 from tradingsite.rest.health_checks import HealthCheck, run_checks
 from tradingsite.rest.shared import SharedAnswer
@@ -100,6 +102,49 @@ def test_halts_and_unfollowing_at_once_are_all_answered(web: Web) -> None:
 
     assert {one.status_code for one in at_once(halt, unfollow)} == {200}
     assert Halt.objects.count() == AT_ONCE
+
+
+@pytest.fixture
+def web_on_sandbox(
+    symbols: list[Symbol], redis: Redis, sandbox: Sandbox, tmp_path: Path
+) -> Iterator[Web]:
+    server = Web(tmp_path, None, **sandbox.environment)
+    yield server
+    server.stop()
+
+
+def test_a_symbol_followed_by_many_at_once_is_one(web_on_sandbox: Web) -> None:
+    web, headers = web_on_sandbox, writer()
+
+    def follow(name: str) -> Callable[[], requests.Response]:
+        url = f"{web.url}/symbols/{name}"
+        return lambda: requests.post(url, headers=headers, timeout=HANG_S)
+
+    Symbol.objects.all().delete()  # so that each is made anew
+    answers = at_once(follow("BTCUSDT"), follow("ethusdt"), follow("NOPEUSDT"))
+    assert Counter(one.status_code for one in answers) == {200: 2 * AT_ONCE, 404: AT_ONCE}
+    assert all(one.json()["error"] == "unknown_symbol" for one in answers if not one.ok)
+    followed = Symbol.objects.followed().values_list("name", flat=True)
+    assert sorted(followed) == ["BTCUSDT", "ETHUSDT"]
+
+
+def test_a_position_written_off_by_many_at_once_is_written_off_once(web: Web) -> None:
+    headers = writer()
+    held = position(Symbol.objects.get(name="BTCUSDT"))
+
+    def write_off(**fields: Any) -> Callable[[], requests.Response]:
+        body = {"position": held.pk, "reason": "delisted", **fields}
+        url = f"{web.url}/adjustments"
+        return lambda: requests.post(url, json=body, headers=headers, timeout=HANG_S)
+
+    answers = at_once(write_off(quantity="0.0003"), write_off())
+    statuses = Counter(one.status_code for one in answers)
+    assert set(statuses) == {200, 409}
+    assert all(one.json()["error"] == "conflict" for one in answers if not one.ok)
+    written_off = [one.quantity for one in Adjustment.objects.all()]
+    assert (len(written_off), sum(written_off)) == (statuses[200], held.quantity)
+    held.refresh_from_db()
+    assert held.quantity == 0
 
 
 def test_an_answer_that_costs_much_is_worked_out_once_for_all_who_ask_meanwhile() -> None:
