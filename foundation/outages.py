@@ -2,7 +2,7 @@
 
 import sqlite3
 
-from django.db import InterfaceError, OperationalError
+from django.db import DatabaseError, InterfaceError, OperationalError
 from kombu.exceptions import OperationalError as BrokerError
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError
@@ -12,6 +12,7 @@ DATABASE_OUTAGES = (OperationalError, InterfaceError)
 REDIS_OUTAGES = (RedisError, OSError)  # whatever a broken or silent connection raises
 BROKER_OUTAGES = (BrokerError, RedisConnectionError, RedisTimeoutError)  # Redis is the broker
 OUTAGES = (*DATABASE_OUTAGES, *BROKER_OUTAGES)
+DAMAGE = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
 RETRY_S = 0.5  # until a server that is away is asked again
 
 
@@ -23,3 +24,9 @@ def is_outage(error: BaseException) -> bool:
     """
     code = getattr(error.__cause__, "sqlite_errorcode", None)
     return isinstance(error, OUTAGES) and code != sqlite3.SQLITE_ERROR
+
+
+def is_damage(error: BaseException) -> bool:
+    """True where SQLite finds its file damaged: waiting does not help, a backup does."""
+    code = getattr(error.__cause__, "sqlite_errorcode", None)
+    return isinstance(error, DatabaseError) and code is not None and code & 0xFF in DAMAGE

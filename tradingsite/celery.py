@@ -21,9 +21,10 @@ from celery.signals import (
     worker_ready,
     worker_shutting_down,
 )
+from django.db import DatabaseError
 from redis.exceptions import RedisError
 
-from foundation.outages import BROKER_OUTAGES, OUTAGES, is_outage
+from foundation.outages import BROKER_OUTAGES, OUTAGES, is_damage, is_outage
 from tradingsite import broker, logs, task_queue
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tradingsite.settings")
@@ -36,13 +37,17 @@ logger = structlog.get_logger(__name__)
 class SweptTask(Task[Any, Any]):
     """A task whose work a later sweep does where database or Redis was away."""
 
-    throws = OUTAGES  # of these Celery shows no traceback
+    throws = (*OUTAGES, DatabaseError)  # of these Celery shows no traceback
     expires = 60  # seconds; a message that nobody took by then is dropped, a sweep does its work
 
     def on_failure(self, exc: Exception, *_: Any) -> None:
         if is_outage(exc):
             logger.warning("task.lost", task=self.name, error=str(exc).strip())
-        elif isinstance(exc, OUTAGES):
+        elif is_damage(exc):
+            from tradingsite.startup.prerequisites import damage_line
+
+            logger.error("database.damaged", error=damage_line(exc))
+        elif isinstance(exc, self.throws):
             logger.error("task.failed", task=self.name, exc_info=exc)
 
 

@@ -17,7 +17,7 @@ FIRST_PAUSE_S, MAX_PAUSE_S = 5.0, 300.0
 FORGET_AFTER_S = 60.0
 OUTAGE_EVENTS = frozenset(
     {
-        "database.unreachable", "database.not_prepared", "redis.unreachable",
+        "database.unreachable", "database.not_prepared", "database.damaged", "redis.unreachable",
         "rate_limiter.redis_unreachable", "exchange.unreachable", "clock.sync_failed", "task.lost",
     }
 )  # fmt: skip

@@ -10,6 +10,7 @@ import pytest
 import requests
 
 from launcher import procfile
+from tests.environment import ON_POSTGRES
 from tests.servers import HANG_S, PYTHON, ROOT, Redis, Server, eventually, free_port
 from tests.servers import is_healthy as healthy
 
@@ -125,3 +126,74 @@ def test_without_redis_and_exchange_each_says_so_rarely(fresh):
     assert eventually(lambda: healthy(url), 2 * HANG_S), {
         name: server.text() for name, server in fresh.processes.items()
     }
+
+
+def zeros_in_the_middle(good: bytes) -> bytes:
+    return good[:12_288] + bytes(81_920) + good[94_208:]
+
+
+def cut_in_half(good: bytes) -> bytes:
+    return good[: len(good) // 2]
+
+
+def another_file(good: bytes) -> bytes:
+    return b"no database " * (len(good) // 12)
+
+
+def tells_of_damage_in_one_line(fresh, file, lines):
+    """So many lines at most, of which the stream's and the worker's are their last ones."""
+    for name, server in fresh.processes.items():
+        if name == "stream" or (name == "worker" and lines[name] == 1):
+            assert eventually(lambda server=server: server.process.poll() is not None)
+        if name in lines:
+            text = server.text()
+            assert "Traceback" not in text, text
+            told = text.count(f"{file} is damaged")
+            assert min(1, lines[name]) <= told <= lines[name], text
+            assert text.count("Restore a backup") == told
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(ON_POSTGRES, reason="damages an SQLite file")
+@pytest.mark.parametrize("damaged", [zeros_in_the_middle, cut_in_half, another_file])
+def test_a_damaged_database_is_told_in_one_line_and_once_mended_all_go_on(fresh, damaged):
+    fresh.prepare()
+    fresh.processes["redis"] = Redis(fresh.folder / "redis")
+    fresh.start_exchange()
+    file = fresh.folder / "var" / "db.sqlite3"
+    good = file.read_bytes()
+    file.write_bytes(damaged(good))
+    for name in NAMES:
+        fresh.start(name)
+    url = f"http://127.0.0.1:{fresh.port}"
+    assert eventually(lambda: answer(f"{url}/trades") == 503)
+    assert requests.get(f"{url}/trades", timeout=HANG_S).json()["error"] == "database_damaged"
+    assert requests.get(f"{url}/health", timeout=HANG_S).status_code == 503
+    tells_of_damage_in_one_line(fresh, file, {"stream": 1, "worker": 1, "beat": 0, "web": 1})
+
+    file.write_bytes(good)
+    for name in ("stream", "worker"):
+        fresh.start(name)
+    assert eventually(lambda: healthy(url), 2 * HANG_S), {
+        name: server.text() for name, server in fresh.processes.items()
+    }
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(ON_POSTGRES, reason="damages an SQLite file")
+def test_a_database_that_is_damaged_while_all_run_is_told_rarely(fresh):
+    fresh.prepare()
+    fresh.processes["redis"] = Redis(fresh.folder / "redis")
+    fresh.start_exchange()
+    for name in NAMES:
+        fresh.start(name)
+    url = f"http://127.0.0.1:{fresh.port}"
+    assert eventually(lambda: healthy(url), 2 * HANG_S)
+    file = fresh.folder / "var" / "db.sqlite3"
+    with file.open("r+b") as pages:
+        pages.write(bytes(file.stat().st_size))
+    assert eventually(lambda: "is damaged" in fresh.processes["worker"].text())
+    time.sleep(3 * WATCHED_S)
+    assert requests.get(f"{url}/health", timeout=HANG_S).status_code == 503
+    # A worker has two children, each of which tells, and after 5 and 10 seconds again.
+    tells_of_damage_in_one_line(fresh, file, {"stream": 1, "worker": 6, "beat": 0, "web": 0})

@@ -1,12 +1,13 @@
 """Celery's app where tasks look for it, and tasks while the database or Redis is away."""
 
+import sqlite3
 import subprocess
 import sys
 from collections import Counter
 from typing import Any, cast
 
 import pytest
-from django.db import OperationalError, connection
+from django.db import DatabaseError, OperationalError, connection
 from redis.exceptions import ConnectionError as RedisAway
 from structlog.testing import capture_logs
 
@@ -14,6 +15,7 @@ from foundation import redis
 from tests.servers import ROOT
 from tradingsite import task_queue
 from tradingsite.celery import app
+from tradingsite.rest.errors import error_response
 from tradingsite.timetable import Timetable
 
 SHARED_TASK = """
@@ -75,7 +77,34 @@ def test_a_statement_of_ours_that_fails_is_no_outage():
     with capture_logs() as lines:
         no_table.apply()
     assert "task.lost" not in [line["event"] for line in lines]
-    assert any(line["event"] == "task.failed" for line in lines) == (connection.vendor == "sqlite")
+    assert any(line["event"] == "task.failed" for line in lines)
+
+
+def damaged() -> DatabaseError:
+    """What Django raises where SQLite finds its file damaged."""
+    cause = sqlite3.DatabaseError("database disk image is malformed")
+    cause.sqlite_errorcode = sqlite3.SQLITE_CORRUPT
+    error = DatabaseError(str(cause))
+    error.__cause__ = cause
+    return error
+
+
+def test_a_task_that_finds_the_database_damaged_says_what_helps(caplog):
+    @app.task(name="tests.damaged", shared=False)
+    def read() -> None:
+        raise damaged()
+
+    with capture_logs() as lines:
+        read.apply()
+    assert [line["event"] for line in lines] == ["database.damaged"]
+    assert "Restore a backup" in lines[0]["error"]
+    assert "Traceback" not in caplog.text
+
+
+def test_a_damaged_database_is_no_fault_of_a_request():
+    response = error_response(damaged(), {})
+    assert response is not None
+    assert (response.status_code, response.data["error"]) == (503, "database_damaged")
 
 
 def test_a_mistake_of_ours_keeps_its_traceback(caplog):

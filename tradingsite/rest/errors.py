@@ -12,7 +12,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import exception_handler
 
-from foundation.outages import DATABASE_OUTAGES
+from foundation.outages import DATABASE_OUTAGES, is_damage
 from market.failures import ExchangeUnreachable
 
 OUTAGES: list[tuple[tuple[type[Exception], ...], str, str]] = [
@@ -24,6 +24,7 @@ SIGN_IN = (
     " manage.py createtoken makes one"
 )
 CONFLICT = "somebody else has written the same at this moment; look, and try again"
+DAMAGED = "the database file is damaged; `manage.py prepare` says what helps"
 MAX_QUOTED = 100  # characters of a client's value in a detail
 NAMES: dict[type[Exception], str] = {ValidationError: "bad_parameter", ParseError: "bad_json"}
 
@@ -36,6 +37,9 @@ def error_response(error: Exception, context: dict[str, Any]) -> Response | None
         if isinstance(error, kinds):
             logger.warning("request.unanswered", part=code, error=str(error))
             return _response(status.HTTP_503_SERVICE_UNAVAILABLE, code, detail)
+    if is_damage(error):
+        logger.error("request.unanswered", part="database_damaged", error=str(error))
+        return _response(status.HTTP_503_SERVICE_UNAVAILABLE, "database_damaged", DAMAGED)
     if isinstance(error, IntegrityError):
         logger.warning("request.conflicted", error=str(error).strip())
         return _response(status.HTTP_409_CONFLICT, "conflict", CONFLICT)

@@ -8,8 +8,9 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
+from foundation.outages import DAMAGE
+
 MAX_CHECKED_BYTES = 256 * 2**20  # a larger one is checked only where a process left it open
-DAMAGED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
 REMEDY = (
     "nothing in it was changed. Restore a backup, or save what can be read by"
     " `sqlite3 {file} .recover | sqlite3 new.sqlite3`; to begin anew move it away"
@@ -44,5 +45,5 @@ def _check(file: Path) -> str | None:
             ((found,),) = connection.execute("PRAGMA quick_check(1)").fetchall()
     except sqlite3.DatabaseError as error:
         # Locked, full, not to be opened: whoever uses it next says so.
-        return str(error) if error.sqlite_errorcode & 0xFF in DAMAGED else None
+        return str(error) if error.sqlite_errorcode & 0xFF in DAMAGE else None
     return None if found == "ok" else " ".join(str(found).split())

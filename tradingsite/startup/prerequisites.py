@@ -12,7 +12,7 @@ from django.conf import settings
 from django.db import DatabaseError, connection
 from django.db.migrations.recorder import MigrationRecorder
 
-from foundation.outages import DATABASE_OUTAGES, RETRY_S
+from foundation.outages import DATABASE_OUTAGES, RETRY_S, is_damage
 from tradingsite.startup.database_file import damage_text
 from tradingsite.startup.env import env_str
 from tradingsite.startup.var_dir import KEY_FILE, read_secret_key
@@ -63,10 +63,13 @@ def await_tables(stopping: threading.Event) -> None:
         except DatabaseError as error:
             if connection.vendor != "sqlite":
                 raise
-            raise SystemExit(
-                damage_text(Path(connection.settings_dict["NAME"]), str(error))
-            ) from None
+            raise SystemExit(damage_line(error)) from None
         stopping.wait(RETRY_S)
+
+
+def damage_line(error: BaseException) -> str:
+    """One line that names the file in which SQLite has found damage, and what helps."""
+    return damage_text(Path(connection.settings_dict["NAME"]), str(error))
 
 
 def missing_for_web() -> str | None:
@@ -78,7 +81,10 @@ def missing_for_web() -> str | None:
     except OSError as error:
         return f"{error.filename} cannot be read ({error.strerror})"
     except DatabaseError as error:
-        logger.warning("database.unreachable", error=str(error).strip())
+        if is_damage(error):
+            logger.error("database.damaged", error=damage_line(error))
+        else:
+            logger.warning("database.unreachable", error=str(error).strip())
         return None
     finally:
         connection.close()

@@ -11,12 +11,13 @@ from typing import Any
 import structlog
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
+from django.db import DatabaseError
 
 from candles.live.lease import Lease
 from candles.live.state import StateWriter
 from candles.management import arguments
 from candles.shards import Shard
-from foundation.outages import DATABASE_OUTAGES, RETRY_S
+from foundation.outages import DATABASE_OUTAGES, RETRY_S, is_damage
 from foundation.redis import connection
 from market.failures import ExchangeUnreachable
 from market.rest import market_rest
@@ -24,7 +25,7 @@ from market.services import UnknownSymbol, load_symbols
 from market.stream.client import MarketStream
 from strategies.services import ensure_variants
 from tradingsite import logs
-from tradingsite.startup.prerequisites import await_tables
+from tradingsite.startup.prerequisites import await_tables, damage_line
 from tradingsite.stream.process import StreamProcess
 from tradingsite.stream.stop_monitor import VERSION_KEY
 
@@ -59,14 +60,22 @@ class Command(BaseCommand):
         )
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, lambda *_: process.stop())
-        self._prepare(process)
-        sys.setswitchinterval(SWITCH_S)
-        gc.freeze()  # what is loaded by now stays: no need to look through it again and again
-        process.run()
+        try:
+            self._run(process)
+        except DatabaseError as error:
+            if not is_damage(error):
+                raise
+            raise SystemExit(damage_line(error)) from None
         # A thread that waits for the exchange's answer to a sale would hold the exit up; what
         # becomes of that order is looked up by a worker.
         sys.stderr.flush()
         os._exit(0)
+
+    def _run(self, process: StreamProcess) -> None:
+        self._prepare(process)
+        sys.setswitchinterval(SWITCH_S)
+        gc.freeze()  # what is loaded by now stays: no need to look through it again and again
+        process.run()
 
     def _prepare(self, process: StreamProcess) -> None:
         """Strategies and symbols, as soon as the database and the exchange can be asked."""
