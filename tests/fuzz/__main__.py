@@ -6,15 +6,18 @@ import resource
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import nullcontext
 from pathlib import Path
 from random import Random
 
 import structlog
 
+from tests.fuzz import requests
 from tests.fuzz.mutation import mutated
 from tests.fuzz.targets import TARGETS, Target
 
 CORPUS = Path(__file__).resolve().parents[1] / "data" / "corpus"
+REQUESTS = "requests"  # needs a database and Redis
 MAX_INPUT_S = 2.0
 MAX_GROWTH_KB = 256 * 1024
 
@@ -45,9 +48,9 @@ def broken(target: Target, data: bytes) -> str | None:
     return f"it took {grown_kb // 1024} MB" if grown_kb > MAX_GROWTH_KB else None
 
 
-def run(name: str, seconds: float, seed: int) -> int:
+def run(name: str, target: Target, seconds: float, seed: int) -> int:
     """Try inputs for so long; return the number of those that break the law, once a kind."""
-    target, found, tried = TARGETS[name], dict[str, bytes](), 0
+    found, tried = dict[str, bytes](), 0
     until_s = time.monotonic() + seconds
     for tried, data in enumerate(inputs(name, target, Random(seed)), 1):  # noqa: B007
         if (why := broken(target, data)) is not None and why not in found:
@@ -64,13 +67,17 @@ def run(name: str, seconds: float, seed: int) -> int:
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.fuzz", description=__doc__)
-    parser.add_argument("target", choices=[*TARGETS, "all"])
+    parser.add_argument("target", choices=[*TARGETS, REQUESTS, "all"])
     parser.add_argument("--seconds", type=float, default=60.0)
     parser.add_argument("--seed", type=int, default=1)
     given = parser.parse_args()
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(50))
-    names = list(TARGETS) if given.target == "all" else [given.target]
-    sys.exit(sum(run(name, given.seconds / len(names), given.seed) for name in names) > 0)
+    names = [*TARGETS, REQUESTS] if given.target == "all" else [given.target]
+    seconds, failures = given.seconds / len(names), 0
+    for name in names:
+        with requests.prepared() if name == REQUESTS else nullcontext(TARGETS[name]) as target:
+            failures += run(name, target, seconds, given.seed)
+    sys.exit(failures > 0)
 
 
 if __name__ == "__main__":
