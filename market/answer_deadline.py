@@ -14,7 +14,7 @@ from requests.adapters import HTTPAdapter
 
 
 class _TimedReader(io.RawIOBase):
-    """What a socket brings until its time-out from now on, however many reads that takes."""
+    """Bytes of a socket until its time-out from now on, however many reads that takes."""
 
     def __init__(self, line: socket.socket) -> None:
         self._line = line

@@ -12,7 +12,7 @@ from kombu.transport import TRANSPORT_ALIASES, redis
 from redis.exceptions import ConnectionError as BrokerLostError
 
 
-class Channel(redis.Channel):
+class BrokerChannel(redis.Channel):
     def _connparams(self, asynchronous: bool = False) -> dict[str, Any]:
         if self.connection is None or self.connection.client is None:
             raise BrokerLostError("this connection to the broker was closed")
@@ -20,11 +20,11 @@ class Channel(redis.Channel):
         return found  # the stubs know nothing of it
 
 
-class Transport(redis.Transport):
-    Channel = Channel
+class BrokerTransport(redis.Transport):
+    Channel = BrokerChannel
 
 
 def register() -> None:
     """Have every address of a Redis lead here, with TLS and as a socket too."""
-    ours = f"{__name__}:{Transport.__name__}"
+    ours = f"{__name__}:{BrokerTransport.__name__}"
     TRANSPORT_ALIASES.update(redis=ours, rediss=ours)

@@ -5,12 +5,14 @@ import os
 import signal
 import sys
 import threading
+import warnings
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import structlog
 from celery import Celery, Task
+from celery.exceptions import CPendingDeprecationWarning
 from celery.fixups.django import DjangoFixup
 from celery.signals import (
     after_task_publish,
@@ -29,6 +31,9 @@ from tradingsite import broker, logs, task_queue
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tradingsite.settings")
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # Celery's command knows no folder
+
+# Seven lines at each loss of the broker, about a default of Celery 6 for tasks under way.
+warnings.filterwarnings("ignore", category=CPendingDeprecationWarning)
 
 STOP_WITHIN_S = 2.0
 logger = structlog.get_logger(__name__)
