@@ -17,6 +17,7 @@ from candles.services.recording import batched, record_history
 from candles.services.verification import compare
 from foundation.times import to_ms
 from market.rest import MAX_ROWS, MarketRest
+from market.wire.rest import KlineRow
 
 MAX_LOCKED = 200  # candles that are locked at once
 
@@ -41,16 +42,26 @@ def audit(
 
     What equals becomes exact. Everything else stays as it is, unless it is to be repaired: then
     candles become what the exchange says at once, and missing ones are inserted. Raises
-    ExchangeUnreachable where the exchange stays away, and once `stopping` is set.
+    ExchangeUnreachable where the exchange stays away, and once `stopping` is set, and BadFrame
+    where some klines cannot be read whenever they are asked for: their candles would seem to be
+    without one.
     """
     symbol, interval, start_ms = span.symbol, span.interval, span.start_ms
     while start_ms < span.end_ms:
-        ask = partial(rest.klines_page, symbol.name, interval, start_ms, span.end_ms)
+        ask = partial(_whole_page, rest, symbol.name, interval, start_ms, span.end_ms)
         klines = [from_kline(row, span.interval_ms) for row in with_retries(ask, stopping)]
         until_ms = klines[-1].open_ms + 1 if len(klines) == MAX_ROWS else span.end_ms
         page = replace(span, start_ms=start_ms, end_ms=until_ms)
         yield _audit_page(page, klines, now, repair)
         start_ms = until_ms
+
+
+def _whole_page(
+    rest: MarketRest, symbol: str, interval: str, start_ms: int, end_ms: int
+) -> Sequence[KlineRow]:
+    rows = rest.klines_page(symbol, interval, start_ms, end_ms)
+    rows.check_whole("klines")
+    return rows
 
 
 def _audit_page(

@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import NamedTuple, TypeVar
 
@@ -19,7 +19,6 @@ from market.failures import ExchangeUnreachable
 from market.models import Symbol
 from market.rest import MAX_ROWS, MAX_WAIT_S, MarketRest
 from market.wire.bounds import BadFrame
-from market.wire.rest import KlineRow
 
 logger = structlog.get_logger(__name__)
 T = TypeVar("T")
@@ -95,28 +94,42 @@ def backfill(
     """Write down the exchange's klines of a series that are not stored, oldest first.
 
     Its bounds are multiples of the interval. Each page is committed before it is handed on. Raises
-    ExchangeUnreachable where the exchange stays away, and once `stopping` is set.
+    ExchangeUnreachable where the exchange stays away, and once `stopping` is set, and BadFrame
+    where some klines cannot be read whenever they are asked for.
     """
-    symbol, interval, interval_ms = span.symbol, span.interval, span.interval_ms
     # One less than an answer holds: where its klines leave the boundary there is one more.
-    page_length_ms = (MAX_ROWS - 1) * interval_ms
+    page_length_ms = (MAX_ROWS - 1) * span.interval_ms
     for page_ms in range(span.start_ms, span.end_ms, page_length_ms):
         page_end_ms = min(page_ms + page_length_ms, span.end_ms)
-        missing = missing_open_times(symbol.pk, interval, page_ms, page_end_ms)
-        rows: Sequence[KlineRow] = []
-        if missing:
-            bounds = missing[0], missing[-1] + interval_ms
-            rows = with_retries(partial(rest.klines_page, symbol.name, interval, *bounds), stopping)
-            candles = (from_kline(row, interval_ms) for row in rows)
-            record_history(symbol.name, interval, candles, now())
-        yield BackfillPage(page_end_ms, len(rows))
+        page = replace(span, start_ms=page_ms, end_ms=page_end_ms)
+        yield BackfillPage(page_end_ms, with_retries(partial(_fill, rest, page), stopping))
+
+
+def _fill(rest: MarketRest, page: SeriesSpan) -> int:
+    """Write down the klines of a page that are not stored; return how many were fetched.
+
+    Raises BadFrame where some could not be read: those that could are stored by then.
+    """
+    symbol, interval = page.symbol, page.interval
+    missing = missing_open_times(symbol.pk, interval, page.start_ms, page.end_ms)
+    if not missing:
+        return 0
+    bounds = missing[0], missing[-1] + page.interval_ms
+    rows = rest.klines_page(symbol.name, interval, *bounds)
+    record_history(symbol.name, interval, (from_kline(r, page.interval_ms) for r in rows), now())
+    rows.check_whole("klines")
+    return len(rows)
 
 
 def first_kline_ms(
     rest: MarketRest, symbol: str, interval: str, start_ms: int, end_ms: int
 ) -> int | None:
-    """The start of the interval of the exchange's first kline from `start_ms` on; None: none."""
+    """The start of the interval of the exchange's first kline from `start_ms` on; None: none.
+
+    Raises BadFrame where that cannot be read.
+    """
     rows = rest.klines_page(symbol, interval, max(start_ms, EARLIEST_MS), end_ms, limit=1)
+    rows.check_whole("klines")
     return floor_ms(rows[0][0], INTERVALS_MS[interval]) if rows else None
 
 

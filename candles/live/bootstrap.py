@@ -9,7 +9,6 @@ from candles.klines import MIN_KLINE_AGE_MS, fetch_history, missing_span
 from candles.ohlcv import OHLCV, base_interval_ms, flat, merged
 from market.rest import MAX_ROWS, MarketRest
 from market.ticks import Tick
-from market.wire.bounds import BadFrame
 
 
 class Bootstrap(msgspec.Struct, frozen=True):
@@ -82,6 +81,5 @@ def _from_time(rest: MarketRest, symbol: str, start_ms: int) -> list[Tick]:
     while page.listed == MAX_ROWS and not page.left_out:
         page = rest.agg_trades(symbol, fromId=page[-1].tick_id + 1)
         ticks += page
-    if page.left_out:
-        raise BadFrame(f"{page.left_out} of {page.listed} trades could not be read")
+    page.check_whole("trades")
     return ticks

@@ -87,8 +87,7 @@ class Refiller:
         try:
             if self.since_ms is not None:
                 rows = self.rest.klines_page(self.symbol, self.base, self.since_ms, None)
-                if rows.left_out:
-                    raise BadFrame(f"{rows.left_out} of {rows.listed} klines could not be read")
+                rows.check_whole("klines")
                 self.klines = [(row[0], row[8]) for row in rows]
             while not self._complete(page := self._page()):
                 if page.listed < MAX_ROWS:
@@ -104,8 +103,8 @@ class Refiller:
     def _page(self) -> Rows[Tick]:
         """The next page; one with a row that can't be read is asked for anew, at last taken."""
         page = self.rest.agg_trades(self.symbol, fromId=self._next_id)
-        if page.left_out and (not page or not self._lasts(MAX_REFILL_S)):
-            raise BadFrame(f"{page.left_out} of {page.listed} trades could not be read")
+        if not page or not self._lasts(MAX_REFILL_S):
+            page.check_whole("trades")
         self.unreadable |= page.left_out > 0
         self.ticks += page
         return page

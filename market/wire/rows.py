@@ -5,7 +5,7 @@ from typing import TypeVar
 
 import msgspec
 
-from market.wire.bounds import BadFrame, decode
+from market.wire.bounds import BadFrame, check, decode
 from market.wire.damage import damage
 
 T = TypeVar("T")
@@ -27,6 +27,10 @@ class Rows(list[T]):
     def listed(self) -> int:
         """Rows in the answer, read or not."""
         return len(self) + self.left_out
+
+    def check_whole(self, what: str) -> None:
+        """Raise BadFrame where some were left out."""
+        check(not self.left_out, f"{self.left_out} of {self.listed} {what} could not be read")
 
 
 def read_rows(

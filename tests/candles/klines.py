@@ -40,6 +40,7 @@ class FakeKlines(MarketRest):
         self.klines_of = {one.open_ms: one for one in klines}
         self.asked: list[tuple[str, str, int, int]] = []
         self.away = False
+        self.damaged: set[int] = set()  # open times of those whose rows cannot be read
         self.unknown: set[str] = set()
         self.now_ms = NOON_MS
 
@@ -62,7 +63,8 @@ class FakeKlines(MarketRest):
         if symbol in self.unknown:
             raise Refused(-1121, "Invalid symbol.")
         found = sorted(ms for ms in self.klines_of if start_ms <= ms < end_ms)
-        return Rows(row(self.klines_of[ms]) for ms in found[:limit])
+        read = [ms for ms in found[:limit] if ms not in self.damaged]
+        return Rows((row(self.klines_of[ms]) for ms in read), len(found[:limit]) - len(read))
 
 
 def row(one: OHLCV) -> KlineRow:

@@ -15,6 +15,7 @@ from candles.management.exchange import STOPPED, exchange_session, find_symbol
 from candles.management.output import time_text
 from market.failures import ExchangeUnreachable
 from market.rest import MarketRest, market_rest
+from market.wire.bounds import BadFrame
 
 
 class Command(BaseCommand):
@@ -68,7 +69,7 @@ class Command(BaseCommand):
                 progress.show(span.candles_before(until_ms), time_text(until_ms))
                 if stopping.is_set():
                     break
-        except ExchangeUnreachable as error:
+        except (ExchangeUnreachable, BadFrame) as error:
             why = "stopped" if stopping.is_set() else str(error)
         finally:
             progress.close()

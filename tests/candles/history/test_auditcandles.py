@@ -8,15 +8,18 @@ from msgspec.structs import replace
 from pytest_django import Settings
 from redis import Redis
 
+from candles.history import backfill
 from candles.history.audit import AuditPage, audit
 from candles.history.backfill import SeriesSpan
 from candles.klines import fetch_history
 from candles.models import Candle, Verdict
 from candles.ohlcv import OHLCV
 from candles.services import record_history
+from foundation.backoff import Backoff
 from foundation.times import to_ms, to_time
 from market.models import Symbol
 from market.rest import MarketRest
+from market.wire.bounds import BadFrame
 from tests.builders import NOON, candle, symbol
 from tests.candles.klines import FakeKlines, kline, minute_ms
 from tests.rows import at
@@ -71,6 +74,17 @@ def test_an_audit_goes_page_by_page_across_holes() -> None:
     assert [page.checked for page in pages] == [1000, 500]
     assert all(page.exact == page.checked and not page.missing for page in pages)
     assert len(rest.asked) == 2
+
+
+def test_a_kline_that_cannot_be_read_proves_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(backfill, "BACKOFF", Backoff(0, 0))
+    btc = symbol()
+    klines = [kline(minute) for minute in range(1200)]
+    record_history("BTCUSDT", "1m", klines, at(6000))
+    rest = FakeKlines(klines)
+    rest.damaged = {minute_ms(7)}
+    with pytest.raises(BadFrame, match="1 of 1000 klines could not be read"):
+        held(rest, btc, 1200)
 
 
 # --- The command ----------------------------------------------------------------------------------

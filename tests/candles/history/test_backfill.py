@@ -15,13 +15,14 @@ from pytest_django import Settings
 from redis import Redis
 
 from candles.history import backfill as backfill_module
-from candles.history.backfill import SeriesSpan, backfill
+from candles.history.backfill import SeriesSpan, backfill, first_kline_ms
 from candles.management.arguments import utc_time
 from candles.models import Candle, Verdict
 from foundation.backoff import Backoff
 from foundation.times import to_time
 from market.failures import ExchangeUnreachable
 from market.rest import MarketRest
+from market.wire.bounds import BadFrame
 from tests.builders import symbol
 from tests.candles.klines import FakeKlines, kline, minute_ms
 from tests.servers import PYTHON, Sandbox, Server, Site, eventually
@@ -98,6 +99,28 @@ def test_an_exchange_that_is_away_for_a_moment_is_waited_for(
     Candle.objects.all().delete()
     with pytest.raises(ExchangeUnreachable):
         fill(rest, of)
+
+
+def test_klines_that_cannot_be_read_are_asked_for_again_and_alone(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(backfill_module, "BACKOFF", Backoff(0, 0))
+    rest, of = FakeKlines(map(kline, range(10))), span(10)
+    rest.damaged = {minute_ms(4)}
+    with pytest.raises(BadFrame, match="1 of 1 klines could not be read"):
+        fill(rest, of)
+    assert Candle.objects.count() == 9
+    assert {asked[2:] for asked in rest.asked[1:]} == {(minute_ms(4), minute_ms(5))}
+    rest.damaged = set()
+    assert fill(rest, of) == [1]
+    assert Candle.objects.count() == 10
+
+
+def test_a_first_kline_that_cannot_be_read_is_not_none() -> None:
+    rest = FakeKlines([kline(0)])
+    rest.damaged = {minute_ms(0)}
+    with pytest.raises(BadFrame):
+        first_kline_ms(rest, "BTCUSDT", "1m", minute_ms(0), minute_ms(10))
 
 
 # --- The command ----------------------------------------------------------------------------------
