@@ -84,16 +84,19 @@ class Storm(RedisBlows):
                 self.take_overs.append(time.monotonic() - began)
 
 
-def faults_of(site: Site, sandbox: Sandbox, symbol: str, interval: str) -> list[str]:
+def faults_of(
+    site: Site, sandbox: Sandbox, symbol: str, interval: str, since_ms: int = 0
+) -> list[str]:
     """What is wrong with our candles of a series, from its first kline to its last trade."""
     theirs = klines(sandbox, symbol, interval)
     ours = stored(site, symbol, interval)
     traded = [open_ms for open_ms, row in theirs.items() if row[8]]
     now_ms = time.time() * 1000
-    closed = [ms for ms in theirs if min(traded) <= ms <= max(traded)]
+    first_ms = max(min(traded), since_ms)
+    closed = [ms for ms in theirs if first_ms <= ms <= max(traded)]
     closed = [ms for ms in closed if ms + INTERVALS_MS[interval] < now_ms - 3_000]
     wrong = [f"{symbol} {interval} {ms}: missing" for ms in closed if ms not in ours]
-    within = range(min(traded), max(traded))
+    within = range(first_ms, max(traded))
     wrong += [
         f"{symbol} {interval} {ms}: invented" for ms in ours if ms in within and ms not in theirs
     ]
@@ -198,3 +201,48 @@ def test_candles_are_exact_after_a_long_storm(
     system: Callable[..., Built], own_database: str, recorded: Path, seed: int
 ) -> None:
     weather(system, own_database, recorded, seed, 130)
+
+
+MUTED_S = 150
+MAX_LATE = 10
+
+
+@pytest.mark.processes
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_candles_of_a_second_are_exact_where_a_symbol_is_mute_for_long(
+    system: Callable[..., Built], own_database: str
+) -> None:
+    sandbox, site = system(
+        "--symbols", ",".join(SYMBOLS), "--seed", "7", "--rate", "3",
+        INTERVALS="1s", TRADING_ENABLED="false", DATABASE_URL=own_database,
+    )  # fmt: skip
+    for name in ("web", "stream", "worker", "beat"):
+        site.start(name)
+    for symbol in SYMBOLS:
+        assert eventually(lambda symbol=symbol: symbol in counts(site), 2 * HANG_S)
+    since_ms = int(time.time() * 1000) + 2_000
+
+    def wrong() -> list[str]:
+        return [
+            fault
+            for symbol in SYMBOLS
+            for fault in faults_of(site, sandbox, symbol, "1s", since_ms)
+        ]
+
+    time.sleep(10)
+    sandbox.inject("mute", symbol="BTCUSDT", seconds=MUTED_S)
+    until_s = time.monotonic() + MUTED_S
+    asked_instead: set[str] = set()
+    while time.monotonic() < until_s:
+        asked_instead |= set(polled(site))
+        time.sleep(1)
+    assert asked_instead == {"BTCUSDT"}
+    assert eventually(lambda: not polled(site), SETTLE_S)
+    time.sleep(10)
+    assert eventually(lambda: not wrong(), SETTLE_S), "\n".join(wrong())
+    print(counts(site))
+    # What REST has brought in place of the stream is folded before its candle closes.
+    late = {symbol: count["late"] for symbol, count in counts(site).items()}
+    assert late["ETHUSDT"] == 0
+    assert late["BTCUSDT"] <= MAX_LATE, counts(site)
