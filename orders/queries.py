@@ -190,8 +190,8 @@ def entry_limits(
 
 
 def account_positions(bases: Collection[str], now: datetime) -> list[tuple[str, ...]]:
-    """Holdings of base assets in the account, as rows of a kind, an asset, and an order's quantity and
-    executed quantity; of an outdated balance, none.
+    """Holdings of base assets, as rows of a kind, an asset, and an order's quantity and executed
+    quantity; of an outdated balance, none.
     """
     known_since = time_value(now - MAX_BALANCE_AGE)
     sql = ACCOUNT_POSITIONS.format(bases=placeholders(len(bases)), live=placeholders(len(LIVE)))
