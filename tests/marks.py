@@ -2,7 +2,7 @@
 
 `make quick` runs the quick ones: the core, the services and the API on their database and Redis.
 Not quick is what starts a process or listens on a port, what folds the recorded data, and what is
-marked as slow. A quick test that starts a process fails: it needs the mark `processes`.
+marked as slow or thorough. A quick test that starts a process fails: it needs the mark `processes`.
 """
 
 import sys
@@ -20,9 +20,9 @@ ABOUT_PROCESSES = {"browser", "e2e", "launcher"}
 TAKES_LONG = {
     "venue", "fresh_venue", "living_venue", "shared_venue", "cliffs", "recorded", "more_recorded",
 }  # fmt: skip
-# Folders of tests that listen on a port.
-LISTENS = {"clients", "faults"}
-SLOW_MARKS = ("processes", "slow")
+# Folders of tests that listen on a port, and those of the sandbox, which shares no code.
+LISTENS = {"clients", "faults", "sandbox"}
+SLOW_MARKS = ("processes", "slow", "thorough")
 STARTS = {"subprocess.Popen", "os.fork", "os.forkpty", "os.posix_spawn", "os.exec"}
 
 _quick_test: list[str] = []  # the one under way
@@ -37,10 +37,13 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
-        asked, folder = set(getattr(item, "fixturenames", ())), item.path.parent.name
-        if asked & STARTS_PROCESSES or folder in ABOUT_PROCESSES:
+        asked, folders = (
+            set(getattr(item, "fixturenames", ())),
+            set(item.path.relative_to(item.config.rootpath).parts),
+        )
+        if asked & STARTS_PROCESSES or folders & ABOUT_PROCESSES:
             item.add_marker("processes")
-        takes_long = asked & TAKES_LONG or folder in LISTENS
+        takes_long = asked & TAKES_LONG or folders & LISTENS
         if not takes_long and not any(map(item.get_closest_marker, SLOW_MARKS)):
             item.add_marker("quick")
     # What takes longest begins first, or it would be waited for at the end (`make test`).

@@ -46,13 +46,16 @@ class Class(NamedTuple):
     methods: frozenset[str]
 
 
-@cache
 def modules(packages: tuple[str, ...]) -> dict[str, ast.Module]:
     """Parsed source by path within the repository; migrations are Django's."""
-    paths = (path for package in packages for path in sorted((ROOT / package).rglob("*.py")))
+    return {where: module for package in packages for where, module in parsed(package).items()}
+
+
+@cache
+def parsed(package: str) -> dict[str, ast.Module]:
     return {
         str(path.relative_to(ROOT)): ast.parse(path.read_text())
-        for path in paths
+        for path in sorted((ROOT / package).rglob("*.py"))
         if "migrations" not in path.parts
     }
 

@@ -63,6 +63,7 @@ def test_a_revoked_token_and_one_of_a_user_shut_out_are_refused() -> None:
     assert asks_with(kept) == 401
 
 
+@pytest.mark.thorough
 def test_a_session_lets_in_until_it_is_signed_out_or_the_password_changes() -> None:
     ursula = user("ursula", password="reads-a-lot")
     browsers = [Client(), Client()]

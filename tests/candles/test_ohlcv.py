@@ -71,6 +71,7 @@ def test_a_restart_anywhere_and_any_batches_change_nothing(
     assert second.forming() == whole.forming()
 
 
+@pytest.mark.thorough
 @given(runs_of_ticks())
 def test_every_interval_folds_like_the_slow_way(ticks: list[Tick]) -> None:
     until_ms = floor_ms(ticks[-1].time_ms, INTERVALS_MS["1h"]) + INTERVALS_MS["1h"]

@@ -249,6 +249,7 @@ class TestSweep:
         *_, last = closed(btc, ["9000"], first=len(FLAT) + 1)
         assert [signal.side for signal in catch_up(after(last), FakeExchange())] == [Side.SELL]
 
+    @pytest.mark.thorough
     def test_a_long_absence_is_caught_up_with(self) -> None:
         strategy()
         btc = symbol()

@@ -75,6 +75,7 @@ def test_a_sale_that_failed_is_tried_again_after_a_pause(
     assert position.status == Position.Status.CLOSED
 
 
+@pytest.mark.thorough
 def test_attempts_that_keep_failing_come_less_often(
     position: Position, exchange: FakeExchange
 ) -> None:

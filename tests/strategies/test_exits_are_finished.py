@@ -64,6 +64,7 @@ def test_a_crossover_that_failed_is_tried_again(
     assert Signal.objects.get(position=position).reason == "crossover"
 
 
+@pytest.mark.thorough
 def test_a_thin_book_is_sold_into_until_nothing_is_left(
     position: Position, exchange: FakeExchange
 ) -> None:
@@ -97,6 +98,7 @@ def test_what_was_denied_for_a_passing_reason_is_sold_once_it_has_passed(
     assert_sold(position, exchange)
 
 
+@pytest.mark.thorough
 def test_while_the_symbol_is_not_trading_an_exit_waits_and_then_goes_at_once(
     position: Position, exchange: FakeExchange
 ) -> None:
@@ -109,6 +111,7 @@ def test_while_the_symbol_is_not_trading_an_exit_waits_and_then_goes_at_once(
     assert_sold(position, exchange)
 
 
+@pytest.mark.thorough
 def test_neither_a_stop_nor_a_halt_tries_what_is_not_trading(
     position: Position, exchange: FakeExchange
 ) -> None:
@@ -238,6 +241,7 @@ def test_a_halt_that_is_called_off_amid_a_sweep_spoils_no_other_exit(
     assert [signal.strategy.name for signal in finish_exits(LATER, exchange)] == ["B"]
 
 
+@pytest.mark.thorough
 def test_a_halt_that_no_longer_flattens_sells_no_more(
     position: Position, exchange: FakeExchange
 ) -> None:

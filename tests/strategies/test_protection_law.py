@@ -157,6 +157,7 @@ STEPS: list[Callable[[World], None]] = [
 ]  # fmt: skip
 
 
+@pytest.mark.thorough
 @settings(max_examples=examples(25))
 @given(st.lists(st.sampled_from(STEPS), min_size=5, max_size=20))
 def test_no_more_is_sold_than_was_bought(steps: list[Callable[[World], None]]) -> None:

@@ -175,6 +175,7 @@ def test_beat_keeps_no_schedule_in_a_file(queue, tmp_path, monkeypatch):
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.thorough
 def test_without_a_worker_the_newest_messages_wait_and_no_more(queue, monkeypatch):
     monkeypatch.setattr(task_queue, "TRIM_EVERY_S", 0)
     for number in range(task_queue.MAX_MESSAGES + 20):

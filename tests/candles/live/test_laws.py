@@ -246,6 +246,7 @@ class Line:
         return self.database.candles
 
 
+@pytest.mark.thorough
 @settings(max_examples=examples(200))
 @given(st.integers(1, 120), st.integers(0, 10**9))
 @example(56, 6979)  # dated back behind a pause of more than a page of klines

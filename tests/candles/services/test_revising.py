@@ -146,6 +146,7 @@ def ledger(btc: Symbol) -> list[tuple[int, int, Decimal]]:
     return [(int((row.open_time - NOON).seconds / 60), row.revision, row.close) for row in rows]
 
 
+@pytest.mark.thorough
 def test_however_many_ticks_are_late_each_candle_becomes_one_revision(btc: Symbol) -> None:
     for minute in range(300):
         candle(btc, "7", minute=minute, volume=0, quote_volume=0, trades=0).save()
@@ -159,6 +160,7 @@ def test_however_many_ticks_are_late_each_candle_becomes_one_revision(btc: Symbo
     assert [int(closes[minute]) for minute in (0, 3, 4, 299)] == [59, 59, 299, 779]
 
 
+@pytest.mark.thorough
 def test_late_ticks_are_added_in_short_transactions(btc: Symbol) -> None:
     for minute in range(250):
         candle(btc, "7", minute=minute, volume=0, quote_volume=0, trades=0).save()

@@ -328,6 +328,7 @@ def test_a_dead_exchange_is_waited_for(readers: list[Reader]) -> None:
     assert not reader.stream.connected
 
 
+@pytest.mark.thorough
 def test_dialling_is_rationed(monkeypatch: pytest.MonkeyPatch, readers: list[Reader]) -> None:
     monkeypatch.setattr("market.stream.client.BACKOFF", Backoff(0.0, 0.0))
     monkeypatch.setattr("market.stream.client.MAX_DIALS", 10)

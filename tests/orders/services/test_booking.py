@@ -105,6 +105,7 @@ statuses = st.sampled_from(
 
 
 class TestAnyRunOfReports(TestCase):
+    @pytest.mark.thorough
     @settings(max_examples=examples(60))
     @given(st.lists(st.tuples(statuses, st.sets(st.integers(1, 4))), max_size=8))
     def test_books_each_fill_once_and_never_goes_back(

@@ -95,6 +95,7 @@ def test_a_mean_of_tiny_amounts_keeps_digits() -> None:
     assert performance(tiny)["expectancy"] == "0.0000000035"
 
 
+@pytest.mark.thorough
 @pytest.mark.django_db
 @settings(suppress_health_check=list(HealthCheck), max_examples=20)
 @given(st.lists(st.tuples(st.sampled_from("AB"), amounts), max_size=12), st.data())
@@ -111,6 +112,7 @@ def test_figures_out_of_the_table_are_those_of_every_position(
         assert kept == anew
 
 
+@pytest.mark.thorough
 @pytest.mark.django_db
 def test_summed_positions_are_not_read_again(btc: Symbol) -> None:
     Position.objects.bulk_create(

@@ -4,6 +4,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from itertools import pairwise
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.django import TestCase
@@ -130,6 +131,7 @@ def put_back(run: Run) -> int:
 
 
 class TestAnyLife(TestCase):
+    @pytest.mark.thorough
     @settings(max_examples=examples(150))
     @given(st.sampled_from(sorted(ANSWERS)), AFTER_A_LOSS, st.lists(STEPS, max_size=12))
     def test_is_allowed_and_ends_as_the_exchange_says(

@@ -39,6 +39,7 @@ def test_its_price_is_on_the_tick_below(position: Position, exchange: FakeExchan
     assert newest_stop().stop_price == Decimal(54000)
 
 
+@pytest.mark.thorough
 def test_there_is_one_however_often_it_is_swept(stop: Order, exchange: FakeExchange) -> None:
     for seconds in range(2, 100):
         sweep(exchange, seconds)

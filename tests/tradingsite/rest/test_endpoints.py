@@ -103,6 +103,7 @@ def test_a_fault_of_ours_is_told_in_the_shape_of_whoever_asked(rf: RequestFactor
     assert server_fault(rf.get("/admin/"))["Content-Type"].startswith("text/html")
 
 
+@pytest.mark.thorough
 def test_the_schema_describes_every_endpoint_without_a_warning(tmp_path: Path) -> None:
     call_command("spectacular", "--validate", "--fail-on-warn", file=str(tmp_path / "schema.yml"))
     described = {path.split("/")[1] for path in schema()["paths"]}
