@@ -13,7 +13,7 @@ Keys, `{shard}` being the leader's share of the symbols:
 
 from collections.abc import Sequence
 from decimal import Decimal
-from typing import Any, TypeVar, cast
+from typing import Any, NamedTuple, TypeVar, cast
 
 import msgspec
 import redis
@@ -75,6 +75,15 @@ class UnrecordedCandle(msgspec.Struct, frozen=True):
     interval: str
     candle: OHLCV
     cause: ClosingTick | None = None
+
+
+class Unrecorded(NamedTuple):
+    """Closed candles that Redis keeps until the database has them, oldest first, and the entry of
+    the last of them.
+    """
+
+    closed: list[UnrecordedCandle]
+    entry: str
 
 
 class StreamState(msgspec.Struct, frozen=True):
@@ -190,8 +199,8 @@ class StateWriter:
         watched, newest = answer
         return Saved(watched, newest.decode())
 
-    def unrecorded(self) -> tuple[list[UnrecordedCandle], str]:
-        """Closed candles, oldest first, that may not be in the database, and the last's entry.
+    def unrecorded(self) -> Unrecorded:
+        """Closed candles that may not be in the database.
 
         Each once: a write whose answer was lost is written again.
         """
@@ -199,7 +208,7 @@ class StateWriter:
         texts = (fields[b"candle"] for _, fields in entries)
         closed = [one for text in texts if (one := _readable(_closed, text)) is not None]
         unique = {(c.symbol, c.interval, c.candle.open_ms): c for c in closed}
-        return list(unique.values()), entries[-1][0].decode() if entries else ""
+        return Unrecorded(list(unique.values()), entries[-1][0].decode() if entries else "")
 
 
 def read_states(client: redis.Redis, symbols: Sequence[str]) -> dict[str, SymbolState]:

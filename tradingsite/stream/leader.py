@@ -20,7 +20,7 @@ from candles.live.bootstrap import Bootstrap, fetch_bootstrap
 from candles.live.folded import NOTHING, Folded
 from candles.live.ingest import Ingest
 from candles.live.missing import Fetched, Fetcher, FetchRequest, Refiller
-from candles.live.state import forget, read_states, recent_ticks
+from candles.live.state import Unrecorded, forget, read_states, recent_ticks
 from market.failures import ExchangeUnreachable
 from market.ticks import Tick
 from market.wire.frames import StreamBatch
@@ -43,17 +43,20 @@ Steps = dict[str, Folded]
 
 class Leader:
     """Writes the shard's symbols from their stored state on. `heard` are ticks that came,
-    without interruption, before that.
+    without interruption, before that; `unrecorded` is what the last leader left to record.
     """
 
-    def __init__(self, context: StreamContext, heard: Mapping[str, Iterable[Tick]]) -> None:
+    def __init__(
+        self,
+        context: StreamContext,
+        heard: Mapping[str, Iterable[Tick]],
+        unrecorded: Unrecorded,
+    ) -> None:
         self.context = context
         self.stream, self.clock = context.stream, context.clock
         self.fetcher = Fetcher()
         self.ingest = Ingest(context.intervals, self._fetch)
-        self.recorder = Recorder(
-            context.database, context.writer, context.symbols, context.intervals
-        )
+        self.recorder = Recorder(context.database, unrecorded, context.symbols, context.intervals)
         self.stops = StopMonitor(context.database, context.exits, self._recent_ticks)
         self.checkpointer = Checkpointer(context, self.ingest, self.recorder, self.stops)
         self.display = FormingDisplay(self.ingest)

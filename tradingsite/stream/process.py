@@ -74,10 +74,11 @@ class StreamProcess:
 
     def _stand_by(self, standby: Standby, batch: StreamBatch) -> None:
         standby.remember(batch)
-        if standby.is_due() and standby.take_over():
+        unrecorded = standby.take_over() if standby.is_due() else None
+        if unrecorded is not None:
             shard, holder = str(self.context.shard), self.context.writer.lease.holder
             logger.info("stream.became_leader", shard=shard, holder=holder)
-            self._role = Leader(self.context, standby.heard)
+            self._role = Leader(self.context, standby.heard, unrecorded)
 
     def _lead(self, leader: Leader, batch: StreamBatch) -> None:
         try:

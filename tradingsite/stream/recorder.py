@@ -13,7 +13,7 @@ from candles import services
 from candles.intervals import NAMES
 from candles.live.bootstrap import Bootstrap
 from candles.live.folded import Folded
-from candles.live.state import Saved, StateWriter, UnrecordedCandle
+from candles.live.state import Saved, Unrecorded, UnrecordedCandle
 from candles.ohlcv import OHLCV, ClosingTick
 from foundation.times import now_ms
 from foundation.worker import DatabaseWorker
@@ -47,7 +47,7 @@ class Recorder:
     def __init__(
         self,
         database: DatabaseWorker,
-        writer: StateWriter,
+        unrecorded: Unrecorded,
         symbols: Mapping[str, Symbol],
         intervals: Sequence[str],
     ) -> None:
@@ -58,9 +58,8 @@ class Recorder:
         self._revising: Counter[str] = Counter()
         self._klines: list[tuple[KlineEvent, int]] = []
         self._next_confirm_s = 0.0
-        found, entry = writer.unrecorded()
-        if found:
-            self._record(ClosedBatch(found, entry))
+        if unrecorded.closed:
+            self._record(ClosedBatch(unrecorded.closed, unrecorded.entry))
 
     @property
     def revising_symbols(self) -> Iterable[str]:

@@ -7,6 +7,7 @@ import structlog
 from redis.exceptions import RedisError
 
 from candles.live.ingest import grouped
+from candles.live.state import Unrecorded
 from foundation.outages import RETRY_S
 from market.ticks import Tick
 from market.wire.frames import StreamBatch
@@ -45,14 +46,16 @@ class Standby:
         self._polled_s = time.monotonic()
         return True
 
-    def take_over(self) -> bool:
-        """Become the leader where none is alive; else say that we stand by."""
+    def take_over(self) -> Unrecorded | None:
+        """Become the leader where none is alive, and return what the last one left; else say that
+        we stand by.
+        """
         try:
             if self.writer.lease.acquire():
-                return True
+                return self.writer.unrecorded()
             if self.stream.connected:
                 self.writer.lease.stand_by()
         except RedisError as error:
             logger.warning("redis.unreachable", error=str(error))
             self._polled_s = time.monotonic() + RETRY_S
-        return False
+        return None

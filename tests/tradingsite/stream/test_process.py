@@ -16,6 +16,7 @@ from candles.live.state import (
     Batch,
     StateWriter,
     SymbolState,
+    Unrecorded,
     UnrecordedCandle,
     read_states,
     read_streams,
@@ -278,6 +279,32 @@ def test_candles_that_an_owner_left_in_redis_are_recorded(
 
     run(redis, script)
     assert Candle.objects.get().close == Decimal(9)
+
+
+def test_who_takes_over_as_redis_goes_away_takes_over_later(
+    btc: Symbol,
+    redis: redis_library.Redis,
+    left_at_3: StateWriter,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    left_at_3.lease.release()
+    failures = [redis_library.ConnectionError("gone")]
+    unrecorded = StateWriter.unrecorded
+
+    def once_away(writer: StateWriter) -> Unrecorded:
+        if failures:
+            raise failures.pop()
+        return unrecorded(writer)
+
+    monkeypatch.setattr(StateWriter, "unrecorded", once_away)
+
+    def script(line: Line) -> Iterator[StreamBatch]:
+        yield from until(lambda: not failures)
+        redis.delete("candles:owner:1/1")  # its lease runs out
+        yield StreamBatch(series(4, 5))
+        yield from until(lambda: place(redis) == 5)
+
+    run(redis, script, Rest(series(1, 2, 3)))
 
 
 def test_shards_follow_each_their_own_and_symbols_that_come_later(

@@ -52,7 +52,7 @@ def symbols() -> dict[str, Symbol]:
 
 @pytest.fixture
 def recording(worker: DatabaseWorker, writer: StateWriter, symbols: dict[str, Symbol]) -> Recorder:
-    return Recorder(worker, writer, symbols, ["1m"])
+    return Recorder(worker, writer.unrecorded(), symbols, ["1m"])
 
 
 def closed(minute: int) -> OHLCV:
@@ -95,7 +95,7 @@ def test_while_the_database_is_gone_candles_wait_in_redis_and_survive_their_owne
         save(recording, writer)
         recording.database.stop(HANG_S)
     other = DatabaseWorker()
-    successor = Recorder(other, writer, symbols, ["1m"])
+    successor = Recorder(other, writer.unrecorded(), symbols, ["1m"])
     close(successor, 2)
     work_off(other)
     save(successor, writer)
@@ -166,7 +166,7 @@ def test_a_candle_that_the_database_refuses_is_set_aside_and_the_rest_goes_on(
     save(recording, writer)
     assert Candle.objects.count() == 2
     assert writer.unrecorded() == ([], "")
-    successor = Recorder(recording.database, writer, symbols, ["1m"])
+    successor = Recorder(recording.database, writer.unrecorded(), symbols, ["1m"])
     close(successor, 4)
     work_off(recording.database)
     assert Candle.objects.count() == 3
