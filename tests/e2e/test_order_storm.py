@@ -34,7 +34,7 @@ DENSE = {
     "SMA_PERIOD": "3", "EMA_PERIOD": "2", "VARIANT_A_SL": "0.0004", "VARIANT_B_SL": "0.0002",
     "INTERVALS": "1s", "MAX_ENTRIES_PER_HOUR": "0", "MAX_PRICE_MOVE": "0",
 }  # fmt: skip
-SHORT_SEEDS = [3] if ON_POSTGRES else [1, 3]  # a run of all tests has a quarter of an hour
+SHORT_SEEDS = [3]  # a run of all tests has a quarter of an hour
 # With the streams stopped, what rests at the exchange and fills is found once a minute; so may be
 # what is written down anew after that.
 SETTLE_S = 180
