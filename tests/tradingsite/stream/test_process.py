@@ -299,7 +299,7 @@ def test_who_takes_over_as_redis_goes_away_takes_over_later(
     monkeypatch.setattr(StateWriter, "unrecorded", once_away)
 
     def script(line: Line) -> Iterator[StreamBatch]:
-        yield from until(lambda: not failures)
+        yield from until(lambda: line.live and not failures)
         redis.delete("candles:owner:1/1")  # its lease runs out
         yield StreamBatch(series(4, 5))
         yield from until(lambda: place(redis) == 5)
