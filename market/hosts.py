@@ -1,10 +1,12 @@
 """Hosts of the exchange that are allowed: Binance's Spot Testnet and loopback.
 
-Source: Binance Spot Testnet, "General Info". Two production hosts end in `.binance.vision`
-just like the testnet's, so names are compared whole, never by their ending.
+For files of past klines, and for nothing else, the host of Binance's public archives. Source:
+Binance Spot Testnet, "General Info"; Binance Public Data. Production hosts end in
+`.binance.vision` just like the testnet's, so names are compared whole, never by their ending.
 """
 
 import re
+from collections.abc import Set
 
 TESTNET_HOSTS = frozenset(
     {
@@ -14,8 +16,10 @@ TESTNET_HOSTS = frozenset(
         "ws-api.testnet.binance.vision",
     }
 )
+ARCHIVE_HOSTS = frozenset({"data.binance.vision"})
 LOOPBACK_HOSTS = frozenset({"127.0.0.1", "localhost", "::1"})
 TESTNET_PORTS = frozenset({443, 9443})
+ARCHIVE_PORTS = frozenset({443})
 ENCRYPTED = {"https", "wss"}
 MAX_PORT = 65_535
 # The whole of an address. What parsers read differently from each other (a user name, a backslash,
@@ -32,7 +36,22 @@ def url_error(url: str) -> str | None:
 
     The whole text counts: `https://testnet.binance.vision@api.binance.com/` is production.
     """
-    allowed = f"only {', '.join(sorted(TESTNET_HOSTS))} and loopback are allowed"
+    unencrypted = "the testnet is spoken to over https or wss, on port 443 or 9443"
+    return _address_error(url, TESTNET_HOSTS, ENCRYPTED, TESTNET_PORTS, unencrypted)
+
+
+def archive_url_error(url: str) -> str | None:
+    """The reason why no files may be fetched from `url`, or None where they may."""
+    unencrypted = "the archives are fetched over https, on port 443"
+    if url.lower().startswith("ws"):
+        return unencrypted
+    return _address_error(url, ARCHIVE_HOSTS, {"https"}, ARCHIVE_PORTS, unencrypted)
+
+
+def _address_error(
+    url: str, hosts: Set[str], schemes: Set[str], ports: Set[int], unencrypted: str
+) -> str | None:
+    allowed = f"only {', '.join(sorted(hosts))} and loopback are allowed"
     found = ADDRESS.fullmatch(url)
     if found is None:
         return f"not a plain scheme://host:port/path; {allowed}"
@@ -41,8 +60,8 @@ def url_error(url: str) -> str | None:
         return f"there is no port {port}"
     if host in LOOPBACK_HOSTS:
         return None
-    if host not in TESTNET_HOSTS:
+    if host not in hosts:
         return allowed
-    if scheme in ENCRYPTED and (port is None or int(port) in TESTNET_PORTS):
+    if scheme in schemes and (port is None or int(port) in ports):
         return None
-    return "the testnet is spoken to over https or wss, on port 443 or 9443"
+    return unencrypted

@@ -72,8 +72,8 @@ class HttpTransport:
             body = _read(answer)
         except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
             # Its text holds the address, maybe with a signature, so it is not passed on.
-            if _never_sent(error):
-                text = f"{self._url}: not sent: no connection ({_root_cause(error)})"
+            if never_sent(error):
+                text = f"{self._url}: not sent: no connection ({root_cause(error)})"
                 raise Busy(RETRY_S, text) from None
             kind = type(error).__name__
             raise OutcomeUnknown(f"{self._url}: {kind} while waiting for the answer") from None
@@ -120,7 +120,7 @@ def _read(answer: requests.Response) -> bytes:
     return b"".join(parts)
 
 
-def _never_sent(error: Exception) -> bool:
+def never_sent(error: Exception) -> bool:
     """True where the connection was never made, so that nothing can have arrived."""
     if isinstance(error, requests.ConnectTimeout):
         return True
@@ -129,7 +129,7 @@ def _never_sent(error: Exception) -> bool:
     return isinstance(reason, urllib3.exceptions.NewConnectionError | urllib3.exceptions.ProxyError)
 
 
-def _root_cause(error: Exception) -> str:
+def root_cause(error: Exception) -> str:
     """The innermost reason, without the addresses that urllib3 wraps it in."""
     reason: BaseException = error
     while (inner := reason.__cause__ or reason.__context__) is not None:

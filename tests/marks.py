@@ -19,6 +19,7 @@ ABOUT_PROCESSES = {"browser", "e2e", "launcher"}
 # Fixtures that listen on a port, and the recordings.
 TAKES_LONG = {
     "venue", "fresh_venue", "living_venue", "shared_venue", "cliffs", "recorded", "more_recorded",
+    "archive_server",
 }  # fmt: skip
 # Folders of tests that listen on a port, and those of the sandbox, which shares no code.
 LISTENS = {"clients", "faults", "sandbox"}

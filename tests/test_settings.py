@@ -100,6 +100,10 @@ def test_the_example_names_every_setting_and_no_other():
         ("REDIS_URL", "unix://", "unix:///path"),
         ("BINANCE_REST_URL", "ws://127.0.0.1:9090", "http://"),
         ("BINANCE_STREAM_URL", "http://127.0.0.1:9090", "ws://"),
+        ("BINANCE_ARCHIVES_URL", PRODUCTION, "data.binance.vision"),
+        ("BINANCE_ARCHIVES_URL", "https://testnet.binance.vision", "data.binance.vision"),
+        ("BINANCE_ARCHIVES_URL", "ws://127.0.0.1:9090", "https"),
+        ("BINANCE_REST_URL", "https://data.binance.vision", "testnet.binance.vision"),
         ("VAR_DIR", "/dev/null/var", "folder"),
         ("VAR_DIR", f"/tmp/{'long' * 30}", "shorter"),  # noqa: S108
     ],

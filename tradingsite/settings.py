@@ -11,7 +11,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from candles.intervals import INTERVALS_MS
-from market.hosts import LOOPBACK_HOSTS, url_error
+from market.hosts import LOOPBACK_HOSTS, archive_url_error, url_error
 from tradingsite.startup.env import (
     BadSetting,
     env_bool,
@@ -112,6 +112,9 @@ BINANCE_WS_API_URL = _exchange_url(
     "ws",
     f"ws://{_SANDBOX}/ws-api/v3",
     "wss://ws-api.testnet.binance.vision/ws-api/v3",
+)
+BINANCE_ARCHIVES_URL = env_checked(
+    "BINANCE_ARCHIVES_URL", "https://data.binance.vision", archive_url_error
 )
 # Does `make run` have a sandbox to start, or do the addresses lead elsewhere?
 STARTS_SANDBOX = USES_SANDBOX and SANDBOX_PORT in {

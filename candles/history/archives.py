@@ -38,6 +38,7 @@ COLUMNS = (
 )  # fmt: skip
 PATTERNS = {"open time": TIME, "close time": TIME, "trades": COUNT}  # of the others AMOUNT
 MAX_LINE = 1_000  # characters
+MAX_UNPACKED_BYTES = 1 << 33  # a year of 1s klines has five billion
 FIRST_ROWS = 3  # by which the interval is told
 MILLISECONDS = range(10**12, 10**13)  # the years 2001 to 2286
 MICROSECONDS = range(10**15, 10**16)
@@ -123,7 +124,10 @@ class Archive:
                     if text and not (number == 1 and HEADER.match(text)):
                         yield _row(number, text, interval_ms)
         except (OSError, EOFError, zlib.error, zipfile.BadZipFile, RuntimeError) as error:
-            raise BadArchive(f"{self.path}: damaged after line {number}: {error}") from error
+            raise BadArchive(
+                f"{self.path}: damaged after line {number}: {error}; remove it and fetch it again,"
+                " or let backfill ask for those candles"
+            ) from error
         finally:
             self._file = None
 
@@ -140,7 +144,9 @@ class Archive:
         names = [name for name in archive.namelist() if name.endswith(".csv")]
         if len(names) != 1:
             raise BadArchive(f"{self.path}: {len(names)} CSV files in it; one is wanted")
-        return archive.open(names[0])
+        if archive.getinfo(names[0]).file_size > MAX_UNPACKED_BYTES:
+            raise BadArchive(f"{self.path}: unpacks to over {MAX_UNPACKED_BYTES:,} bytes")
+        return archive.open(names[0])  # which reads no more than that size
 
 
 def _row(line: int, text: str, interval_ms: int) -> ArchiveRow | BadArchiveRow:

@@ -5,13 +5,14 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from urllib3.util import parse_url
 
-from market.hosts import ADDRESS, TESTNET_HOSTS, url_error
+from market.hosts import ADDRESS, TESTNET_HOSTS, archive_url_error, url_error
 
 PRODUCTION = [
     "api.binance.com",
     "api-gcp.binance.com",
     *(f"api{number}.binance.com" for number in range(1, 5)),
     "data-api.binance.vision",
+    "data.binance.vision",
     "data-stream.binance.vision",
     *(f"{name}.binance.com" for name in ("stream", "stream-sbe", "ws-api")),
     *(f"fix-{name}.binance.com" for name in ("oe", "dc", "md")),
@@ -106,6 +107,28 @@ def test_the_testnet_is_not_sought_on_other_ports():
 def test_loopback_passes_on_any_port(host):
     assert url_error(f"http://{host}:9090") is None
     assert url_error(f"ws://{host}:1/ws-api/v3") is None
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        *TRICKS,
+        *(f"https://{host}" for host in (*PRODUCTION, *TESTNET_HOSTS) if "data." not in host),
+    ],
+)
+def test_files_are_fetched_from_no_host_but_the_archives(url):
+    assert archive_url_error(url)
+
+
+def test_the_archives_are_fetched_over_https_alone_and_from_loopback_anyhow():
+    assert archive_url_error("https://data.binance.vision") is None
+    assert archive_url_error("HTTPS://data.binance.vision.:443/") is None
+    assert archive_url_error("http://127.0.0.1:8765") is None
+    for url in (
+        "http://data.binance.vision", "https://data.binance.vision:8443", "ws://127.0.0.1",
+        "wss://data.binance.vision",
+    ):  # fmt: skip
+        assert "over https" in (archive_url_error(url) or "")
 
 
 @given(st.text(alphabet="htps:/w.@\\[]%#?;127.0.0.1localtestnet-:9\t ", max_size=40))

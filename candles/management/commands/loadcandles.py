@@ -1,42 +1,121 @@
-"""`manage.py loadcandles`: files of past klines into the database."""
+"""`manage.py loadcandles`: files of past klines, at hand or fetched, into the database."""
 
+import re
 import threading
 from argparse import ArgumentParser
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
 from candles.history.archives import Archive, BadArchive
 from candles.history.loading import LoadReport, load_archive
 from candles.history.progress import Progress
+from candles.history.public_archives import BadPeriod, PublicArchives, periods
+from candles.management import arguments
 from candles.management.exchange import STOPPED, stop_on_signal
 from candles.management.output import table
 from foundation.times import now_ms, to_time
+from market.downloads import DownloadFailed, FileServer, NoConnection, NoSuchFile
 from market.rest import MarketRest, market_rest
 from market.services import UnknownSymbol, symbol_of_records
+
+EXAMPLE = "like loadcandles BTCUSDT 2024 2025-01 2025-02-03"
+SYMBOL = re.compile(r"\w{2,30}")
+USAGE = 2  # a shell's word for arguments that cannot be used
+MAX_SHOWN = 12  # files that are not there
 
 
 class Command(BaseCommand):
     help = (
         "Load files of past klines: Binance's public archives (BTCUSDT-1m-2024-01.zip) and CSV "
-        "files named likewise. What is stored already stays as it is."
+        "files named likewise. Given a symbol and years, months or days instead, the archives are "
+        "fetched, verified and kept first. What is stored already stays as it is."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument(
-            "files", type=Path, nargs="+", metavar="FILE", help=".zip, .csv or .csv.gz"
+            "words",
+            nargs="+",
+            metavar="FILE | SYMBOL PERIOD",
+            help=f".zip, .csv or .csv.gz; or a symbol and periods {EXAMPLE}",
+        )
+        parser.add_argument(
+            "--interval", type=arguments.interval, help="of what is fetched, by default 1m"
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
-        rest = market_rest().in_background()
-        failed = 0
+        words, interval = options["words"], options["interval"]
         with stop_on_signal() as stopping:
-            for path in options["files"]:
-                failed += not self._load(path, rest, stopping)
-        if failed:
-            total = len(options["files"])
-            raise CommandError(f"{failed} of {total} files could not be read as a whole, see above")
+            if not _is_file(words[0]):
+                self._load_all(self._fetched(words, interval or "1m", stopping), stopping)
+            elif interval is None:
+                self._load_all(map(Path, words), stopping)
+            else:
+                text = "--interval goes with a symbol: a file's name says its own"
+                raise CommandError(text, returncode=USAGE)
+
+    def _load_all(self, found: Iterable[Path | DownloadFailed], stopping: threading.Event) -> None:
+        rest = market_rest().in_background()
+        failed, missing = list[bool](), list[NoSuchFile]()
+        for one in found:
+            if isinstance(one, Path):
+                failed.append(not self._load(one, rest, stopping))
+            elif isinstance(one, NoSuchFile):
+                missing.append(one)
+            else:
+                self.stderr.write(str(one))
+                failed.append(True)
+            if stopping.is_set():
+                raise CommandError("stopped; the same command goes on", returncode=STOPPED)
+        if missing:
+            self.stderr.write(_absent(missing))
+        count, total = sum(failed) + len(missing), len(failed) + len(missing)
+        if count:
+            raise CommandError(f"{count} of {total} files could not be read as a whole, see above")
+
+    def _fetched(
+        self, words: Sequence[str], interval: str, stopping: threading.Event
+    ) -> Iterator[Path | DownloadFailed]:
+        """The public archives of a symbol's periods, each as soon as it is there."""
+        symbol, today = words[0].upper(), to_time(now_ms()).date()
+        try:
+            wanted = dict.fromkeys(one for text in words[1:] for one in periods(text, today))
+        except BadPeriod as error:
+            raise CommandError(str(error), returncode=USAGE) from None
+        if not SYMBOL.fullmatch(symbol) or not wanted:
+            text = f"give files, or a symbol and years, months or days, {EXAMPLE}"
+            raise CommandError(text, returncode=USAGE)
+        progress: dict[str, Progress] = {}
+
+        def on_bytes(name: str, done: int, total: int) -> None:
+            if name not in progress:
+                progress[name] = Progress(self.stdout.write, f"{name} (fetching)", total, "bytes")
+            progress[name].show(done)
+            if done == total:
+                progress.pop(name).close()
+            if stopping.is_set():
+                text = f"stopped while fetching {name}; the same command goes on from there"
+                raise CommandError(text, returncode=STOPPED)
+
+        folder = settings.VAR_DIR / "archives"
+        server = FileServer(settings.BINANCE_ARCHIVES_URL, stopping)
+        archives = PublicArchives(server, folder, symbol, interval, on_bytes)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            for period in wanted:
+                yield from archives.fetch(period, today)
+        except NoConnection as error:
+            raise CommandError(str(error)) from None
+        except OSError as error:
+            raise CommandError(
+                f"{folder} can't be written to: {error.strerror}; mend that"
+            ) from None
+        finally:
+            for one in progress.values():
+                one.close()
 
     def _load(self, path: Path, rest: MarketRest, stopping: threading.Event) -> bool:
         """Load one file and print a report; False where not all of it could be read."""
@@ -93,3 +172,16 @@ def _range(report: LoadReport) -> str:
         return ""
     first, last = to_time(report.first_ms), to_time(report.last_ms)
     return f", {first:%Y-%m-%d %H:%M:%S} to {last:%Y-%m-%d %H:%M:%S}"
+
+
+def _is_file(word: str) -> bool:
+    return "." in word or "/" in word or Path(word).is_file()
+
+
+def _absent(missing: Sequence[NoSuchFile]) -> str:
+    shown = ", ".join(str(one) for one in missing[:MAX_SHOWN])
+    more = f" and {len(missing) - MAX_SHOWN:,} more" if len(missing) > MAX_SHOWN else ""
+    return (
+        f"{settings.BINANCE_ARCHIVES_URL} has no {shown}{more} (yet): check the symbol and when it"
+        " was traded"
+    )
