@@ -139,6 +139,11 @@ PROTECTIVE_STOPS = env_bool("PROTECTIVE_STOPS", default=False)  # stops rest at 
 MAX_ENTRIES_PER_HOUR = env_int("MAX_ENTRIES_PER_HOUR", 1000, least=0, most=1_000_000)
 MAX_DAILY_LOSS = env_limit("MAX_DAILY_LOSS", "0", below="1e12")  # quote asset
 MAX_PRICE_MOVE = env_limit("MAX_PRICE_MOVE", "0.02", below="100")  # fraction
+# Every tick in files by hour, and how long those are kept; 0 is for good, or however large.
+RECORD_TICKS = env_bool("RECORD_TICKS", default=False)
+TICKS_DIR = VAR_DIR / "ticks"
+TICKS_MAX_DAYS = env_int("TICKS_MAX_DAYS", 30, least=0, most=100_000)
+TICKS_MAX_BYTES = env_int("TICKS_MAX_BYTES", 10_000_000_000, least=0, most=2**63 - 1)
 TRADE_LOG = VAR_DIR / env_str("TRADE_LOG", "trades.jsonl")
 
 # --- Database, Redis, Celery, Channels ----------------------------------------------------

@@ -62,6 +62,10 @@ class Lease:
         """Let another process take over without waiting."""
         self._release(keys=[self.key, self.fence_key], args=[self.token])
 
+    def is_newest(self, token: str) -> bool:
+        """False once another process has become the leader after the one with this token."""
+        return bool(token) and self.client.get(self.fence_key) == token.encode()
+
     def stand_by(self) -> None:
         """Say that we are connected and would take over."""
         self._stand_by(keys=[self._standby_key], args=[self.holder, MAX_STANDBY_SILENCE_MS])

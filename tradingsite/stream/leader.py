@@ -21,6 +21,7 @@ from candles.live.folded import NOTHING, Folded
 from candles.live.ingest import Ingest
 from candles.live.missing import Fetched, Fetcher, FetchRequest, Refiller
 from candles.live.state import Unrecorded, forget, read_states, recent_ticks
+from candles.ticks.retention import Retention
 from market.failures import ExchangeUnreachable
 from market.ticks import Tick
 from market.wire.frames import StreamBatch
@@ -34,10 +35,12 @@ from tradingsite.stream.history_progress import HistoryProgress
 from tradingsite.stream.pace import Pace
 from tradingsite.stream.recorder import Recorder
 from tradingsite.stream.stop_monitor import StopMonitor
+from tradingsite.stream.tick_recorder import TickRecorder
 
 logger = structlog.get_logger(__name__)
 
 CLOSE_EVERY_S = 0.05  # how often silence is looked at
+WRITE_TICKS_S = 1.0  # a successor may wait so long for ticks that are queued for their files
 Steps = dict[str, Folded]
 
 
@@ -61,6 +64,7 @@ class Leader:
         self.checkpointer = Checkpointer(context, self.ingest, self.recorder, self.stops)
         self.display = FormingDisplay(self.ingest)
         self.account = _start_account_stream(context)
+        self.ticks = _start_tick_recorder(context)
         self._heard = dict(heard)
         self._closing = Pace(CLOSE_EVERY_S)
 
@@ -75,18 +79,22 @@ class Leader:
         self.checkpointer.measure_lag(batch.ticks)
         self.checkpointer.save(folded)
         self.display.show(folded)
+        if self.ticks is not None:
+            self.ticks.record(folded)
 
     def release(self) -> None:
         """Let a successor in at once."""
-        self.stop()
+        self.stop(write_ticks_s=WRITE_TICKS_S)
         try:
             self.context.writer.lease.release()
         except RedisError as error:
             logger.warning("redis.unreachable", error=str(error))
 
-    def stop(self) -> None:
+    def stop(self, write_ticks_s: float = 0.0) -> None:
         """Stop leading and keep the lease as it is: another process may hold it already."""
         self.fetcher.stop()
+        if self.ticks is not None:
+            self.ticks.stop(write_ticks_s)
         if self.account is not None:
             self.account.stop()
 
@@ -204,3 +212,12 @@ def _start_account_stream(context: StreamContext) -> AccountStream | None:
     )
     stream.start()
     return stream
+
+
+def _start_tick_recorder(context: StreamContext) -> TickRecorder | None:
+    if not settings.RECORD_TICKS:
+        return None
+    lease = context.writer.lease
+    retention = Retention(settings.TICKS_MAX_DAYS, settings.TICKS_MAX_BYTES)
+    leads = partial(lease.is_newest, lease.token)
+    return TickRecorder(settings.TICKS_DIR, retention, context.rest, leads)
