@@ -4,11 +4,15 @@ Source: Binance Public Data, "AggTrades": no header, eight columns, times of spo
 since 2025. The last column, whether the trade was at the best price, is True in all of them.
 """
 
+import re
 from collections.abc import Iterable, Sequence
+from decimal import Decimal
 
 from market.ticks import Tick
 
 COLUMNS = 8
+# Of an amount below 0.000001; to have each amount formatted costs three times as much.
+EXPONENT = re.compile(r"[\d.]+E[+-]\d+", re.ASCII)
 
 
 class BadTickRow(Exception):
@@ -19,11 +23,18 @@ def encode_rows(ticks: Iterable[Tick]) -> bytes:
     """A line for each tick: agg trade id, price, quantity, first and last trade id, time in
     microseconds, buyer is maker, best match.
     """
-    return "".join(
-        f"{tick.tick_id},{tick.price:f},{tick.quantity:f},{tick.first_trade_id}"
-        f",{tick.last_trade_id},{tick.time_ms}000,{tick.buyer_is_maker},True\n"
-        for tick in ticks
-    ).encode()
+    text = "".join(
+        [
+            f"{tick.tick_id},{tick.price!s},{tick.quantity!s},{tick.first_trade_id}"
+            f",{tick.last_trade_id},{tick.time_ms}000,{tick.buyer_is_maker!s},True\n"
+            for tick in ticks
+        ]
+    )
+    return EXPONENT.sub(_written_out, text).encode() if "E" in text else text.encode()
+
+
+def _written_out(amount: re.Match[str]) -> str:
+    return f"{Decimal(amount[0]):f}"
 
 
 def id_and_time_ms(line: bytes) -> tuple[int, int]:

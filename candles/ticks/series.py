@@ -8,7 +8,7 @@ import structlog
 
 from candles.intervals import floor_ms
 from candles.live.lease import Fenced
-from candles.live.sequence import run_length, unseen
+from candles.live.sequence import in_sequence, run_length, unseen
 from candles.ticks.hour_file import HourFile, last_tail
 from candles.ticks.hours import HOUR_MS, Hour, Tail, TickFolder
 from market.ticks import Tick
@@ -83,11 +83,15 @@ class TickSeries:
         """
         if not self._resumed:
             self._resume()
+        tail, arrived = self._tail, self._arrived
+        if tail is not None and not self._waiting and in_sequence(arrived, tail.last_id):
+            self._waiting, self._arrived = arrived, []
+            self._write(len(self._waiting))
+            return
         anew = self._reset_at()
         if anew is not None:
-            arrived, self._arrived = self._arrived, []
-            self._merge(arrived[:anew])
             self._arrived = arrived[anew:]
+            self._merge(arrived[:anew])
             self._write(len(self._waiting))
             self._begin_anew()
         arrived, self._arrived = self._arrived, []
@@ -148,16 +152,20 @@ class TickSeries:
         while count > 0:
             newest_ms = self._tail.newest_ms if self._tail else 0
             hour_ms = floor_ms(max(newest_ms, self._waiting[0].time_ms), HOUR_MS)
-            later = (
-                place for place in range(count) if self._waiting[place].time_ms >= hour_ms + HOUR_MS
-            )
-            length = next(later, count)
+            length = self._length_within(hour_ms + HOUR_MS, count)
             ticks = self._waiting[:length]
             file = self._file_of(hour_ms)
             last_id, last_ms = file.append(ticks)
             self._tail = Tail(last_id, max(newest_ms, last_ms))
             del self._waiting[:length]
             count -= length
+
+    def _length_within(self, end_ms: int, count: int) -> int:
+        """The number of ticks, of the first `count` of those that wait, before one of `end_ms`."""
+        times = [tick.time_ms for tick in self._waiting[:count]]
+        if max(times) < end_ms:
+            return count
+        return next(place for place, time_ms in enumerate(times) if time_ms >= end_ms)
 
     def _file_of(self, hour_ms: int) -> HourFile:
         """The open file of an hour; the one before it is sealed first."""

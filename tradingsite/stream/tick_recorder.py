@@ -80,6 +80,12 @@ class TickRecorder:
             series.release()
 
     def _turn(self) -> None:
+        try:
+            self._write_all()
+        except Exception:  # the thread goes on: nobody else would write
+            logger.exception("ticks.record_failed")
+
+    def _write_all(self) -> None:
         self._take()
         self._fetches.collect()
         if not self._retry.is_due():

@@ -4,6 +4,7 @@ import gzip
 import hashlib
 import os
 import zipfile
+from decimal import Decimal
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -25,8 +26,16 @@ SEALED = "BTCUSDT-aggTrades-2026-01-02-12.zip"
 
 
 def test_a_row_has_the_columns_of_binances_archives() -> None:
-    row = tick("0.00000100", tick_id=7, first_trade_id=11, last_trade_id=13, buyer_is_maker=True)
-    assert encode_rows([row]) == b"7,0.00000100,0.5,11,13,1767355200000000,True,True\n"
+    amount = Decimal("0.00000050")
+    row = tick(
+        "0.00000100",
+        quantity=amount,
+        tick_id=7,
+        first_trade_id=11,
+        last_trade_id=13,
+        buyer_is_maker=True,
+    )
+    assert encode_rows([row]) == b"7,0.00000100,0.00000050,11,13,1767355200000000,True,True\n"
 
 
 def test_an_hour_is_sealed_with_its_checksum_once_a_later_tick_is_written(tmp_path: Path) -> None:
@@ -179,9 +188,10 @@ def test_a_full_disk_leaves_the_file_whole_and_the_ticks_waiting(
     with monkeypatch.context() as patched:
         patched.setattr(hour_file, "_write_all", full)
         patched.setattr(series, "MAX_WAITING", 2)
-        one.add(all_ticks[3:])
-        with pytest.raises(OSError, match="No space"):
-            one.write()
+        for ticks in (all_ticks[3:8], all_ticks[8:]):
+            one.add(ticks)
+            with pytest.raises(OSError, match="No space"):
+                one.write()
     assert text_of(tmp_path) == encode_rows(all_ticks[:3])
     one.add(all_ticks[8:])
     one.write()
