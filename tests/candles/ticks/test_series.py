@@ -17,6 +17,7 @@ from candles.ticks import hour_file, series
 from candles.ticks.hour_file import FileLost, HourFile
 from candles.ticks.hours import HOUR_MS, Hour, TickFolder, checksum_path
 from candles.ticks.rows import encode_rows
+from sandbox.data.recordings import read_recordings
 from tests.builders import NOON_MS, tick
 from tests.candles.ticks.files import BTC, begun, text_of, trades, written
 from tests.laws import examples
@@ -50,6 +51,16 @@ def test_an_hour_is_sealed_with_its_checksum_once_a_later_tick_is_written(tmp_pa
     with zipfile.ZipFile(folder / SEALED) as archive:
         assert archive.testzip() is None
         assert archive.read(archive.namelist()[0]) == encode_rows(all_ticks[:5])
+
+
+def test_the_sandbox_replays_hour_files_in_sequence(tmp_path: Path) -> None:
+    all_ticks = trades(0, 9, every_ms=HOUR_MS // 5)
+    written(tmp_path, all_ticks[:3], all_ticks[3:7], all_ticks[7:])
+    folder = tmp_path / BTC
+    (recording,) = read_recordings([*folder.glob("*.gz"), *folder.glob("*.zip")])
+    assert recording.symbol == BTC
+    played = [(one.agg.agg_id, one.agg.time_ms, one.agg.price) for one in recording.groups]
+    assert played == [(one.tick_id, one.time_ms, one.price) for one in all_ticks]
 
 
 @given(st.data())
