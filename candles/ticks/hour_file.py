@@ -38,7 +38,7 @@ STEP = 1 << 13  # bytes; what zlib leaves over of a step is copied
 
 
 class FileLost(Exception):
-    """The file's name stands for another file: somebody took it over, or removed it."""
+    """An open file that is ours no more, or not as we wrote it: it has to be taken over anew."""
 
 
 class HourFile:
@@ -106,13 +106,14 @@ class HourFile:
         return self.tail
 
     def check_is_ours(self) -> None:
-        """Raises FileLost where the name stands for another file."""
+        """Raises FileLost where somebody took it over or removed it, or a write is half done."""
         ours, path = os.fstat(self._file), self.folder.open_path(self.hour)
         try:
             named = path.stat()
         except FileNotFoundError:
             raise FileLost(str(path)) from None
-        if (named.st_ino, named.st_dev) != (ours.st_ino, ours.st_dev):
+        same = (named.st_ino, named.st_dev) == (ours.st_ino, ours.st_dev)
+        if not same or ours.st_size != self._size:
             raise FileLost(str(path))
 
     def close(self) -> None:

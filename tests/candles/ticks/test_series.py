@@ -212,6 +212,30 @@ def test_a_full_disk_leaves_the_file_whole_and_the_ticks_waiting(
     assert text_of(tmp_path) == encode_rows(all_ticks)
 
 
+def test_half_a_write_that_cannot_be_taken_back_is_cut_off_later(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    all_ticks = trades(1, 9)
+    one = written(tmp_path, all_ticks[:3])
+
+    def broken(descriptor: int, data: bytes | int) -> None:
+        if isinstance(data, bytes):
+            os.write(descriptor, data[:10])
+        raise OSError(5, "Input/output error")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(hour_file, "_write_all", broken)
+        patched.setattr(os, "ftruncate", broken)
+        one.add(all_ticks[3:])
+        with pytest.raises(OSError, match="Input/output"):
+            one.write()
+    with pytest.raises(FileLost):
+        one.write()
+    one.release()
+    one.write()
+    assert text_of(tmp_path) == encode_rows(all_ticks)
+
+
 @pytest.mark.parametrize("damage", ["flipped", "nonsense"])
 def test_a_damaged_open_file_is_set_aside_and_its_rest_fetched(tmp_path: Path, damage: str) -> None:
     all_ticks = trades(1, 9)
