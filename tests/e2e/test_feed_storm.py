@@ -188,7 +188,7 @@ def weather(
 @pytest.mark.timeout(500)
 @pytest.mark.parametrize("seed", SHORT_SEEDS)
 def test_candles_are_exact_after_a_short_storm(
-    system: Callable[..., Built], own_database: str, recorded: Path, seed: int
+    own_database: str, system: Callable[..., Built], recorded: Path, seed: int
 ) -> None:
     weather(system, own_database, recorded, seed, 25)
 
@@ -198,7 +198,7 @@ def test_candles_are_exact_after_a_short_storm(
 @pytest.mark.timeout(700)
 @pytest.mark.parametrize("seed", range(1, 31))
 def test_candles_are_exact_after_a_long_storm(
-    system: Callable[..., Built], own_database: str, recorded: Path, seed: int
+    own_database: str, system: Callable[..., Built], recorded: Path, seed: int
 ) -> None:
     weather(system, own_database, recorded, seed, 130)
 

@@ -91,7 +91,7 @@ def faults_of(site: Site, symbol: str) -> list[str]:
 @pytest.mark.processes
 @pytest.mark.timeout(400)
 def test_recorded_ticks_have_no_gap_although_leaders_are_killed(
-    system: Callable[..., Built], own_database: str
+    own_database: str, system: Callable[..., Built]
 ) -> None:
     seed = SystemRandom().randrange(10**6)
     print(f"TICKS_SEED={seed}")
