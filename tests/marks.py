@@ -1,6 +1,6 @@
 """Which tests are quick and which start processes, told by what they ask for (`-p tests.marks`).
 
-`make quick` runs the quick ones: the core, the services and the API on their database and Redis.
+`make quick` runs the quick ones: the apps' core, services and API on their database and Redis.
 Not quick is what starts a process or listens on a port, what folds the recorded data, and what is
 marked as slow or thorough. A quick test that starts a process fails: it needs the mark `processes`.
 """
@@ -21,8 +21,8 @@ TAKES_LONG = {
     "venue", "fresh_venue", "living_venue", "shared_venue", "cliffs", "recorded", "more_recorded",
     "archive_server",
 }  # fmt: skip
-# Folders of tests that listen on a port, and those of the sandbox, which shares no code.
-LISTENS = {"clients", "faults", "sandbox"}
+# Folders of tests that listen on a port, and those about the sandbox and the site.
+LEFT_OUT = {"accounts", "clients", "faults", "fuzz", "sandbox", "tradingsite"}
 SLOW_MARKS = ("processes", "slow", "thorough")
 STARTS = {"subprocess.Popen", "os.fork", "os.forkpty", "os.posix_spawn", "os.exec"}
 
@@ -31,7 +31,7 @@ _quick_test: list[str] = []  # the one under way
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
     """A quick run need not even load what it would leave out."""
-    slow = collection_path.is_dir() and collection_path.name in ABOUT_PROCESSES | LISTENS
+    slow = collection_path.is_dir() and collection_path.name in ABOUT_PROCESSES | LEFT_OUT
     return True if slow and config.option.markexpr == "quick" else None
 
 
@@ -44,7 +44,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         )
         if asked & STARTS_PROCESSES or folders & ABOUT_PROCESSES:
             item.add_marker("processes")
-        takes_long = asked & TAKES_LONG or folders & LISTENS
+        takes_long = asked & TAKES_LONG or folders & LEFT_OUT
         if not takes_long and not any(map(item.get_closest_marker, SLOW_MARKS)):
             item.add_marker("quick")
     # What takes longest begins first, or it would be waited for at the end (`make test`).

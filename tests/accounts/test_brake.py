@@ -12,7 +12,7 @@ from structlog.testing import capture_logs
 from accounts import brake
 from tests.clients import redis_away, refused, stranger, user
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.thorough]
 PASSWORD = "knows-it-well"
 
 
@@ -29,7 +29,6 @@ def sign_in(password: str, name: str = "ursula", address: str = "203.0.113.1") -
     return response.status_code == 302
 
 
-@pytest.mark.thorough
 def test_after_five_wrong_passwords_the_right_one_is_not_even_tried() -> None:
     with capture_logs() as logs:
         assert not any(sign_in(f"guess-{number}") for number in range(5))
@@ -55,7 +54,6 @@ def test_others_are_let_in_meanwhile() -> None:
     assert sign_in(PASSWORD, "other")
 
 
-@pytest.mark.thorough
 def test_an_address_that_guesses_at_many_accounts_is_locked() -> None:
     for number in range(20):
         sign_in("wrong", f"user-{number}")
@@ -85,7 +83,6 @@ def test_redis_6_counts_too(monkeypatch: pytest.MonkeyPatch) -> None:
     assert not sign_in(PASSWORD)
 
 
-@pytest.mark.thorough
 def test_an_account_that_many_addresses_guess_at_is_locked() -> None:
     for number in range(50):
         sign_in("wrong", address=f"198.51.100.{number}")

@@ -27,6 +27,8 @@ from orders.venue.exchange import OrderRequest
 from tests.market.hostile_server import Answer, HostileServer, dripped, hostile_server
 from tests.servers import HANG_S, eventually
 
+pytestmark = pytest.mark.thorough  # real sockets and threads
+
 TIMEOUT_S = 0.2
 MAX_MEMORY = 3 * MAX_ANSWER_BYTES
 OK = b"HTTP/1.1 200 OK\r\n"

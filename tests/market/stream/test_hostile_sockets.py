@@ -22,6 +22,8 @@ from tests.market.hostile_server import Answer, HostileServer, dripped, hostile_
 from tests.market.venue import Peer, Venue, frame
 from tests.servers import HANG_S, eventually
 
+pytestmark = pytest.mark.thorough  # real sockets and threads
+
 TEXT, CONTINUATION = 0x01, 0x00  # neither is the last of its message
 SWITCHING = b"HTTP/1.1 101 Switching Protocols\r\n"
 

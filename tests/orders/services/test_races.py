@@ -30,7 +30,11 @@ from strategies.services import CandleClose, evaluate, open_protective_stops, st
 from tests.builders import NOON, NOON_MS, candle, opened, strategy, symbol, tick
 from tests.fakes import FakeExchange
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("redis")]
+pytestmark = [
+    pytest.mark.django_db(transaction=True),
+    pytest.mark.usefixtures("redis"),
+    pytest.mark.thorough,
+]
 
 
 @pytest.fixture(autouse=True)

@@ -38,6 +38,8 @@ from tests.builders import NOON, NOON_MS, intent, opened, symbol
 from tests.fakes import FakeExchange
 from tests.servers import Sandbox, eventually
 
+pytestmark = pytest.mark.thorough  # real sockets and threads
+
 KEY = "vmPUZE6mv9SD5VNHk4HlWFsOr6aKE2zvsw0MuIgwCIPy6utIco14y7Ju91duEh8A"
 SECRET = "NhqPtmdSJYdKjVHjA7PZj4Mge3R5YNiP1e3UZjInClVN65XAbvqqM6A7H5fATj0j"
 LOST = OutcomeUnknown("timed out")

@@ -39,7 +39,11 @@ from tradingsite.stream.process import StreamProcess
 from tradingsite.stream.standby import Standby
 from tradingsite.stream.stop_monitor import StopMonitor
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("long_leases")]
+pytestmark = [
+    pytest.mark.django_db(transaction=True),
+    pytest.mark.usefixtures("long_leases"),
+    pytest.mark.thorough,
+]
 BTC = "BTCUSDT"
 Script = Callable[["Line"], Iterator[StreamBatch]]
 

@@ -22,6 +22,8 @@ from tradingsite.stream import tick_recorder
 from tradingsite.stream.pace import Pace
 from tradingsite.stream.tick_recorder import TickRecorder
 
+pytestmark = pytest.mark.thorough  # real sockets and threads
+
 FOR_GOOD = Retention(0, 0)
 
 

@@ -32,7 +32,7 @@ from orders.venue.exchange import (
 from tests.builders import NOON, NOON_MS, opened, symbol
 from tests.fakes import FakeExchange
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.thorough]
 INVALID_SYMBOL = Refused(-1121, "Invalid symbol.")
 
 
