@@ -21,4 +21,5 @@ class Backoff:
     def pause_s(self, failures: int) -> float:
         """The pause before the next attempt, after so many failures before the latest."""
         pause_s = min(self.max_s, self.first_s * 2.0 ** min(failures, MAX_DOUBLINGS))
-        return random.uniform(0.5, 1) * pause_s if self.jitter else pause_s  # noqa: S311  # no secret
+        # A jitter is no secret.
+        return random.uniform(0.5, 1) * pause_s if self.jitter else pause_s  # noqa: S311

@@ -61,7 +61,8 @@ class Insert:
     def __init__(self, model: type[models.Model], tail: str = "") -> None:
         fields = [f for f in model._meta.concrete_fields if not f.primary_key]
         columns = ", ".join(f'"{field.column}"' for field in fields)
-        self._head = f'INSERT INTO "{model._meta.db_table}" ({columns}) VALUES '  # noqa: S608  # a model's
+        # The names are a model's own.
+        self._head = f'INSERT INTO "{model._meta.db_table}" ({columns}) VALUES '  # noqa: S608
         self._row = f"({placeholders(len(fields))})"
         self._tail = f" {tail}"
         self._values_of = attrgetter(*(field.attname for field in fields))

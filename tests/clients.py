@@ -40,6 +40,13 @@ def with_token(of: User) -> APIClient:
     return client
 
 
+def hostile_client() -> APIClient:
+    """A program of staff that asks anything: what is a fault of ours is answered, not raised."""
+    client = with_token(staff())
+    client.raise_request_exception = False
+    return client
+
+
 def with_session(of: User) -> APIClient:
     """A browser in which that user has signed in; it sends no CSRF token unless told."""
     client = stranger()

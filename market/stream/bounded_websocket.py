@@ -45,5 +45,5 @@ class BoundedSocket(WebSocket):
     def _recv(self, bufsize: int) -> bytes:
         if time.monotonic() > self._until_s:
             raise WebSocketTimeoutException("no message is whole in time")
-        data: bytes = super()._recv(bufsize)  # type: ignore[no-untyped-call]
+        data: bytes = super()._recv(bufsize)  # type: ignore[no-untyped-call]  # the library's
         return data

@@ -36,7 +36,7 @@ def resolve_unanswered(exchange: Exchange, clock: Clock = timezone.now) -> None:
         try:
             if not resolve_order(order_id, exchange, clock):
                 break
-        except Exception as error:
+        except Exception as error:  # whatever it is about this order, the next one is not to wait
             if is_outage(error):
                 raise
             logger.exception("order.resolve_failed", order=order_id)

@@ -60,10 +60,11 @@ def lines_of(path: Path) -> list[str]:
 def ticks_of(site: Site, symbol: str) -> Iterator[Tick]:
     for path in files_of(site, symbol):
         for line in lines_of(path):
-            a, p, q, f, l, t, m, _ = line.split(",")  # noqa: E741
+            tick_id, price, quantity, first, last, time_us, maker, _ = line.split(",")
             yield Tick(
-                symbol, int(a), Decimal(p), Decimal(q), int(f), int(l), int(t) // 1000, m == "True"
-            )
+                symbol, int(tick_id), Decimal(price), Decimal(quantity), int(first), int(last),
+                int(time_us) // 1000, maker == "True",
+            )  # fmt: skip
 
 
 def faults_of(site: Site, symbol: str) -> list[str]:

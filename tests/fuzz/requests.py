@@ -50,13 +50,11 @@ def endpoints() -> tuple[bytes, ...]:
 def client() -> "APIClient":
     """A program of staff. What it may see is there: a symbol and a strategy."""
     from tests.builders import strategy, symbol
-    from tests.clients import staff, with_token
+    from tests.clients import hostile_client
 
     symbol("BTCUSDT")
     strategy("A")
-    made = with_token(staff())
-    made.raise_request_exception = False
-    return made
+    return hostile_client()
 
 
 def check_request(data: bytes) -> None:

@@ -67,7 +67,7 @@ def _check_symbol(exchange: Exchange, symbol: Symbol, epoch: Epoch, clock: Clock
         logger.warning("orders.reconcile_failed", symbol=symbol.name, reason=str(failure))
         if isinstance(failure, Refused):
             symbol_refused.announce([symbol.name])
-    except Exception as error:
+    except Exception as error:  # whatever it is about this symbol, the next one is not to wait
         if isinstance(error, Busy) or is_outage(error):
             raise
         logger.exception("orders.reconcile_failed", symbol=symbol.name)

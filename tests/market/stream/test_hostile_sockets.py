@@ -181,6 +181,17 @@ def lost(subscription: AccountSubscription) -> bool:
     return False
 
 
+def send_until_lost(
+    venue: Venue, subscription: AccountSubscription, first: bytes, more: bytes
+) -> None:
+    peer = only_peer(venue)
+    peer.send(first)
+    until_s = time.monotonic() + HANG_S
+    while not lost(subscription):
+        assert time.monotonic() < until_s
+        peer.send(more)
+
+
 DRIPPED = {
     "a frame byte by byte": (b"\x81\x7e\xff\xff", b"x"),
     "fragments that are empty": (frame(b"", TEXT), frame(b"", CONTINUATION)),
@@ -192,26 +203,15 @@ DRIPPED = {
 def test_an_account_message_that_is_never_whole_keeps_nobody_waiting(
     venue: Venue, subscription: AccountSubscription, name: str
 ) -> None:
-    peer = only_peer(venue)
     first, more = DRIPPED[name]
-    peer.send(first)
-    until_s = time.monotonic() + HANG_S
-    while not lost(subscription):
-        assert time.monotonic() < until_s
-        peer.send(more * 5)
+    send_until_lost(venue, subscription, first, more * 5)
 
 
 @pytest.mark.parametrize("name", MESSAGES)
 def test_an_account_message_too_long_ends_its_connection(
     venue: Venue, subscription: AccountSubscription, name: str
 ) -> None:
-    peer = only_peer(venue)
-    first, more = MESSAGES[name]
-    peer.send(first)
-    until_s = time.monotonic() + HANG_S
-    while not lost(subscription):
-        assert time.monotonic() < until_s
-        peer.send(more)
+    send_until_lost(venue, subscription, *MESSAGES[name])
 
 
 def test_what_has_come_of_a_message_is_kept(venue: Venue) -> None:

@@ -19,7 +19,7 @@ from rest_framework.test import APIClient
 
 from foundation.rest.parsers import MAX_BODY_BYTES
 from tests.builders import strategy, symbol
-from tests.clients import refused, schema, staff, stranger, with_token
+from tests.clients import hostile_client, refused, schema, staff, stranger, with_token
 from tradingsite.web.charset import in_utf8
 
 pytestmark = pytest.mark.django_db
@@ -67,9 +67,7 @@ def system(redis: Redis) -> APIClient:
     """Something to be found, and a program of staff that asks."""
     symbol("BTCUSDT")
     strategy("A")
-    client = with_token(staff())
-    client.raise_request_exception = False
-    return client
+    return hostile_client()
 
 
 def encoded(text: str) -> str:
